@@ -1,0 +1,104 @@
+//! What the agent and `transom-qubed` say to each other, on a stream of their own.
+//!
+//! The same framing as the window protocol, a table of its own. The agent opens the stream and
+//! says [`ToQubed::Hello`]; qubed answers [`ToAgent::Welcome`]. Programs are only ever started by
+//! request of dom0.
+
+use zerocopy::little_endian::{I32, U16};
+
+use crate::{
+    types::{strings, wire_type},
+    wire::{self, Direction, Raw, Tail, WireError, messages},
+};
+
+/// Longest command line of one program, all arguments together, in bytes.
+pub const MAX_COMMAND: usize = 32 * 1_024;
+/// Most arguments of one program.
+pub const MAX_ARGUMENTS: usize = 256;
+/// Longest reason for a failure, in bytes.
+pub const MAX_REASON: usize = 256;
+
+wire_type! {
+    /// See [`ToQubed::Hello`].
+    pub struct Hello {
+        /// [`crate::MAGIC`].
+        pub magic: [u8; 8],
+        /// Newest version of this protocol the agent speaks; 1.
+        pub version: U16,
+    }
+
+    /// See [`ToAgent::Welcome`].
+    pub struct Welcome {
+        /// Version both will speak.
+        pub version: U16,
+    }
+
+    /// See [`ToAgent::Run`]; arguments follow, each ended by a zero byte.
+    pub struct Run {
+        /// Reserved, 0.
+        pub flags: U16,
+    }
+
+    /// See [`ToQubed::Failed`]; the reason follows as UTF-8.
+    pub struct Failed {
+        /// `errno`, or 0.
+        pub errno: I32,
+    }
+
+    /// See [`ToQubed::Exited`].
+    pub struct Exited {
+        /// Exit code, or -1 if a signal ended it.
+        pub code: I32,
+        /// The signal, or 0.
+        pub signal: I32,
+    }
+}
+
+impl Tail for Run {
+    fn tail_ok(&self, tail: &[u8]) -> bool {
+        strings(tail, MAX_ARGUMENTS).is_some_and(|argv| argv.first().is_some_and(|p| !p.is_empty()))
+    }
+}
+
+impl<'a> wire::With<'a, Run> {
+    /// Program and arguments; never empty.
+    pub fn arguments(&self) -> Vec<&'a str> {
+        strings(self.tail, MAX_ARGUMENTS).unwrap_or_default()
+    }
+}
+
+impl Tail for Failed {
+    fn tail_ok(&self, tail: &[u8]) -> bool {
+        str::from_utf8(tail).is_ok()
+    }
+}
+
+messages! {
+    /// From the agent to qubed.
+    pub enum ToQubed: ToDom0, TO_QUBED;
+
+    0x0101 Hello (fixed Hello) "First message of the agent. Checked: magic and version.";
+    0x0102 Started (unit) "The program of Run with this serial runs. Checked: such a Run is open.";
+    0x0103 Failed (tail Failed, MAX_REASON) "The program of Run with this serial did not start, with the reason. Checked: such a Run is open.";
+    0x0104 Exited (fixed Exited) "The program of Run with this serial has ended. Checked: it was started.";
+    0x0105 Ready (unit) "The agent serves its programs: qubed may start some.";
+}
+
+messages! {
+    /// From qubed to the agent.
+    pub enum ToAgent: ToQube, TO_AGENT;
+
+    0x8101 Welcome (fixed Welcome) "Answer to Hello.";
+    0x8102 Run (tail Run, MAX_COMMAND) "Start a program as the qube's user; serial: names the request, not 0.";
+    0x8103 Shutdown (unit) "End the programs politely, then exit.";
+}
+
+/// Looks at the front of `buf` for one message from an agent. See [`wire::next`].
+pub fn next_to_qubed(buf: &[u8]) -> Result<Option<Raw<'_>>, WireError> {
+    wire::next(buf, TO_QUBED, Direction::ToDom0)
+}
+
+/// Looks at the front of `buf` for one message from qubed. See [`wire::next`].
+pub fn next_to_agent(buf: &[u8]) -> Result<Option<Raw<'_>>, WireError> {
+    wire::next(buf, TO_AGENT, Direction::ToQube)
+}
