@@ -1,0 +1,22 @@
+//! Qubes as machines.
+//!
+//! - [`client`]: how other dom0 programs talk to `transom-qubed`,
+//! - [`memory`]: reading the memory that a qube granted,
+//! - [`cli`]: the `transom qube …` command,
+//! - [`store`]: qubes on disk, one KDL file each,
+//! - [`machine`]: what a back end is; [`sandbox`]: the one without a virtual machine,
+//! - [`qubed`]: the supervisor itself, run by the `transom-qubed` binary.
+//!
+//! Unsafe code is in [`memory`] only.
+
+//pub mod cli;
+pub mod client;
+pub mod machine;
+pub mod memory;
+pub mod packet;
+pub mod paths;
+//pub mod qubed;
+//pub mod sandbox;
+pub mod store;
+
+pub use transom_protocol::supervisor;

@@ -1,0 +1,299 @@
+//! Qubes on disk.
+//!
+//! `DATA/qubes/NAME/qube.kdl` describes a qube, `DATA/qubes/NAME/home/` is its home, which lasts,
+//! and `DATA/qubes/NAME/log/` is what its console said. A person may edit `qube.kdl`; a mistake in
+//! one makes that qube unusable and no other.
+
+mod atomic;
+mod qube_file;
+
+use std::{
+    fmt, fs, io,
+    os::unix::fs::DirBuilderExt as _,
+    path::{Path, PathBuf},
+};
+
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
+
+pub use self::qube_file::{FileError, parse, write};
+
+/// The file that describes a qube.
+pub const QUBE_FILE: &str = "qube.kdl";
+/// Largest such file, in bytes.
+pub const MAX_QUBE_FILE: u64 = 64 * 1024;
+/// Prefix of qubes that are being made or deleted. No name of a qube begins with a dot.
+const HIDDEN: &str = ".";
+
+/// What a qube is, as its file says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QubeConfig {
+    /// Its trust label.
+    pub label: LabelName,
+    /// The template it is made from.
+    pub template: Option<String>,
+    /// The back end.
+    pub backend: BackendChoice,
+    /// Programs that start with the qube: program and arguments each.
+    pub autostart: Vec<Vec<String>>,
+    /// How much it may use.
+    pub limits: Limits,
+    /// What its programs find in their environment, besides the usual.
+    pub environment: Vec<(String, String)>,
+}
+
+impl QubeConfig {
+    /// A qube with this label and nothing else said.
+    pub fn new(label: LabelName) -> Self {
+        Self {
+            label,
+            template: None,
+            backend: BackendChoice::Auto,
+            autostart: Vec::new(),
+            limits: Limits::default(),
+            environment: Vec::new(),
+        }
+    }
+}
+
+/// How much a qube may use.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most memory, in bytes.
+    pub memory: Option<u64>,
+    /// Most processes and threads.
+    pub tasks: u32,
+    /// Most processor time, in percent of one processor.
+    pub cpu_percent: Option<u32>,
+    /// Programs may make sandboxes of their own (some browsers want to). It opens more of the
+    /// kernel to them.
+    pub nested_sandboxes: bool,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { memory: None, tasks: 4_096, cpu_percent: None, nested_sandboxes: false }
+    }
+}
+
+/// Why the store cannot do something.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// There is no such qube.
+    #[error("there is no qube {0}")]
+    NoSuchQube(QubeName),
+    /// There is one already.
+    #[error("there is a qube {0} already")]
+    Exists(QubeName),
+    /// Its file cannot be used.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The template's name is none.
+    #[error("{0:?} is not the name of a template: use a-z, A-Z, 0-9, '.', '_' and '-'")]
+    Template(String),
+    /// Reading or writing failed.
+    #[error("cannot {doing} {path}: {}", reason(.source))]
+    Io {
+        /// At which step.
+        doing: &'static str,
+        /// Which file or directory.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// What the system said, and what to do about the common cases.
+pub(crate) fn reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "the disk is full; free some space".to_owned(),
+        io::ErrorKind::QuotaExceeded => "your disk quota is used up; free some space".to_owned(),
+        io::ErrorKind::FileTooLarge => "files may not grow that large here (ulimit -f)".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the file system is read-only".to_owned(),
+        io::ErrorKind::PermissionDenied => "no permission; check who owns it".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+impl StoreError {
+    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        move |source| Self::Io { doing, path: path.to_owned(), source }
+    }
+}
+
+/// The qubes below one data directory.
+#[derive(Debug)]
+pub struct Store {
+    qubes: PathBuf,
+}
+
+impl fmt::Display for Store {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.qubes.display())
+    }
+}
+
+/// Makes a directory for us alone, with those above it.
+fn make_dir(path: &Path) -> Result<(), StoreError> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(StoreError::io("make the directory", path))
+}
+
+impl Store {
+    /// Opens the store, and makes it where it is missing.
+    pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let qubes = data_dir.join("qubes");
+        make_dir(&qubes)?;
+        Ok(Self { qubes })
+    }
+
+    /// The directory of one qube.
+    pub fn dir(&self, name: &QubeName) -> PathBuf {
+        self.qubes.join(name.as_str())
+    }
+
+    /// The home of one qube, made where it is missing.
+    pub fn home(&self, name: &QubeName) -> Result<PathBuf, StoreError> {
+        self.made(name, "home")
+    }
+
+    /// The directory of one qube's logs, made where it is missing.
+    pub fn log_dir(&self, name: &QubeName) -> Result<PathBuf, StoreError> {
+        self.made(name, "log")
+    }
+
+    fn made(&self, name: &QubeName, what: &str) -> Result<PathBuf, StoreError> {
+        let path = self.dir(name).join(what);
+        make_dir(&path)?;
+        Ok(path)
+    }
+
+    /// The names of all qubes, in order. Directories with other names are none.
+    pub fn names(&self) -> Result<Vec<QubeName>, StoreError> {
+        let io = StoreError::io("read", &self.qubes);
+        let mut names = match fs::read_dir(&self.qubes) {
+            Ok(entries) => entries
+                .filter_map(Result::ok)
+                .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                .filter_map(|entry| QubeName::new(entry.file_name().to_str()?).ok())
+                .collect::<Vec<_>>(),
+            Err(error) => return Err(io(error)),
+        };
+        names.sort();
+        Ok(names)
+    }
+
+    /// True if there is such a qube, usable or not.
+    pub fn contains(&self, name: &QubeName) -> bool {
+        self.dir(name).is_dir()
+    }
+
+    /// Reads a qube's file.
+    pub fn load(&self, name: &QubeName) -> Result<QubeConfig, StoreError> {
+        if !self.contains(name) {
+            return Err(StoreError::NoSuchQube(name.clone()));
+        }
+        let path = self.dir(name).join(QUBE_FILE);
+        let meta = fs::metadata(&path).map_err(StoreError::io("read", &path))?;
+        if meta.len() > MAX_QUBE_FILE || !meta.is_file() {
+            let too_long = io::Error::other(format!("not a file of at most {MAX_QUBE_FILE} bytes"));
+            return Err(StoreError::io("read", &path)(too_long));
+        }
+        let text = fs::read_to_string(&path).map_err(StoreError::io("read", &path))?;
+        Ok(parse(&path, &text)?)
+    }
+
+    /// Makes a new qube, wholly or not at all.
+    pub fn create(&self, name: &QubeName, config: &QubeConfig) -> Result<(), StoreError> {
+        if self.contains(name) {
+            return Err(StoreError::Exists(name.clone()));
+        }
+        if let Some(template) = config.template.as_ref().filter(|name| !qube_file::is_template(name)) {
+            return Err(StoreError::Template(template.chars().take(40).collect()));
+        }
+        let new = self.qubes.join(format!("{HIDDEN}new-{name}"));
+        // What a broken attempt may have left.
+        remove_tree(&new)?;
+        let made = self.fill(&new, config).and_then(|()| {
+            let dir = self.dir(name);
+            renameat_with(CWD, &new, CWD, &dir, RenameFlags::NOREPLACE).map_err(|errno| match errno {
+                rustix::io::Errno::EXIST => StoreError::Exists(name.clone()),
+                other => StoreError::io("make", &dir)(other.into()),
+            })
+        });
+        if made.is_err() {
+            let _ = remove_tree(&new);
+        }
+        made?;
+        atomic::sync_dir(&self.qubes).map_err(StoreError::io("write", &self.qubes))
+    }
+
+    fn fill(&self, dir: &Path, config: &QubeConfig) -> Result<(), StoreError> {
+        make_dir(&dir.join("home"))?;
+        let path = dir.join(QUBE_FILE);
+        atomic::write(&path, write(config).as_bytes()).map_err(StoreError::io("write", &path))
+    }
+
+    /// Takes a qube away. Its files are deleted by [`Trash::empty`], which can take long.
+    ///
+    /// The caller makes sure that it does not run.
+    pub fn remove(&self, name: &QubeName) -> Result<Trash, StoreError> {
+        let dir = self.dir(name);
+        if !self.contains(name) {
+            return Err(StoreError::NoSuchQube(name.clone()));
+        }
+        for n in 0..1_000 {
+            let gone = self.qubes.join(format!("{HIDDEN}removed-{name}-{n}"));
+            match renameat_with(CWD, &dir, CWD, &gone, RenameFlags::NOREPLACE) {
+                Ok(()) => return Ok(Trash { paths: vec![gone] }),
+                Err(rustix::io::Errno::EXIST) => {}
+                Err(error) => return Err(StoreError::io("remove", &dir)(error.into())),
+            }
+        }
+        Err(StoreError::io("remove", &dir)(io::Error::other("too many removed qubes are not deleted yet")))
+    }
+
+    /// What earlier removals and broken attempts left.
+    pub fn leftovers(&self) -> Trash {
+        let paths = fs::read_dir(&self.qubes).into_iter().flatten().filter_map(Result::ok);
+        let paths = paths.filter(|entry| {
+            let name = entry.file_name();
+            let name = name.to_string_lossy();
+            name.starts_with(".removed-") || name.starts_with(".new-")
+        });
+        Trash { paths: paths.map(|entry| entry.path()).collect() }
+    }
+}
+
+/// Directories to delete.
+#[must_use = "it is only deleted by `empty`"]
+#[derive(Debug)]
+pub struct Trash {
+    paths: Vec<PathBuf>,
+}
+
+impl Trash {
+    /// True if there is nothing to delete.
+    pub fn is_empty(&self) -> bool {
+        self.paths.is_empty()
+    }
+
+    /// Deletes. Can take long; gives the first error, after trying everything.
+    pub fn empty(self) -> Result<(), StoreError> {
+        self.paths.iter().map(|path| remove_tree(path)).fold(Ok(()), Result::and)
+    }
+}
+
+/// Deletes a directory that may not be there.
+fn remove_tree(path: &Path) -> Result<(), StoreError> {
+    match fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("delete", path)(error)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,296 @@
+//! `qube.kdl`: reading and writing.
+
+use std::{
+    fmt::Write as _,
+    panic::catch_unwind,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use miette::Diagnostic as _;
+use transom_protocol::supervisor::{BackendChoice, LabelName, MAX_ARGUMENTS, MAX_COMMAND};
+
+use super::{Limits, QubeConfig};
+
+/// Why a qube's file cannot be used: file, line and reason.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}:{line}: {reason}", .path.display())]
+pub struct FileError {
+    /// The file.
+    pub path: PathBuf,
+    /// The line, from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+/// The file as it is written.
+#[derive(Debug, knus::Decode)]
+struct QubeFile {
+    #[knus(child, unwrap(argument, str))]
+    label: LabelName,
+    #[knus(child, unwrap(argument, str))]
+    template: Option<Template>,
+    #[knus(child, unwrap(argument))]
+    backend: Option<BackendName>,
+    #[knus(children(name = "autostart"))]
+    autostart: Vec<Autostart>,
+    #[knus(child)]
+    limits: Option<LimitsNode>,
+    #[knus(child)]
+    environment: Option<Environment>,
+}
+
+#[derive(Debug, knus::DecodeScalar)]
+enum BackendName {
+    Auto,
+    Sandbox,
+}
+
+#[derive(Debug, knus::Decode)]
+struct Autostart {
+    #[knus(arguments, str)]
+    argv: Vec<Argument>,
+}
+
+#[derive(Debug, Default, knus::Decode)]
+struct LimitsNode {
+    #[knus(child, unwrap(argument, str))]
+    memory: Option<Bytes>,
+    #[knus(child, unwrap(argument))]
+    tasks: Option<u32>,
+    #[knus(child, unwrap(argument))]
+    cpu_percent: Option<u32>,
+    #[knus(child)]
+    nested_sandboxes: bool,
+}
+
+#[derive(Debug, knus::Decode)]
+struct Environment {
+    #[knus(children)]
+    variables: Vec<Variable>,
+}
+
+#[derive(Debug, knus::Decode)]
+struct Variable {
+    #[knus(node_name)]
+    name: String,
+    #[knus(argument, str)]
+    value: Argument,
+}
+
+/// Text without zero bytes.
+#[derive(Debug)]
+struct Argument(String);
+
+impl FromStr for Argument {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text.contains('\0') { Err("a zero byte in a text") } else { Ok(Self(text.to_owned())) }
+    }
+}
+
+/// The name of a template: a file name without surprises.
+#[derive(Debug)]
+struct Template(String);
+
+impl FromStr for Template {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if is_template(text) { Ok(Self(text.to_owned())) } else { Err("not the name of a template") }
+    }
+}
+
+/// True for the name of a template.
+pub(super) fn is_template(text: &str) -> bool {
+    (1..=64).contains(&text.len())
+        && !text.starts_with(['.', '-'])
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
+}
+
+/// An amount such as `"512MiB"`.
+#[derive(Debug)]
+struct Bytes(u64);
+
+impl FromStr for Bytes {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const HOW: &str = "an amount of memory is written like \"512MiB\" or \"2GiB\"";
+        let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (number, unit) = text.split_at(digits);
+        let unit: u64 = match unit.trim_start() {
+            "KiB" => 1 << 10,
+            "MiB" => 1 << 20,
+            "GiB" => 1 << 30,
+            "TiB" => 1 << 40,
+            _ => return Err(HOW),
+        };
+        let number: u64 = number.parse().map_err(|_| HOW)?;
+        number.checked_mul(unit).map(Bytes).ok_or(HOW)
+    }
+}
+
+/// Reads a qube's file; `path` is for errors only.
+pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
+    let bad = |line, reason| FileError { path: path.to_owned(), line, reason };
+    // The parser has panics in corners of its error messages. They must not end qubed.
+    let parsed = catch_unwind(|| knus::parse::<QubeFile>(path.to_string_lossy(), text));
+    let file = match parsed {
+        Ok(Ok(file)) => file,
+        Ok(Err(error)) => {
+            let (line, reason) = first_error(&error, text);
+            return Err(bad(line, reason));
+        }
+        Err(_) => return Err(bad(1, "not a KDL document".to_owned())),
+    };
+    let config = QubeConfig {
+        label: file.label,
+        template: file.template.map(|template| template.0),
+        backend: match file.backend {
+            None | Some(BackendName::Auto) => BackendChoice::Auto,
+            Some(BackendName::Sandbox) => BackendChoice::Sandbox,
+        },
+        autostart: file
+            .autostart
+            .into_iter()
+            .map(|program| program.argv.into_iter().map(|argument| argument.0).collect())
+            .collect(),
+        limits: limits(file.limits.unwrap_or_default()),
+        environment: file
+            .environment
+            .into_iter()
+            .flat_map(|node| node.variables)
+            .map(|variable| (variable.name, variable.value.0))
+            .collect(),
+    };
+    check(&config).map_err(|(node, reason)| bad(line_of_node(text, node), reason))?;
+    Ok(config)
+}
+
+fn limits(node: LimitsNode) -> Limits {
+    Limits {
+        memory: node.memory.map(|memory| memory.0),
+        tasks: node.tasks.unwrap_or(Limits::default().tasks),
+        cpu_percent: node.cpu_percent,
+        nested_sandboxes: node.nested_sandboxes,
+    }
+}
+
+/// What the form does not say: name of the node and reason.
+fn check(config: &QubeConfig) -> Result<(), (&'static str, String)> {
+    for argv in &config.autostart {
+        let bytes: usize = argv.iter().map(|argument| argument.len() + 1).sum();
+        if argv.first().is_none_or(String::is_empty) {
+            return Err(("autostart", "autostart needs the name of a program".to_owned()));
+        }
+        if argv.len() > MAX_ARGUMENTS || bytes > MAX_COMMAND {
+            return Err(("autostart", "the command line is too long".to_owned()));
+        }
+    }
+    let bad_variable = config.environment.iter().find(|(name, _)| {
+        name.is_empty()
+            || name.starts_with(|c: char| c.is_ascii_digit())
+            || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+    });
+    if let Some((name, _)) = bad_variable {
+        let name: String = name.escape_debug().take(40).collect();
+        return Err(("environment", format!("{name} is not the name of a variable")));
+    }
+    if config.limits.tasks < 16 {
+        return Err(("tasks", "a qube needs at least 16 tasks".to_owned()));
+    }
+    if config.limits.memory.is_some_and(|bytes| bytes < 64 << 20) {
+        return Err(("memory", "a qube needs at least 64MiB of memory".to_owned()));
+    }
+    if config.limits.cpu_percent == Some(0) {
+        return Err(("cpu-percent", "a qube needs processor time".to_owned()));
+    }
+    Ok(())
+}
+
+/// The line of the first node of this name, from 1.
+fn line_of_node(text: &str, node: &str) -> usize {
+    text.lines().position(|line| line.trim_start().starts_with(node)).map_or(1, |line| line + 1)
+}
+
+/// The first thing that the parser found wrong: line from 1, and reason.
+fn first_error(error: &knus::Error, text: &str) -> (usize, String) {
+    let first = error.related().into_iter().flatten().next();
+    let Some(first) = first else { return (1, error.to_string()) };
+    let label = first.labels().into_iter().flatten().next();
+    let line = label.as_ref().map_or(1, |label| {
+        let before = text.as_bytes().get(..label.offset()).unwrap_or(text.as_bytes());
+        before.iter().filter(|b| **b == b'\n').count() + 1
+    });
+    let mut reason = first.to_string();
+    if reason.is_empty() {
+        reason = label.and_then(|label| label.label().map(str::to_owned)).unwrap_or_default();
+    }
+    // One line, whatever was in the file.
+    (line, transom_protocol::text::clean(reason.as_bytes(), 200))
+}
+
+/// Writes a qube's file.
+pub fn write(config: &QubeConfig) -> String {
+    let mut out = String::from("// A qube. Edit it while the qube is halted.\n");
+    let mut node = |text: String| {
+        out.push_str(&text);
+        out.push('\n');
+    };
+    node(format!("label {}", quoted(config.label.as_str())));
+    if let Some(template) = &config.template {
+        node(format!("template {}", quoted(template)));
+    }
+    let backend = match config.backend {
+        BackendChoice::Auto => "auto",
+        BackendChoice::Sandbox => "sandbox",
+    };
+    node(format!("backend {}", quoted(backend)));
+    for argv in &config.autostart {
+        let argv: Vec<String> = argv.iter().map(|argument| quoted(argument)).collect();
+        node(format!("autostart {}", argv.join(" ")));
+    }
+    let default = Limits::default();
+    let limits = &config.limits;
+    if *limits != default {
+        node("limits {".to_owned());
+        if let Some(bytes) = limits.memory {
+            node(format!("    memory \"{}KiB\"", bytes >> 10));
+        }
+        if limits.tasks != default.tasks {
+            node(format!("    tasks {}", limits.tasks));
+        }
+        if let Some(percent) = limits.cpu_percent {
+            node(format!("    cpu-percent {percent}"));
+        }
+        if limits.nested_sandboxes {
+            node("    nested-sandboxes".to_owned());
+        }
+        node("}".to_owned());
+    }
+    if !config.environment.is_empty() {
+        node("environment {".to_owned());
+        for (name, value) in &config.environment {
+            node(format!("    {name} {}", quoted(value)));
+        }
+        node("}".to_owned());
+    }
+    out
+}
+
+/// A KDL string.
+fn quoted(text: &str) -> String {
+    let mut out = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            c if c.is_control() => {
+                let _ = write!(out, "\\u{{{:x}}}", c as u32);
+            }
+            c => out.push(c),
+        }
+    }
+    out.push('"');
+    out
+}
