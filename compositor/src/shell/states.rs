@@ -1,0 +1,142 @@
+//! Maximised, tiled, fullscreen, minimised, and moving and resizing by keys.
+
+use super::{Change, Key, Point, Shell, Size, window::Base};
+
+impl<K: Key> Shell<K> {
+    /// Lets a window fill the usable area of its screen, or float again where it was. A window that
+    /// does not fill it is not changed by `false`.
+    pub fn set_maximised(&mut self, key: K, maximised: bool) {
+        let Some(window) = self.windows.get(&key) else { return };
+        match (maximised, window.base) {
+            (true, _) => self.set_base(key, Base::Maximised),
+            (false, Base::Maximised) => self.set_base(key, Base::Floating),
+            (false, _) => {}
+        }
+    }
+
+    /// Lets a window fill the left or right half of the usable area of its screen. Ends fullscreen.
+    pub fn tile(&mut self, key: K, left: bool) {
+        self.set_fullscreen(key, false);
+        self.set_base(key, Base::Tiled { left });
+    }
+
+    /// Lets a tiled or maximised window float again where it was.
+    pub fn float(&mut self, key: K) {
+        self.set_base(key, Base::Floating);
+    }
+
+    fn set_base(&mut self, key: K, base: Base) {
+        let Some(window) = self.windows.get_mut(&key) else { return };
+        if window.base == base {
+            return;
+        }
+        window.base = base;
+        if base == Base::Floating {
+            window.back_to_floating();
+        }
+        self.change |= Change::LAYOUT | Change::WANTED;
+        self.reach(key);
+        if self.drag.as_ref().is_some_and(|drag| drag.key == key) {
+            self.stop_drag();
+        }
+    }
+
+    /// Lets a window fill its screen, or be again what it was before.
+    pub fn set_fullscreen(&mut self, key: K, fullscreen: bool) {
+        let Some(window) = self.windows.get_mut(&key) else { return };
+        if window.fullscreen == fullscreen {
+            return;
+        }
+        window.fullscreen = fullscreen;
+        if window.floats() {
+            window.back_to_floating();
+            window.output = self.outputs.best_for(window.floating()).id;
+        }
+        self.change |= Change::LAYOUT | Change::WANTED;
+        self.reach(key);
+        self.settle(None);
+    }
+
+    /// Lets a window fill a certain screen. A screen that is not there counts as its own.
+    pub fn set_fullscreen_on(&mut self, key: K, output: u32) {
+        if self.outputs.has(output)
+            && let Some(window) = self.windows.get_mut(&key)
+        {
+            window.output = output;
+            self.change |= Change::LAYOUT | Change::WANTED;
+        }
+        self.set_fullscreen(key, true);
+    }
+
+    /// Puts a window out of sight, with its dialogs; a modal dialog takes its parent along. It comes
+    /// back when it gets the focus.
+    pub fn minimise(&mut self, key: K) {
+        let modal = |k: K| self.windows.get(&k).filter(|w| w.modal).and_then(|w| w.parent);
+        let top = std::iter::successors(Some(key), |k| modal(*k)).take(self.windows.len()).last();
+        if let Some(window) = top.and_then(|key| self.windows.get_mut(&key))
+            && !window.minimised
+        {
+            window.minimised = true;
+            self.change |= Change::LAYOUT | Change::WANTED;
+            self.settle(None);
+        }
+    }
+
+    /// Brings a window back into sight, and the parents without which it would not be. The focus
+    /// stays where it is.
+    pub fn unminimise(&mut self, key: K) {
+        let chain: Vec<K> = self.ancestors(key).collect();
+        for key in chain {
+            if let Some(window) = self.windows.get_mut(&key)
+                && std::mem::take(&mut window.minimised)
+            {
+                self.change |= Change::LAYOUT | Change::WANTED;
+            }
+        }
+    }
+
+    /// Moves a floating or tiled window by keys. It stays within reach. A tiled one floats then.
+    pub fn move_by(&mut self, key: K, dx: i32, dy: i32) {
+        let Some(window) = self.windows.get(&key) else { return };
+        if window.fullscreen || window.base == Base::Maximised {
+            return;
+        }
+        let place = self.outer(window).location().offset(dx, dy);
+        self.set_base(key, Base::Floating);
+        self.put(key, place);
+    }
+
+    /// Moves a floating window to a place, as near to it as it stays within reach.
+    pub fn move_to(&mut self, key: K, place: Point) {
+        if self.windows.get(&key).is_some_and(super::window::Window::floats) {
+            self.put(key, place);
+        }
+    }
+
+    pub(super) fn put(&mut self, key: K, place: Point) {
+        let Some(window) = self.windows.get_mut(&key) else { return };
+        let before = window.at;
+        window.at = place;
+        window.at = self.outputs.within_reach(window.floating());
+        window.output = self.outputs.best_for(window.floating()).id;
+        window.displaced = None;
+        if window.at != before {
+            self.change |= Change::LAYOUT;
+        }
+    }
+
+    /// Asks a floating window to be larger or smaller, by keys. Its upper left corner stays.
+    pub fn resize_by(&mut self, key: K, dw: i32, dh: i32) {
+        let resizing = self.is_resizing(key);
+        let Some(window) = self.windows.get_mut(&key) else { return };
+        if window.floats() && !resizing {
+            window.anchor = None;
+            window.hold = false;
+            let size = Size::new(window.asked.w.saturating_add(dw), window.asked.h.saturating_add(dh));
+            window.ask(size.at_least(super::LEAST_CONTENT));
+            window.follow_committed();
+            self.change |= Change::LAYOUT | Change::WANTED;
+            self.reach(key);
+        }
+    }
+}
