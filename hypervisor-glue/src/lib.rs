@@ -9,14 +9,14 @@
 //!
 //! Unsafe code is in [`memory`] only.
 
-//pub mod cli;
+pub mod cli;
 pub mod client;
 pub mod machine;
 pub mod memory;
 pub mod packet;
 pub mod paths;
-//pub mod qubed;
-//pub mod sandbox;
+pub mod qubed;
+pub mod sandbox;
 pub mod store;
 
 pub use transom_protocol::supervisor;

@@ -134,7 +134,8 @@ pub trait Machine: fmt::Debug {
     /// When one of these is readable, [`Machine::step`] wants to be called.
     fn events(&self) -> Vec<BorrowedFd<'_>>;
 
-    /// Looks after the machine.
+    /// Looks after the machine. After [`Step::Gone`] it may be called again and says the same, or
+    /// knows more because of [`Machine::setup_line`].
     fn step(&mut self) -> Step;
 
     /// Ends all of it at once. [`Machine::step`] tells when it is gone.

@@ -69,7 +69,8 @@ pub fn recv(socket: impl AsFd) -> Result<Received, Errno> {
             fds.extend(rights);
         }
     }
-    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    // There may be room for one more, for alignment.
+    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) || fds.len() > MAX_FDS {
         return Ok(Received::TooLarge);
     }
     if message.bytes == 0 {
@@ -97,7 +98,9 @@ mod tests {
         send(&a, b"one", &[]).unwrap();
         send(&a, b"two", &[c.as_fd()]).unwrap();
         drop(c);
-        assert!(matches!(recv(&b).unwrap(), Received::Packet(bytes, fds) if bytes == b"one" && fds.is_empty()));
+        assert!(
+            matches!(recv(&b).unwrap(), Received::Packet(bytes, fds) if bytes == b"one" && fds.is_empty())
+        );
         let Received::Packet(bytes, fds) = recv(&b).unwrap() else { panic!("no packet") };
         assert_eq!(bytes, b"two");
         send(&fds[0], b"through", &[]).unwrap();

@@ -51,8 +51,8 @@ fn var(name: &str) -> Option<PathBuf> {
 /// `$TRANSOM_RUNTIME_DIR`, else `$XDG_RUNTIME_DIR/transom`, else `/tmp/transom-UID`.
 pub fn runtime_dir() -> Result<PathBuf, PathError> {
     let path = var(RUNTIME_DIR_VAR).or_else(|| Some(var("XDG_RUNTIME_DIR")?.join("transom")));
-    let path =
-        path.unwrap_or_else(|| PathBuf::from(format!("/tmp/transom-{}", rustix::process::geteuid().as_raw())));
+    let path = path
+        .unwrap_or_else(|| PathBuf::from(format!("/tmp/transom-{}", rustix::process::geteuid().as_raw())));
     private_dir(&path)?;
     Ok(path)
 }

@@ -50,18 +50,32 @@ pub fn ensure_running(launch: &Launch) -> Result<Client, ClientError> {
         None => paths::runtime_dir()?,
     };
     let socket = runtime_dir.join(paths::SOCKET_NAME);
-    if let Ok(client) = Client::connect(&socket) {
+    if let Some(client) = connect(&socket)? {
         return Ok(client);
     }
     // One starter at a time. Whoever waited finds qubed running. The wait is bounded, for the
     // holder gives up after its own time.
     let lock = File::create(runtime_dir.join("start.lock"))?;
     flock(&lock, FlockOperation::LockExclusive)?;
-    if let Ok(client) = Client::connect(&socket) {
+    if let Some(client) = connect(&socket)? {
         return Ok(client);
     }
     start(launch, &runtime_dir)?;
     Client::connect(&socket)
+}
+
+/// `None` if nobody listens at the socket. One that does not answer is an error: a second one could
+/// not start beside it.
+fn connect(socket: &Path) -> Result<Option<Client>, ClientError> {
+    match Client::connect(socket) {
+        Ok(client) => Ok(Some(client)),
+        Err(ClientError::NotRunning { source, .. })
+            if matches!(source.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) =>
+        {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
 }
 
 fn not_started(reason: impl Into<String>) -> ClientError {

@@ -16,7 +16,10 @@ use std::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
-    net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with},
+    net::{
+        AddressFamily, SocketAddrUnix, SocketFlags, SocketType, connect, socket_with,
+        sockopt::{Timeout, set_socket_timeout},
+    },
 };
 pub use transom_protocol::supervisor::FromQubed as Incoming;
 use transom_protocol::supervisor::{ErrorBody, QubeInfo, Reply, ReplyBody, Request, RequestBody};
@@ -27,13 +30,15 @@ use crate::{
     paths::{self, PathError},
 };
 
+/// How long connecting may take.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Most messages kept aside while [`Client::call`] waits for its answer.
 const MAX_ASIDE: usize = 4_096;
 
 /// Why talking to qubed failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody answers at the socket.
+    /// Nobody answers at the socket: it is not there, or nobody listens.
     #[error("transom-qubed does not answer at {path}: {source}")]
     NotRunning {
         /// The socket.
@@ -98,13 +103,14 @@ impl AsFd for Client {
 }
 
 impl Client {
-    /// Connects to a running qubed.
+    /// Connects to a running qubed. Waits only while others connect.
     pub fn connect(path: &Path) -> Result<Self, ClientError> {
         let not_running =
             |errno: Errno| ClientError::NotRunning { path: path.to_owned(), source: errno.into() };
-        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+        let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
         let address = SocketAddrUnix::new(path).map_err(not_running)?;
+        // Where many connect at once, each waits for its turn; all else on the socket never waits.
+        set_socket_timeout(&socket, Timeout::Send, Some(CONNECT_TIMEOUT))?;
         connect(&socket, &address).map_err(not_running)?;
         Ok(Self::from_socket(socket))
     }

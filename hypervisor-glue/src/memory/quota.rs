@@ -70,10 +70,7 @@ impl Account {
     }
 
     pub(super) fn usage(&self) -> Usage {
-        Usage {
-            bytes: self.0.bytes.load(Ordering::Relaxed),
-            grants: self.0.grants.load(Ordering::Relaxed),
-        }
+        Usage { bytes: self.0.bytes.load(Ordering::Relaxed), grants: self.0.grants.load(Ordering::Relaxed) }
     }
 }
 

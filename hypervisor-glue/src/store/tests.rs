@@ -76,8 +76,7 @@ fn a_full_file() {
     assert_eq!(config.template.as_deref(), Some("debian-12"));
     assert_eq!(config.backend, BackendChoice::Sandbox);
     assert_eq!(config.autostart, [vec!["foot"], vec!["foot", "-e", "top \"x\""]]);
-    let limits =
-        Limits { memory: Some(2 << 30), tasks: 300, cpu_percent: Some(150), nested_sandboxes: true };
+    let limits = Limits { memory: Some(2 << 30), tasks: 300, cpu_percent: Some(150), nested_sandboxes: true };
     assert_eq!(config.limits, limits);
     assert_eq!(config.environment, [("GTK_THEME".to_owned(), "Adwaita:dark".to_owned())]);
     assert_eq!(parsed(&write(&config)).unwrap(), config);
@@ -193,7 +192,8 @@ fn a_full_disk_leaves_the_old_file() {
         .unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     assert_eq!(store.load(&name("old")).unwrap(), blue());
-    let files: Vec<_> = fs::read_dir(store.dir(&name("old"))).unwrap().map(|e| e.unwrap().file_name()).collect();
+    let files: Vec<_> =
+        fs::read_dir(store.dir(&name("old"))).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(files.len(), 2, "only qube.kdl and home: {files:?}");
 }
 

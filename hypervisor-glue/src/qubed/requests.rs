@@ -1,0 +1,294 @@
+//! What clients ask for.
+
+use std::time::{Duration, Instant};
+
+use transom_protocol::supervisor::{
+    BackendChoice, ErrorBody, ErrorKind, Event, LabelName, QubeName, ReplyBody, Request, RequestBody, VERSION,
+};
+
+use super::{
+    START_TIMEOUT_S, empty_trash,
+    log::{self, QubeLog},
+    running::{Ending, Phase, Running},
+    server::{ClientId, Qube, Server, Until, Waiter},
+    session::Role,
+};
+use crate::{
+    machine::MachineSpec,
+    paths,
+    store::{QubeConfig, StoreError},
+};
+
+/// Most of a page of qubes, in bytes of JSON.
+const PAGE: usize = 48 * 1024;
+/// Most that one client waits for at once.
+const MAX_WAITING: usize = 256;
+
+type Answer = Result<ReplyBody, ErrorBody>;
+
+/// An answer, or none yet.
+enum Outcome {
+    Now(Answer),
+    /// When this happens.
+    Later(QubeName, Until),
+    /// It was answered already.
+    Answered,
+}
+
+impl From<Answer> for Outcome {
+    fn from(answer: Answer) -> Self {
+        Self::Now(answer)
+    }
+}
+
+fn error(kind: ErrorKind, message: impl Into<String>) -> ErrorBody {
+    ErrorBody::new(kind, message)
+}
+
+fn store_error(source: &StoreError) -> ErrorBody {
+    let kind = match source {
+        StoreError::NoSuchQube(_) => ErrorKind::NoSuchQube,
+        StoreError::Exists(_) => ErrorKind::Exists,
+        StoreError::File(_) => ErrorKind::BadQubeFile,
+        StoreError::Template(_) => ErrorKind::BadRequest,
+        StoreError::Io { .. } => ErrorKind::Io,
+    };
+    error(kind, source.to_string())
+}
+
+impl Server {
+    /// Serves one request.
+    pub(super) fn request(&mut self, client: ClientId, request: Request, now: Instant) {
+        let id = request.id;
+        let outcome = self.serve(client, request, now).unwrap_or_else(|refusal| Outcome::Now(Err(refusal)));
+        match outcome {
+            Outcome::Now(answer) => self.reply(client, id, answer),
+            Outcome::Later(qube, until) => {
+                let waiting = self.waiters.iter().filter(|waiter| waiter.client == client).count();
+                if waiting < MAX_WAITING {
+                    self.waiters.push(Waiter { client, request: id, qube, until });
+                } else {
+                    let refusal = error(ErrorKind::BadRequest, "too many requests wait for an answer");
+                    self.reply(client, id, Err(refusal));
+                }
+            }
+            Outcome::Answered => {}
+        }
+    }
+
+    fn reply(&mut self, client: ClientId, id: u64, answer: Answer) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.reply(id, answer);
+        }
+    }
+
+    fn serve(&mut self, client: ClientId, request: Request, now: Instant) -> Result<Outcome, ErrorBody> {
+        if let Some(name) = request.body.qube() {
+            self.refresh(name);
+            if !self.qubes.contains_key(name.as_str()) {
+                return Err(store_error(&StoreError::NoSuchQube(name.clone())));
+            }
+        }
+        match request.body {
+            RequestBody::Ping => Ok(Ok(ReplyBody::Pong { version: VERSION, pid: std::process::id() }).into()),
+            RequestBody::List { after } => Ok(self.list(after).into()),
+            RequestBody::Info { qube } => self.answer_info(&qube),
+            RequestBody::Create { name, label, template, backend } => {
+                self.create(name, label, template, backend)
+            }
+            RequestBody::Start { qube } => self.start(qube, now),
+            RequestBody::Stop { qube, timeout_ms } => {
+                // No more than an hour, so that no sum with a time overflows.
+                let deadline = now + Duration::from_millis(timeout_ms.min(3_600_000));
+                self.end(qube, |running| running.stop(deadline))
+            }
+            RequestBody::Kill { qube } => self.end(qube, |running| running.kill(Ending::Asked)),
+            RequestBody::Remove { qube } => self.remove(&qube),
+            RequestBody::Run { qube, argv } => self.run(qube, &argv),
+            RequestBody::Log { qube } => self.log(&qube),
+            RequestBody::Attach => self.attach(client, request.id),
+            RequestBody::Events => {
+                self.refresh_all();
+                self.reply(client, request.id, Ok(ReplyBody::Done));
+                self.subscribe(client, Role::Watcher);
+                Ok(Outcome::Answered)
+            }
+        }
+    }
+
+    fn list(&mut self, after: Option<QubeName>) -> Answer {
+        self.refresh_all();
+        let (mut qubes, mut bytes, mut more) = (Vec::new(), 0, false);
+        for name in self.qubes.keys().filter(|name| after.as_ref().is_none_or(|after| *name > after)) {
+            let Some(info) = self.info(name) else { continue };
+            bytes += serde_json::to_vec(&info).map_or(0, |json| json.len() + 1);
+            if bytes > PAGE {
+                more = true;
+                break;
+            }
+            qubes.push(info);
+        }
+        Ok(ReplyBody::Qubes { qubes, more })
+    }
+
+    fn answer_info(&self, name: &QubeName) -> Result<Outcome, ErrorBody> {
+        let info = self.info(name).ok_or_else(|| store_error(&StoreError::NoSuchQube(name.clone())))?;
+        Ok(Ok(ReplyBody::Qube { qube: info }).into())
+    }
+
+    fn create(
+        &mut self,
+        name: QubeName,
+        label: LabelName,
+        template: Option<String>,
+        backend: BackendChoice,
+    ) -> Result<Outcome, ErrorBody> {
+        let config = QubeConfig { template, backend, ..QubeConfig::new(label) };
+        self.store.create(&name, &config).map_err(|e| store_error(&e))?;
+        tracing::info!(qube = %name, "created");
+        self.refresh(&name);
+        self.answer_info(&name)
+    }
+
+    fn remove(&mut self, name: &QubeName) -> Result<Outcome, ErrorBody> {
+        if self.running(name).is_some() {
+            return Err(error(
+                ErrorKind::NotHalted,
+                format!("{name} is running; stop it first with `transom qube stop {name}`"),
+            ));
+        }
+        let trash = self.store.remove(name).map_err(|e| store_error(&e))?;
+        empty_trash(trash);
+        tracing::info!(qube = %name, "removed");
+        self.refresh(name);
+        Ok(Ok(ReplyBody::Done).into())
+    }
+
+    fn start(&mut self, name: QubeName, now: Instant) -> Result<Outcome, ErrorBody> {
+        if self.closing {
+            return Err(error(ErrorKind::Cancelled, "transom-qubed is ending"));
+        }
+        match self.running(&name).map(|running| running.phase) {
+            Some(Phase::Running) => return self.answer_info(&name),
+            Some(Phase::Starting) => return Ok(Outcome::Later(name, Until::Ready)),
+            Some(Phase::Stopping) => {
+                return Err(error(
+                    ErrorKind::NotHalted,
+                    format!("{name} is stopping; try again when it is halted"),
+                ));
+            }
+            None => {}
+        }
+        let result = self.launch(&name, now);
+        if let Some(qube) = self.qubes.get_mut(name.as_str()) {
+            match result {
+                Ok(running) => {
+                    qube.running = Some(running);
+                    qube.failure = None;
+                }
+                Err(refusal) => {
+                    // A bad file is shown as such, and no failure of the machine.
+                    if refusal.kind != ErrorKind::BadQubeFile {
+                        qube.failure = Some(refusal.message.clone());
+                    }
+                    self.announce(&name);
+                    return Err(refusal);
+                }
+            }
+        }
+        tracing::info!(qube = %name, "starting");
+        self.announce(&name);
+        Ok(Outcome::Later(name, Until::Ready))
+    }
+
+    fn launch(&mut self, name: &QubeName, now: Instant) -> Result<Running, ErrorBody> {
+        let config = match self.qubes.get(name.as_str()) {
+            Some(Qube { config: Ok(config), .. }) => config.clone(),
+            Some(Qube { config: Err(problem), .. }) => {
+                return Err(error(ErrorKind::BadQubeFile, problem.clone()));
+            }
+            None => return Err(store_error(&StoreError::NoSuchQube(name.clone()))),
+        };
+        let home = self.store.home(name).map_err(|e| store_error(&e))?;
+        let log_dir = self.store.log_dir(name).map_err(|e| store_error(&e))?;
+        let run_dir = self.options.runtime_dir.join("qubes").join(name.as_str());
+        let _ = std::fs::remove_dir_all(&run_dir);
+        paths::private_dir(&run_dir).map_err(|e| error(ErrorKind::Io, e.to_string()))?;
+        let spec = MachineSpec {
+            name,
+            home: &home,
+            run_dir: &run_dir,
+            agent: &self.options.agent,
+            environment: &config.environment,
+            limits: &config.limits,
+        };
+        let machine = self.sandbox.start(&spec).map_err(|source| {
+            let _ = std::fs::remove_dir_all(&run_dir);
+            error(source.kind(), format!("{name} cannot start: {source}"))
+        })?;
+        let mut log = QubeLog::open(&log_dir);
+        log.note("starting", std::time::SystemTime::now());
+        let deadline = now + Duration::from_secs(START_TIMEOUT_S);
+        Ok(Running::new(name.clone(), machine, run_dir, log, config.autostart, deadline, now))
+    }
+
+    fn end(&mut self, name: QubeName, how: impl FnOnce(&mut Running)) -> Result<Outcome, ErrorBody> {
+        let Some(running) = self.running(&name) else { return self.answer_info(&name) };
+        how(running);
+        self.announce(&name);
+        Ok(Outcome::Later(name, Until::Halted))
+    }
+
+    fn run(&mut self, name: QubeName, argv: &[String]) -> Result<Outcome, ErrorBody> {
+        let running = self.running(&name).filter(|running| running.phase == Phase::Running);
+        let Some(running) = running else {
+            return Err(error(
+                ErrorKind::NotRunning,
+                format!("{name} is not running; start it with `transom qube start {name}`"),
+            ));
+        };
+        let serial = running.run(argv).map_err(|reason| error(ErrorKind::Agent, reason))?;
+        Ok(Outcome::Later(name, Until::Started(serial)))
+    }
+
+    fn log(&mut self, name: &QubeName) -> Result<Outcome, ErrorBody> {
+        let dir = self.store.log_dir(name).map_err(|e| store_error(&e))?;
+        let path = log::path(&dir);
+        let lines = log::tail(&dir)
+            .map_err(|source| error(ErrorKind::Io, format!("cannot read {}: {source}", path.display())))?;
+        Ok(Ok(ReplyBody::Log { lines, path: path.display().to_string() }).into())
+    }
+
+    fn attach(&mut self, client: ClientId, id: u64) -> Result<Outcome, ErrorBody> {
+        if let Some(first) = self.compositor.filter(|first| *first != client) {
+            let pid = self.clients.get(&first).map_or(0, |first| first.pid);
+            return Err(error(
+                ErrorKind::AlreadyAttached,
+                format!("another desktop has the qubes already (process {pid}); end it first"),
+            ));
+        }
+        self.refresh_all();
+        self.compositor = Some(client);
+        tracing::info!("a compositor is attached");
+        self.reply(client, id, Ok(ReplyBody::Attached { version: VERSION }));
+        self.subscribe(client, Role::Compositor);
+        let names: Vec<QubeName> = self.qubes.keys().cloned().collect();
+        for name in names {
+            self.deliver_link(&name);
+        }
+        Ok(Outcome::Answered)
+    }
+
+    /// From now on a client hears events; first how everything is now.
+    fn subscribe(&mut self, client: ClientId, role: Role) {
+        let infos: Vec<_> = self.qubes.keys().filter_map(|name| self.info(name)).collect();
+        let Some(session) = self.clients.get_mut(&client) else { return };
+        // A compositor that asks for events stays the compositor.
+        if session.role != Role::Compositor {
+            session.role = role;
+        }
+        for qube in infos {
+            session.event(Event::QubeState { qube }, Vec::new());
+        }
+    }
+}

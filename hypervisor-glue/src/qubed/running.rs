@@ -1,0 +1,385 @@
+//! One running qube: its machine, its streams and its log.
+
+use std::{
+    os::fd::{BorrowedFd, OwnedFd},
+    path::PathBuf,
+    time::{Duration, Instant, SystemTime},
+};
+
+use rustix::{event::PollFlags, io::Errno};
+use transom_protocol::supervisor::{QubeName, QubeState};
+
+use super::{
+    log::QubeLog,
+    rate::Bucket,
+    service::{Programs, Said, ServiceStream, Violation},
+};
+use crate::machine::{Channel, Exit, Machine, Step};
+
+/// Connections on one channel at once, and per second in the long run. An agent needs one, and
+/// another after each start of the compositor.
+const CONNECTIONS: (u64, u64) = (8, 2);
+/// Console bytes at once, and per second in the long run.
+const CONSOLE: (u64, u64) = (256 * 1024, 64 * 1024);
+/// Most console bytes read at the end of a machine.
+const LAST_WORDS: usize = 256 * 1024;
+
+/// Where a running qube is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Phase {
+    Starting,
+    Running,
+    Stopping,
+}
+
+/// Why qubed itself ends a machine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// Somebody asked for it.
+    Asked,
+    /// Something is wrong.
+    Because(String),
+}
+
+/// The parts of a running qube that have descriptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Machine,
+    Display,
+    Service,
+    Stream,
+    Console,
+}
+
+/// What a running qube tells the server.
+#[derive(Debug)]
+pub(super) enum Note {
+    /// The agent is ready.
+    Ready,
+    /// A program was started, or not.
+    Program { serial: u32, result: Result<(), String> },
+    /// The service stream is gone; what was asked on it is not answered.
+    StreamLost,
+    /// A control stream waits for the compositor.
+    Link,
+    /// The machine is gone.
+    Gone(Exit),
+}
+
+/// A running qube.
+#[derive(Debug)]
+pub(super) struct Running {
+    name: QubeName,
+    machine: Box<dyn Machine>,
+    pub(super) phase: Phase,
+    /// When the phase has lasted too long.
+    pub(super) deadline: Option<Instant>,
+    pub(super) ending: Option<Ending>,
+    pub(super) run_dir: PathBuf,
+    /// Programs that start with the first Ready; taken then.
+    pub(super) autostart: Vec<Vec<String>>,
+    stream: Option<ServiceStream>,
+    programs: Programs,
+    /// The newest control stream that no compositor has yet.
+    waiting_link: Option<OwnedFd>,
+    /// The newest link that a compositor was given.
+    pub(super) link_id: Option<u64>,
+    log: QubeLog,
+    display_gate: Bucket,
+    service_gate: Bucket,
+    console_gate: Bucket,
+    console_open: bool,
+}
+
+impl Running {
+    pub(super) fn new(
+        name: QubeName,
+        machine: Box<dyn Machine>,
+        run_dir: PathBuf,
+        log: QubeLog,
+        autostart: Vec<Vec<String>>,
+        deadline: Instant,
+        now: Instant,
+    ) -> Self {
+        Self {
+            name,
+            machine,
+            phase: Phase::Starting,
+            deadline: Some(deadline),
+            ending: None,
+            run_dir,
+            autostart,
+            stream: None,
+            programs: Programs::default(),
+            waiting_link: None,
+            link_id: None,
+            log,
+            display_gate: Bucket::new(CONNECTIONS.0, CONNECTIONS.1, now),
+            service_gate: Bucket::new(CONNECTIONS.0, CONNECTIONS.1, now),
+            console_gate: Bucket::new(CONSOLE.0, CONSOLE.1, now),
+            console_open: true,
+        }
+    }
+
+    pub(super) fn state(&self) -> QubeState {
+        match self.phase {
+            Phase::Starting => QubeState::Starting,
+            Phase::Running => QubeState::Running,
+            Phase::Stopping => QubeState::Stopping,
+        }
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.machine.pid()
+    }
+
+    /// Writes a line of qubed's own into the qube's log.
+    pub(super) fn note(&mut self, line: &str) {
+        self.log.note(line, SystemTime::now());
+    }
+
+    /// Descriptors to poll.
+    pub(super) fn sources(&self, now: Instant) -> Vec<(Part, BorrowedFd<'_>, PollFlags)> {
+        let mut sources: Vec<_> =
+            self.machine.events().into_iter().map(|fd| (Part::Machine, fd, PollFlags::IN)).collect();
+        if self.display_gate.is_open(now) {
+            sources.push((Part::Display, self.machine.listener(Channel::Display), PollFlags::IN));
+        }
+        if self.service_gate.is_open(now) {
+            sources.push((Part::Service, self.machine.listener(Channel::Service), PollFlags::IN));
+        }
+        if self.console_open && self.console_gate.is_open(now) {
+            sources.push((Part::Console, self.machine.output(), PollFlags::IN));
+        }
+        if let Some(stream) = &self.stream {
+            let mut flags = PollFlags::IN;
+            flags.set(PollFlags::OUT, stream.wants_to_write());
+            sources.push((Part::Stream, stream.fd(), flags));
+        }
+        sources
+    }
+
+    /// When to look again even if no descriptor is ready.
+    pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let console = self.console_open.then(|| self.console_gate.opens_at(now)).flatten();
+        [self.deadline, self.display_gate.opens_at(now), self.service_gate.opens_at(now), console]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Looks after a part whose descriptor is ready.
+    pub(super) fn ready(&mut self, part: Part, now: Instant) -> Vec<Note> {
+        match part {
+            Part::Machine => self.step_machine().map(Note::Gone).into_iter().collect(),
+            Part::Display => self.accept_display(now),
+            Part::Service => self.accept_service(now),
+            Part::Stream => self.talk(),
+            Part::Console => {
+                let read = self.read_console(64 * 1024);
+                self.console_gate.take(read as u64, now);
+                Vec::new()
+            }
+        }
+    }
+
+    fn step_machine(&mut self) -> Option<Exit> {
+        if self.machine.step() == Step::Alive {
+            return None;
+        }
+        // Its last words, and what they say about why.
+        self.read_console(LAST_WORDS);
+        if let Some(line) = self.log.finish(SystemTime::now()) {
+            self.machine.setup_line(&line);
+        }
+        match self.machine.step() {
+            Step::Alive => None,
+            Step::Gone(exit) => Some(exit),
+        }
+    }
+
+    /// Reads from the console; gives the bytes read.
+    fn read_console(&mut self, most: usize) -> usize {
+        let mut read = 0;
+        let mut chunk = [0u8; 8192];
+        while read < most && self.console_open {
+            match rustix::io::read(self.machine.output(), &mut chunk[..]) {
+                Ok(0) => self.console_open = false,
+                Ok(n) => {
+                    read += n;
+                    for line in self.log.feed(&chunk[..n], SystemTime::now()) {
+                        self.machine.setup_line(&line);
+                    }
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(_) => self.console_open = false,
+            }
+        }
+        read
+    }
+
+    fn accept(&mut self, channel: Channel) -> Option<OwnedFd> {
+        match self.machine.accept(channel) {
+            Ok(connection) => connection,
+            Err(error) => {
+                // Out of descriptors, most likely. The rate keeps this from going round and round.
+                tracing::warn!(qube = %self.name, ?channel, %error, "a connection cannot be accepted");
+                None
+            }
+        }
+    }
+
+    fn accept_display(&mut self, now: Instant) -> Vec<Note> {
+        self.display_gate.take(1, now);
+        let Some(connection) = self.accept(Channel::Display) else { return Vec::new() };
+        // Only the newest is kept: the agent gave up the others, or should have.
+        self.waiting_link = Some(connection);
+        vec![Note::Link]
+    }
+
+    fn accept_service(&mut self, now: Instant) -> Vec<Note> {
+        self.service_gate.take(1, now);
+        let Some(connection) = self.accept(Channel::Service) else { return Vec::new() };
+        let lost = self.stream.is_some();
+        if lost {
+            self.drop_stream("the agent opened a new service stream");
+        }
+        self.stream = Some(ServiceStream::new(connection));
+        if lost { vec![Note::StreamLost] } else { Vec::new() }
+    }
+
+    fn drop_stream(&mut self, why: &str) {
+        self.stream = None;
+        self.programs.forget_asked();
+        self.note(why);
+    }
+
+    /// Reads from and writes to the service stream.
+    fn talk(&mut self) -> Vec<Note> {
+        let Some(stream) = &mut self.stream else { return Vec::new() };
+        let result = stream.read(&mut self.programs).and_then(|said| stream.flush().map(|()| said));
+        let closed = stream.is_closed();
+        match result {
+            Ok(said) => {
+                let mut notes: Vec<_> = said.into_iter().filter_map(|said| self.hear(said)).collect();
+                if closed {
+                    self.drop_stream("the agent closed its service stream");
+                    notes.push(Note::StreamLost);
+                }
+                notes
+            }
+            Err(violation) => {
+                self.punish(&violation);
+                vec![Note::StreamLost]
+            }
+        }
+    }
+
+    fn punish(&mut self, violation: &Violation) {
+        tracing::warn!(qube = %self.name, %violation, "the agent broke the service protocol");
+        self.drop_stream(&format!("protocol violation on the service stream, which is closed: {violation}"));
+    }
+
+    fn hear(&mut self, said: Said) -> Option<Note> {
+        match said {
+            Said::Hello => None,
+            Said::Ready => Some(Note::Ready),
+            Said::Started { serial } => Some(Note::Program { serial, result: Ok(()) }),
+            Said::Failed { serial, reason } => {
+                self.note(&format!("program {serial} did not start: {reason}"));
+                Some(Note::Program { serial, result: Err(reason) })
+            }
+            Said::Exited { serial, code, signal } => {
+                self.note(&match signal {
+                    0 => format!("program {serial} ended with status {code}"),
+                    _ => format!("program {serial} was ended by signal {signal}"),
+                });
+                None
+            }
+        }
+    }
+
+    /// Asks the agent for a program; gives the serial of the question.
+    pub(super) fn run(&mut self, argv: &[String]) -> Result<u32, String> {
+        let stream = self.stream.as_mut().filter(|stream| stream.is_greeted());
+        let Some(stream) = stream else {
+            return Err(format!("the agent of {} does not answer at the moment", self.name));
+        };
+        let Some(serial) = stream.run(argv, &mut self.programs) else {
+            return Err(format!("too many programs run in {}", self.name));
+        };
+        // Nothing of the command line goes into the log: it may hold a secret.
+        self.note(&format!("program {serial} was asked for"));
+        Ok(serial)
+    }
+
+    /// Writes what waits for the agent. Gives [`Note::StreamLost`] if that ends the stream.
+    pub(super) fn flush(&mut self) -> Option<Note> {
+        let stream = self.stream.as_mut().filter(|stream| stream.wants_to_write())?;
+        let violation = stream.flush().err()?;
+        self.punish(&violation);
+        Some(Note::StreamLost)
+    }
+
+    /// Asks the agent to end by `deadline`; at once if it cannot be asked.
+    pub(super) fn stop(&mut self, deadline: Instant) {
+        let asked = self.phase == Phase::Stopping;
+        self.phase = Phase::Stopping;
+        self.ending.get_or_insert(Ending::Asked);
+        self.deadline = Some(self.deadline.filter(|_| asked).map_or(deadline, |old| old.min(deadline)));
+        match self.stream.as_mut().filter(|stream| stream.is_greeted()) {
+            Some(_) if asked => {}
+            Some(stream) => stream.shut_down(),
+            None => self.machine.kill(),
+        }
+    }
+
+    /// Ends it now.
+    pub(super) fn kill(&mut self, why: Ending) {
+        self.phase = Phase::Stopping;
+        self.ending.get_or_insert(why);
+        self.deadline = None;
+        self.machine.kill();
+    }
+
+    /// The phase has lasted too long.
+    pub(super) fn expire(&mut self) {
+        match self.phase {
+            Phase::Starting => {
+                let waited = Duration::from_secs(super::START_TIMEOUT_S);
+                let reason = format!("the agent was not ready after {} s", waited.as_secs());
+                self.note(&reason);
+                self.kill(Ending::Because(reason));
+            }
+            Phase::Running => self.deadline = None,
+            Phase::Stopping => {
+                self.note("the agent did not end in time and is killed");
+                self.kill(Ending::Asked);
+            }
+        }
+    }
+
+    /// True if a control stream waits.
+    pub(super) fn has_link(&self) -> bool {
+        self.waiting_link.is_some()
+    }
+
+    /// Takes the waiting control stream.
+    pub(super) fn take_link(&mut self) -> Option<OwnedFd> {
+        self.waiting_link.take()
+    }
+
+    /// Why it is not running any more; `None` if that is as it should be.
+    pub(super) fn failure(&self, exit: &Exit) -> Option<String> {
+        match (&self.ending, self.phase, exit) {
+            (Some(Ending::Because(reason)), ..) => Some(reason.clone()),
+            (Some(Ending::Asked), ..) | (None, Phase::Running | Phase::Stopping, Exit::Code(0)) => None,
+            (None, _, Exit::Setup(_)) => Some(exit.to_string()),
+            (None, Phase::Starting, _) => {
+                Some(format!("{exit} before it was ready; see `transom qube log {}`", self.name))
+            }
+            (None, ..) => Some(format!("{exit}; see `transom qube log {}`", self.name)),
+        }
+    }
+}

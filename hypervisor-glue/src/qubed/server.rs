@@ -1,0 +1,476 @@
+//! All clients and all qubes, and what happens between them.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    time::{Duration, Instant},
+};
+
+use rustix::{
+    event::PollFlags,
+    io::Errno,
+    net::{SocketFlags, accept_with, sockopt::socket_peercred},
+};
+use transom_protocol::supervisor::{
+    Backend, ErrorBody, ErrorKind, Event, LabelName, QubeInfo, QubeName, QubeState, ReplyBody,
+};
+
+use super::{
+    Options, SHUTDOWN_S,
+    running::{Note, Part, Phase, Running},
+    session::{Role, Session},
+};
+use crate::{
+    machine::{Exit, Hypervisor},
+    store::{QubeConfig, Store, StoreError},
+};
+
+/// Most clients at once.
+const MAX_CLIENTS: usize = 128;
+/// How long no client is accepted after accepting one has failed.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// Names one client. Never used twice.
+pub(super) type ClientId = u64;
+
+/// Something with a descriptor.
+#[derive(Clone, Debug)]
+pub(super) enum Source {
+    Listener,
+    Client(ClientId),
+    Qube(QubeName, Part),
+}
+
+/// A qube that is known.
+#[derive(Debug)]
+pub(super) struct Qube {
+    /// What its file says; `Err` why it cannot be used.
+    pub(super) config: Result<QubeConfig, String>,
+    /// The last label that was known.
+    pub(super) label: LabelName,
+    pub(super) running: Option<Running>,
+    /// Why it is not running, if that is a failure.
+    pub(super) failure: Option<String>,
+}
+
+/// What a client waits for.
+#[derive(Debug)]
+pub(super) struct Waiter {
+    pub(super) client: ClientId,
+    pub(super) request: u64,
+    pub(super) qube: QubeName,
+    pub(super) until: Until,
+}
+
+/// When a waiter gets its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Until {
+    /// The agent is ready.
+    Ready,
+    /// The machine is gone.
+    Halted,
+    /// The program of this serial runs.
+    Started(u32),
+}
+
+/// Everything.
+#[derive(Debug)]
+pub(super) struct Server {
+    pub(super) options: Options,
+    pub(super) store: Store,
+    pub(super) sandbox: Box<dyn Hypervisor>,
+    listener: OwnedFd,
+    listener_pause: Option<Instant>,
+    pub(super) clients: BTreeMap<ClientId, Session>,
+    next_client: ClientId,
+    pub(super) compositor: Option<ClientId>,
+    pub(super) qubes: BTreeMap<QubeName, Qube>,
+    pub(super) waiters: Vec<Waiter>,
+    next_link: u64,
+    /// True once we are told to end.
+    pub(super) closing: bool,
+}
+
+impl Server {
+    pub(super) fn new(
+        options: Options,
+        store: Store,
+        sandbox: Box<dyn Hypervisor>,
+        listener: OwnedFd,
+    ) -> Self {
+        let mut server = Self {
+            options,
+            store,
+            sandbox,
+            listener,
+            listener_pause: None,
+            clients: BTreeMap::new(),
+            next_client: 1,
+            compositor: None,
+            qubes: BTreeMap::new(),
+            waiters: Vec::new(),
+            next_link: 1,
+            closing: false,
+        };
+        server.refresh_all();
+        server
+    }
+
+    /// True when nothing is left to do.
+    pub(super) fn is_finished(&self) -> bool {
+        self.closing && self.qubes.values().all(|qube| qube.running.is_none())
+    }
+
+    /// Every descriptor to poll. Clients come in the order in which they connected, so that the end
+    /// of an old compositor is seen before the requests of a new one.
+    pub(super) fn sources(&self, now: Instant) -> Vec<(Source, BorrowedFd<'_>, PollFlags)> {
+        let mut sources = Vec::new();
+        for (id, client) in &self.clients {
+            let mut flags = PollFlags::IN;
+            flags.set(PollFlags::OUT, client.wants_to_write());
+            sources.push((Source::Client(*id), client.fd(), flags));
+        }
+        if self.listener_pause.is_none() && !self.closing {
+            sources.push((Source::Listener, self.listener.as_fd(), PollFlags::IN));
+        }
+        for (name, qube) in &self.qubes {
+            let Some(running) = &qube.running else { continue };
+            for (part, fd, flags) in running.sources(now) {
+                sources.push((Source::Qube(name.clone(), part), fd, flags));
+            }
+        }
+        sources
+    }
+
+    /// When to look again even if no descriptor is ready.
+    pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let qubes = self.qubes.values().filter_map(|qube| qube.running.as_ref()?.next_wake(now));
+        qubes.chain(self.listener_pause).min()
+    }
+
+    /// What the clock brings.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if self.listener_pause.is_some_and(|until| until <= now) {
+            self.listener_pause = None;
+        }
+        let mut changed = Vec::new();
+        for (name, qube) in &mut self.qubes {
+            if let Some(running) = &mut qube.running
+                && running.deadline.is_some_and(|deadline| deadline <= now)
+            {
+                running.expire();
+                changed.push(name.clone());
+            }
+        }
+        for name in changed {
+            self.announce(&name);
+        }
+    }
+
+    /// Serves a descriptor that is ready, if what it belonged to is still there.
+    pub(super) fn ready(&mut self, source: &Source, now: Instant) {
+        match source {
+            Source::Listener => self.accept(now),
+            Source::Client(id) => {
+                let Some(client) = self.clients.get_mut(id) else { return };
+                client.flush();
+                for request in client.read() {
+                    self.request(*id, request, now);
+                }
+                self.sweep();
+            }
+            Source::Qube(name, part) => {
+                let running = self.qubes.get_mut(name.as_str()).and_then(|qube| qube.running.as_mut());
+                let notes = running.map(|running| running.ready(*part, now)).unwrap_or_default();
+                for note in notes {
+                    self.note(name, note);
+                }
+            }
+        }
+    }
+
+    /// Writes what is queued for clients and agents.
+    pub(super) fn flush(&mut self) {
+        let mut lost = Vec::new();
+        for (name, qube) in &mut self.qubes {
+            let note = qube.running.as_mut().and_then(Running::flush);
+            lost.extend(note.map(|note| (name.clone(), note)));
+        }
+        for (name, note) in lost {
+            self.note(&name, note);
+        }
+        for client in self.clients.values_mut() {
+            client.flush();
+        }
+        self.sweep();
+    }
+
+    /// Ends everything; a second call ends it at once.
+    pub(super) fn shut_down(&mut self, now: Instant) {
+        let again = self.closing;
+        self.closing = true;
+        tracing::info!(again, "ending");
+        let up: Vec<QubeName> = self.names_of_running();
+        for name in up {
+            if let Some(running) = self.running(&name) {
+                if again {
+                    running.kill(super::running::Ending::Asked);
+                } else {
+                    running.stop(now + Duration::from_secs(SHUTDOWN_S));
+                }
+            }
+            self.announce(&name);
+        }
+    }
+
+    fn names_of_running(&self) -> Vec<QubeName> {
+        self.qubes.iter().filter(|(_, qube)| qube.running.is_some()).map(|(name, _)| name.clone()).collect()
+    }
+
+    pub(super) fn running(&mut self, name: &QubeName) -> Option<&mut Running> {
+        self.qubes.get_mut(name.as_str())?.running.as_mut()
+    }
+
+    fn accept(&mut self, now: Instant) {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let socket = match accept_with(&self.listener, flags) {
+            Ok(socket) => socket,
+            Err(Errno::AGAIN | Errno::INTR | Errno::CONNABORTED) => return,
+            Err(error) => {
+                tracing::warn!(%error, "a client cannot be accepted");
+                self.listener_pause = Some(now + ACCEPT_PAUSE);
+                return;
+            }
+        };
+        let ours = rustix::process::geteuid();
+        let pid = match socket_peercred(&socket) {
+            Ok(peer) if peer.uid == ours || peer.uid.is_root() => peer.pid.as_raw_nonzero().get(),
+            Ok(peer) => {
+                tracing::warn!(uid = peer.uid.as_raw(), "a client of another user is refused");
+                return;
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a client that cannot be identified is refused");
+                return;
+            }
+        };
+        if self.clients.len() >= MAX_CLIENTS {
+            tracing::warn!(pid, "too many clients: one is refused");
+            return;
+        }
+        self.clients.insert(self.next_client, Session::new(socket, pid));
+        self.next_client += 1;
+    }
+
+    /// Forgets clients whose connection is over.
+    fn sweep(&mut self) {
+        let over: Vec<ClientId> =
+            self.clients.iter().filter(|(_, client)| client.over).map(|(id, _)| *id).collect();
+        for id in over {
+            self.clients.remove(&id);
+            self.waiters.retain(|waiter| waiter.client != id);
+            if self.compositor == Some(id) {
+                tracing::info!("the compositor is gone; its qubes go on");
+                self.compositor = None;
+            }
+        }
+    }
+
+    /// What a running qube tells.
+    fn note(&mut self, name: &QubeName, note: Note) {
+        match note {
+            Note::Ready => self.agent_ready(name),
+            Note::Program { serial, result } => {
+                let answer = result.map(|()| ReplyBody::Done).map_err(|reason| {
+                    ErrorBody::new(ErrorKind::Agent, format!("the program did not start in {name}: {reason}"))
+                });
+                self.answer(name, |until| until == Until::Started(serial), &answer);
+            }
+            Note::StreamLost => {
+                let lost = ErrorBody::new(
+                    ErrorKind::Agent,
+                    format!("the agent of {name} broke off the conversation"),
+                );
+                self.answer(name, |until| matches!(until, Until::Started(_)), &Err(lost));
+            }
+            Note::Link => self.deliver_link(name),
+            Note::Gone(exit) => self.machine_gone(name, &exit),
+        }
+    }
+
+    fn agent_ready(&mut self, name: &QubeName) {
+        let Some(running) = self.running(name) else { return };
+        if running.phase != Phase::Starting {
+            return;
+        }
+        running.phase = Phase::Running;
+        running.deadline = None;
+        running.note("the agent is ready");
+        for argv in std::mem::take(&mut running.autostart) {
+            if let Err(reason) = running.run(&argv) {
+                running.note(&format!("autostart: {reason}"));
+            }
+        }
+        tracing::info!(qube = %name, "running");
+        self.announce(name);
+        if let Some(info) = self.info(name) {
+            self.answer(name, |until| until == Until::Ready, &Ok(ReplyBody::Qube { qube: info }));
+        }
+    }
+
+    fn machine_gone(&mut self, name: &QubeName, exit: &Exit) {
+        let Some(qube) = self.qubes.get_mut(name.as_str()) else { return };
+        let Some(mut running) = qube.running.take() else { return };
+        running.note(&exit.to_string());
+        qube.failure = running.failure(exit);
+        match &qube.failure {
+            // Safe: it holds no text of the qube.
+            Some(reason) => tracing::warn!(qube = %name, reason, "failed"),
+            None => tracing::info!(qube = %name, "halted"),
+        }
+        if let Err(error) = std::fs::remove_dir_all(&running.run_dir) {
+            tracing::warn!(qube = %name, %error, "its runtime directory stays");
+        }
+        let ended = match &qube.failure {
+            Some(reason) => format!("{name} failed: {reason}"),
+            None => format!("{name} was stopped"),
+        };
+        if let Some(link_id) = running.link_id {
+            self.tell_compositor(Event::LinkGone { qube: name.clone(), link_id }, Vec::new());
+        }
+        drop(running);
+        self.announce(name);
+        let info = self.info(name);
+        let cancelled = |kind| Err(ErrorBody::new(kind, ended.clone()));
+        self.answer(name, |until| until == Until::Ready, &cancelled(ErrorKind::Backend));
+        self.answer(name, |until| matches!(until, Until::Started(_)), &cancelled(ErrorKind::Cancelled));
+        if let Some(qube) = info {
+            self.answer(name, |until| until == Until::Halted, &Ok(ReplyBody::Qube { qube }));
+        }
+    }
+
+    /// Answers those who wait for something of this qube.
+    fn answer(
+        &mut self,
+        name: &QubeName,
+        which: impl Fn(Until) -> bool,
+        result: &Result<ReplyBody, ErrorBody>,
+    ) {
+        let clients = &mut self.clients;
+        self.waiters.retain(|waiter| {
+            if waiter.qube != *name || !which(waiter.until) {
+                return true;
+            }
+            if let Some(client) = clients.get_mut(&waiter.client) {
+                client.reply(waiter.request, result.clone());
+            }
+            false
+        });
+    }
+
+    /// What dom0's programs are told of a qube.
+    pub(super) fn info(&self, name: &QubeName) -> Option<QubeInfo> {
+        let qube = self.qubes.get(name.as_str())?;
+        let state = match (&qube.running, &qube.failure) {
+            (Some(running), _) => running.state(),
+            (None, Some(reason)) => QubeState::Failed { reason: reason.chars().take(300).collect() },
+            (None, None) => QubeState::Halted,
+        };
+        // There is one back end yet; `auto` is that one.
+        let backend = Backend::Sandbox;
+        let config = qube.config.as_ref();
+        Some(QubeInfo {
+            name: name.clone(),
+            label: qube.label.clone(),
+            state,
+            backend,
+            isolated: backend.isolated(),
+            pid: qube.running.as_ref().map(Running::pid),
+            template: config.ok().and_then(|config| config.template.clone()),
+            problem: config.err().map(|problem| problem.chars().take(500).collect()),
+        })
+    }
+
+    /// Tells everybody who listens how a qube is now.
+    pub(super) fn announce(&mut self, name: &QubeName) {
+        if let Some(qube) = self.info(name) {
+            self.tell_watchers(&Event::QubeState { qube });
+        }
+    }
+
+    pub(super) fn tell_watchers(&mut self, event: &Event) {
+        for client in self.clients.values_mut().filter(|client| client.role != Role::Caller) {
+            client.event(event.clone(), Vec::new());
+        }
+    }
+
+    fn tell_compositor(&mut self, event: Event, fds: Vec<OwnedFd>) {
+        if let Some(client) = self.compositor.and_then(|id| self.clients.get_mut(&id)) {
+            client.event(event, fds);
+        }
+    }
+
+    /// Hands the waiting control stream of a qube to the compositor, if there is one.
+    pub(super) fn deliver_link(&mut self, name: &QubeName) {
+        if self.compositor.is_none() {
+            return;
+        }
+        let Some(info) = self.info(name) else { return };
+        let link_id = self.next_link;
+        let Some(running) = self.running(name).filter(|running| running.has_link()) else { return };
+        let Some(stream) = running.take_link() else { return };
+        running.link_id = Some(link_id);
+        self.next_link += 1;
+        let event = Event::Link { qube: info, link_id, memory: self.sandbox.memory() };
+        self.tell_compositor(event, vec![stream]);
+    }
+
+    /// Reads a qube's file again, unless it is up: a running qube stays what it was started as.
+    pub(super) fn refresh(&mut self, name: &QubeName) {
+        let known = self.qubes.get(name.as_str());
+        if known.is_some_and(|qube| qube.running.is_some()) {
+            return;
+        }
+        let config = match self.store.load(name) {
+            Ok(config) => Ok(config),
+            Err(StoreError::NoSuchQube(_)) => {
+                if self.qubes.remove(name.as_str()).is_some() {
+                    self.tell_watchers(&Event::QubeRemoved { qube: name.clone() });
+                }
+                return;
+            }
+            Err(error) => Err(error.to_string()),
+        };
+        if known.is_some_and(|qube| qube.config == config) {
+            return;
+        }
+        if let Err(problem) = &config {
+            tracing::warn!(qube = %name, problem, "its file cannot be used");
+        }
+        let label = match (&config, known) {
+            (Ok(config), _) => config.label.clone(),
+            (Err(_), Some(known)) => known.label.clone(),
+            (Err(_), None) => LabelName::unknown(),
+        };
+        let failure = known.and_then(|qube| qube.failure.clone());
+        self.qubes.insert(name.clone(), Qube { config, label, running: None, failure });
+        self.announce(name);
+    }
+
+    /// Looks at the store again: qubes may have come or gone by hand.
+    pub(super) fn refresh_all(&mut self) {
+        let mut names = match self.store.names() {
+            Ok(names) => names,
+            Err(error) => {
+                tracing::warn!(%error, "the qubes cannot be listed");
+                return;
+            }
+        };
+        names.extend(self.qubes.keys().cloned());
+        names.sort();
+        names.dedup();
+        for name in names {
+            self.refresh(&name);
+        }
+    }
+}

@@ -1,0 +1,435 @@
+//! The service stream: what qubed and an agent say to each other.
+//!
+//! Every byte from the agent is hostile. A violation ends the stream, and nothing else.
+
+use std::{
+    collections::BTreeMap,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    io::Errno,
+    net::{RecvFlags, SendFlags, recv, send},
+};
+use transom_protocol::{
+    MAGIC,
+    service::{MAX_REASON, Run, ToAgent, ToQubed, Welcome, next_to_qubed},
+    text::clean,
+    types::join_strings,
+    wire::{Raw, WireError, With},
+};
+
+/// Version of the service messages that qubed speaks.
+const VERSION: u16 = 1;
+/// Most bytes read from one agent before others have their turn.
+const BUDGET: usize = 64 * 1024;
+/// Most bytes that wait for an agent to read.
+const MAX_OUT: usize = 256 * 1024;
+/// Most programs of one qube that were asked for and have not ended.
+const MAX_PROGRAMS: usize = 1_024;
+
+/// What an agent did wrong.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Violation {
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error("{0} before Hello")]
+    NotGreeted(&'static str),
+    #[error("a second Hello")]
+    GreetedTwice,
+    #[error("a Hello of another protocol")]
+    Magic,
+    #[error("a Hello of version 0")]
+    Version,
+    #[error("{0} names a window")]
+    Window(&'static str),
+    #[error("{0} of serial {1}, which is not open")]
+    Serial(&'static str, u32),
+    #[error("it does not read what it is told")]
+    Deaf,
+}
+
+/// What an agent said, checked.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Said {
+    /// Hello; it was answered.
+    Hello,
+    /// It serves its programs.
+    Ready,
+    /// A program runs.
+    Started { serial: u32 },
+    /// A program did not start. The reason is clean.
+    Failed { serial: u32, reason: String },
+    /// A program has ended.
+    Exited { serial: u32, code: i32, signal: i32 },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Program {
+    Asked,
+    Started,
+}
+
+/// The programs that an agent was asked to run. They outlive a stream.
+#[derive(Debug, Default)]
+pub(super) struct Programs {
+    open: BTreeMap<u32, Program>,
+    last: u32,
+}
+
+impl Programs {
+    /// A new serial, or `None` if too many programs are open.
+    fn ask(&mut self) -> Option<u32> {
+        if self.open.len() >= MAX_PROGRAMS {
+            return None;
+        }
+        loop {
+            self.last = self.last.checked_add(1).unwrap_or(1);
+            if !self.open.contains_key(&self.last) {
+                self.open.insert(self.last, Program::Asked);
+                return Some(self.last);
+            }
+        }
+    }
+
+    /// Gives up on what was asked and not answered: the stream it was asked on is gone.
+    pub(super) fn forget_asked(&mut self) {
+        self.open.retain(|_, program| *program != Program::Asked);
+    }
+
+    /// Checks an answer about `serial`, which must be in state `was`, and becomes `is`.
+    fn step(
+        &mut self,
+        name: &'static str,
+        serial: u32,
+        was: Program,
+        is: Option<Program>,
+    ) -> Result<(), Violation> {
+        if self.open.get(&serial) != Some(&was) {
+            return Err(Violation::Serial(name, serial));
+        }
+        match is {
+            Some(is) => self.open.insert(serial, is),
+            None => self.open.remove(&serial),
+        };
+        Ok(())
+    }
+}
+
+/// One stream to an agent.
+#[derive(Debug)]
+pub(super) struct ServiceStream {
+    socket: OwnedFd,
+    core: Core,
+    /// True when the agent has closed it.
+    closed: bool,
+}
+
+impl ServiceStream {
+    /// Takes a connection that was accepted for a qube; non-blocking.
+    pub(super) fn new(socket: OwnedFd) -> Self {
+        Self { socket, core: Core::default(), closed: false }
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    pub(super) fn wants_to_write(&self) -> bool {
+        !self.core.out.is_empty()
+    }
+
+    /// True when the agent has closed it.
+    pub(super) fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// True once the agent said Hello.
+    pub(super) fn is_greeted(&self) -> bool {
+        self.core.greeted
+    }
+
+    /// Reads a bounded amount.
+    pub(super) fn read(&mut self, programs: &mut Programs) -> Result<Vec<Said>, Violation> {
+        let mut said = Vec::new();
+        let mut chunk = [0u8; 4096];
+        let mut left = BUDGET;
+        while left > 0 {
+            match recv(&self.socket, &mut chunk[..], RecvFlags::DONTWAIT) {
+                Ok((0, _)) => {
+                    self.closed = true;
+                    break;
+                }
+                Ok((n, _)) => {
+                    left = left.saturating_sub(n);
+                    self.core.take(&chunk[..n], programs, &mut said)?;
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(_) => {
+                    self.closed = true;
+                    break;
+                }
+            }
+        }
+        Ok(said)
+    }
+
+    /// Asks for a program; gives its serial, or `None` if too many are open.
+    pub(super) fn run(&mut self, argv: &[String], programs: &mut Programs) -> Option<u32> {
+        let serial = programs.ask()?;
+        let tail = join_strings(argv.iter().map(String::as_str));
+        let run = With { fixed: &Run { flags: 0.into() }, tail: &tail };
+        ToAgent::Run(run).encode(0, serial, &mut self.core.out);
+        Some(serial)
+    }
+
+    /// Asks the agent to end its programs and itself.
+    pub(super) fn shut_down(&mut self) {
+        ToAgent::Shutdown(()).encode(0, 0, &mut self.core.out);
+    }
+
+    /// Writes as much as the socket takes.
+    pub(super) fn flush(&mut self) -> Result<(), Violation> {
+        while !self.core.out.is_empty() {
+            match send(&self.socket, &self.core.out, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+                Ok(n) => {
+                    self.core.out.drain(..n);
+                }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => break,
+                Err(_) => {
+                    self.closed = true;
+                    self.core.out.clear();
+                }
+            }
+        }
+        if self.core.out.len() > MAX_OUT { Err(Violation::Deaf) } else { Ok(()) }
+    }
+}
+
+/// The conversation without its socket.
+#[derive(Debug, Default)]
+struct Core {
+    /// Not yet a whole message: shorter than the longest one.
+    buffer: Vec<u8>,
+    out: Vec<u8>,
+    greeted: bool,
+}
+
+impl Core {
+    /// Takes bytes in any pieces. After an error the stream must be dropped.
+    fn take(
+        &mut self,
+        untrusted: &[u8],
+        programs: &mut Programs,
+        said: &mut Vec<Said>,
+    ) -> Result<(), Violation> {
+        self.buffer.extend_from_slice(untrusted);
+        let mut used = 0;
+        while let Some(raw) = next_to_qubed(&self.buffer[used..])? {
+            used += raw.wire_len();
+            said.push(understand(&raw, &mut self.greeted, &mut self.out, programs)?);
+        }
+        self.buffer.drain(..used);
+        Ok(())
+    }
+
+    #[cfg(test)]
+    fn check_invariants(&self, programs: &Programs) {
+        let longest = transom_protocol::service::TO_QUBED.iter().map(|info| info.max).max().unwrap();
+        assert!(self.buffer.len() < transom_protocol::wire::HEADER_LEN + longest as usize);
+        assert!(programs.open.len() <= MAX_PROGRAMS);
+    }
+}
+
+fn understand(
+    raw: &Raw<'_>,
+    greeted: &mut bool,
+    out: &mut Vec<u8>,
+    programs: &mut Programs,
+) -> Result<Said, Violation> {
+    let message = ToQubed::parse(raw)?;
+    let (name, serial) = (message.name(), raw.header.serial.get());
+    if raw.header.window.get() != 0 {
+        return Err(Violation::Window(name));
+    }
+    if let ToQubed::Hello(hello) = message {
+        if *greeted {
+            return Err(Violation::GreetedTwice);
+        }
+        if hello.magic != MAGIC {
+            return Err(Violation::Magic);
+        }
+        let version = hello.version.get().min(VERSION);
+        if version == 0 {
+            return Err(Violation::Version);
+        }
+        *greeted = true;
+        ToAgent::Welcome(&Welcome { version: version.into() }).encode(0, 0, out);
+        return Ok(Said::Hello);
+    }
+    if !*greeted {
+        return Err(Violation::NotGreeted(name));
+    }
+    Ok(match message {
+        ToQubed::Hello(_) => return Err(Violation::GreetedTwice),
+        ToQubed::Ready(()) => Said::Ready,
+        ToQubed::Started(()) => {
+            programs.step(name, serial, Program::Asked, Some(Program::Started))?;
+            Said::Started { serial }
+        }
+        ToQubed::Failed(failed) => {
+            programs.step(name, serial, Program::Asked, None)?;
+            let reason = match clean(failed.tail, MAX_REASON) {
+                reason if reason.is_empty() => "the agent gives no reason".to_owned(),
+                reason => reason,
+            };
+            Said::Failed { serial, reason }
+        }
+        ToQubed::Exited(exited) => {
+            programs.step(name, serial, Program::Started, None)?;
+            Said::Exited { serial, code: exited.code.get(), signal: exited.signal.get() }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use transom_protocol::service::{Exited, Failed, Hello, next_to_agent};
+
+    use super::*;
+
+    fn bytes(message: ToQubed<'_>, serial: u32) -> Vec<u8> {
+        let mut out = Vec::new();
+        message.encode(0, serial, &mut out);
+        out
+    }
+
+    fn hello() -> Vec<u8> {
+        bytes(ToQubed::Hello(&Hello { magic: MAGIC, version: 1.into() }), 0)
+    }
+
+    fn take(core: &mut Core, programs: &mut Programs, bytes: &[u8]) -> Result<Vec<Said>, Violation> {
+        let mut said = Vec::new();
+        core.take(bytes, programs, &mut said).map(|()| said)
+    }
+
+    #[test]
+    fn a_whole_conversation_byte_by_byte() {
+        let (mut core, mut programs) = (Core::default(), Programs::default());
+        let first = programs.ask().unwrap();
+        let second = programs.ask().unwrap();
+        let failed = With { fixed: &Failed { errno: 2.into() }, tail: b"no\x1b such file" };
+        let exited = Exited { code: 3.into(), signal: 0.into() };
+        let stream = [
+            hello(),
+            bytes(ToQubed::Ready(()), 0),
+            bytes(ToQubed::Started(()), first),
+            bytes(ToQubed::Failed(failed), second),
+            bytes(ToQubed::Exited(&exited), first),
+        ]
+        .concat();
+        let mut said = Vec::new();
+        for byte in stream {
+            core.take(&[byte], &mut programs, &mut said).unwrap();
+            core.check_invariants(&programs);
+        }
+        assert_eq!(said.len(), 5);
+        assert_eq!(said[3], Said::Failed { serial: second, reason: "no such file".to_owned() });
+        assert_eq!(said[4], Said::Exited { serial: first, code: 3, signal: 0 });
+        assert!(programs.open.is_empty() && core.buffer.is_empty());
+        let welcome = next_to_agent(&core.out).unwrap().unwrap();
+        assert!(matches!(ToAgent::parse(&welcome), Ok(ToAgent::Welcome(w)) if w.version.get() == 1));
+    }
+
+    #[test]
+    fn what_is_illegal_is_refused_by_its_rule() {
+        let refused = |stream: &[Vec<u8>]| {
+            let (mut core, mut programs) = (Core::default(), Programs::default());
+            assert_eq!(programs.ask(), Some(1));
+            take(&mut core, &mut programs, &stream.concat()).unwrap_err()
+        };
+        let started = || bytes(ToQubed::Started(()), 1);
+        let exited = || bytes(ToQubed::Exited(&Exited { code: 0.into(), signal: 0.into() }), 1);
+        assert_eq!(refused(&[started()]), Violation::NotGreeted("Started"));
+        assert_eq!(refused(&[hello(), hello()]), Violation::GreetedTwice);
+        assert_eq!(refused(&[hello(), exited()]), Violation::Serial("Exited", 1));
+        assert_eq!(refused(&[hello(), started(), started()]), Violation::Serial("Started", 1));
+        assert_eq!(refused(&[hello(), bytes(ToQubed::Started(()), 2)]), Violation::Serial("Started", 2));
+        let hello_of =
+            |magic, version: u16| vec![bytes(ToQubed::Hello(&Hello { magic, version: version.into() }), 0)];
+        assert_eq!(refused(&hello_of(*b"TRANSOM2", 1)), Violation::Magic);
+        assert_eq!(refused(&hello_of(MAGIC, 0)), Violation::Version);
+        assert!(matches!(refused(&[vec![0xff; 16]]), Violation::Wire(_)));
+        let mut window = Vec::new();
+        ToQubed::Ready(()).encode(4, 0, &mut window);
+        assert_eq!(refused(&[hello(), window]), Violation::Window("Ready"));
+    }
+
+    #[test]
+    fn programs_have_a_limit_and_outlive_a_stream() {
+        let mut programs = Programs::default();
+        for _ in 0..MAX_PROGRAMS {
+            assert!(programs.ask().is_some());
+        }
+        assert_eq!(programs.ask(), None);
+        programs.step("", 5, Program::Asked, Some(Program::Started)).unwrap();
+        programs.forget_asked();
+        assert_eq!(programs.open.len(), 1);
+        programs.last = u32::MAX;
+        assert_eq!(programs.ask(), Some(1), "0 names nothing");
+    }
+
+    #[test]
+    fn an_agent_that_does_not_read_is_cut_off() {
+        let (ours, _theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+        let mut stream = ServiceStream::new(ours.into());
+        let mut programs = Programs::default();
+        let argv = vec!["x".repeat(30_000)];
+        let cut = (0..MAX_PROGRAMS).any(|_| {
+            stream.run(&argv, &mut programs);
+            stream.flush().is_err()
+        });
+        assert!(cut);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_give_messages_or_a_violation(
+            greeted: bool,
+            junk in proptest::collection::vec(any::<u8>(), 0..200),
+            kind in 0x0100u16..0x0108,
+            length in 0u32..40,
+        ) {
+            let (mut core, mut programs) = (Core::default(), Programs::default());
+            programs.ask();
+            if greeted {
+                take(&mut core, &mut programs, &hello()).unwrap();
+            }
+            let header = [&kind.to_le_bytes()[..], &[0, 0], &length.to_le_bytes(), &[0; 4], &1u32.to_le_bytes()].concat();
+            let ok = take(&mut core, &mut programs, &[header, junk.clone()].concat()).is_ok();
+            if ok {
+                core.check_invariants(&programs);
+            }
+            let _ = take(&mut Core::default(), &mut programs, &junk);
+        }
+
+        #[test]
+        fn pieces_do_not_matter(cuts in proptest::collection::vec(0usize..80, 0..6)) {
+            let stream = [hello(), bytes(ToQubed::Ready(()), 0), bytes(ToQubed::Started(()), 1)].concat();
+            let whole = take(&mut Core::default(), &mut { let mut p = Programs::default(); p.ask(); p }, &stream);
+            let (mut core, mut programs) = (Core::default(), Programs::default());
+            programs.ask();
+            let mut cuts: Vec<_> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
+            cuts.extend([0, stream.len()]);
+            cuts.sort_unstable();
+            let mut said = Vec::new();
+            for pair in cuts.windows(2) {
+                core.take(&stream[pair[0]..pair[1]], &mut programs, &mut said).unwrap();
+            }
+            prop_assert_eq!(Ok(said), whole);
+        }
+    }
+}

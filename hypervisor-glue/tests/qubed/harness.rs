@@ -1,0 +1,287 @@
+//! A qubed of its own for each test, in directories of its own.
+
+use std::{
+    fs,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    os::{fd::OwnedFd, unix::net::UnixStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use transom_hypervisor::{
+    client::{Client, ClientError, Incoming},
+    supervisor::{
+        BackendChoice, ErrorBody, Event, LabelName, QubeInfo, QubeName, QubeState, ReplyBody, RequestBody,
+    },
+};
+
+/// A guard against hanging for ever; never waited for when all is well.
+pub fn deadline() -> Instant {
+    Instant::now() + Duration::from_secs(100)
+}
+
+pub fn name(text: &str) -> QubeName {
+    QubeName::new(text).unwrap()
+}
+
+/// Says why if sandboxes cannot run on this machine.
+fn sandbox_problem() -> Option<&'static str> {
+    static PROBLEM: OnceLock<Option<String>> = OnceLock::new();
+    PROBLEM
+        .get_or_init(|| {
+            let arguments =
+                ["--unshare-user", "--unshare-pid", "--unshare-net", "--ro-bind", "/", "/", "true"];
+            match Command::new("bwrap").args(arguments).output() {
+                Ok(output) if output.status.success() => None,
+                Ok(output) => Some(String::from_utf8_lossy(&output.stderr).into_owned()),
+                Err(error) => Some(format!("bwrap: {error}")),
+            }
+        })
+        .as_deref()
+}
+
+/// True if tests with real sandboxes can run; says why if not.
+pub fn can_sandbox() -> bool {
+    if let Some(problem) = sandbox_problem() {
+        // Written past the test harness, so that a skipped test is seen.
+        let _ = writeln!(io::stderr().lock(), "SKIP sandboxes cannot run here: {}", problem.trim());
+        return false;
+    }
+    true
+}
+
+pub struct Qubed {
+    child: Child,
+    pub temp: tempfile::TempDir,
+}
+
+impl Qubed {
+    pub fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    pub fn start_with(more: &[&str]) -> Self {
+        Self::start_in(tempfile::tempdir().unwrap(), more)
+    }
+
+    pub fn start_in(temp: tempfile::TempDir, more: &[&str]) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_transom-qubed"));
+        command
+            .arg("--runtime-dir")
+            .arg(temp.path().join("run"))
+            .arg("--data-dir")
+            .arg(temp.path().join("data"))
+            .args(["--ready-fd", "1"]);
+        if !more.contains(&"--agent") {
+            command.args(["--agent", env!("CARGO_BIN_EXE_transom-fake-agent")]);
+        }
+        let mut child = command
+            .args(more)
+            .env("TRANSOM_TEST_SECRET", "dom0 only")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+        assert_eq!(ready, "READY\n");
+        Self { child, temp }
+    }
+
+    pub fn client(&self) -> Client {
+        Client::connect(&self.temp.path().join("run/qubed.sock")).unwrap()
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    pub fn qube_dir(&self, qube: &str) -> PathBuf {
+        self.temp.path().join("data/qubes").join(qube)
+    }
+
+    /// Makes a qube whose agent behaves as `mode` says.
+    pub fn create(&self, qube: &str, mode: &str) {
+        self.create_with(qube, mode, "");
+    }
+
+    pub fn create_with(&self, qube: &str, mode: &str, more: &str) {
+        create(&mut self.client(), qube).unwrap();
+        let text = format!("label \"blue\"\n{more}\nenvironment {{\n    FAKE_AGENT \"{mode}\"\n}}\n");
+        fs::write(self.qube_dir(qube).join("qube.kdl"), text).unwrap();
+    }
+
+    /// Makes and starts a qube.
+    pub fn up(&self, qube: &str, mode: &str) {
+        self.create(qube, mode);
+        assert_eq!(start(&mut self.client(), qube).unwrap().state, QubeState::Running);
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// Waits for its end.
+    pub fn wait(mut self) -> (std::process::ExitStatus, tempfile::TempDir) {
+        let status = self.child.wait().unwrap();
+        let temp = std::mem::replace(&mut self.temp, tempfile::tempdir().unwrap());
+        (status, temp)
+    }
+}
+
+impl Drop for Qubed {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+pub fn call(client: &mut Client, body: RequestBody) -> Result<ReplyBody, ErrorBody> {
+    match client.call(body, deadline()) {
+        Ok(reply) => Ok(reply),
+        Err(ClientError::Refused(error)) => Err(error),
+        Err(error) => panic!("{error}"),
+    }
+}
+
+fn qube(reply: Result<ReplyBody, ErrorBody>) -> Result<QubeInfo, ErrorBody> {
+    match reply? {
+        ReplyBody::Qube { qube } => Ok(qube),
+        other => panic!("{other:?}"),
+    }
+}
+
+pub fn create(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
+    let label = LabelName::new("blue").unwrap();
+    let body = RequestBody::Create { name: name(qube), label, template: None, backend: BackendChoice::Auto };
+    self::qube(call(client, body))
+}
+
+pub fn start(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
+    self::qube(call(client, RequestBody::Start { qube: name(qube) }))
+}
+
+pub fn stop(client: &mut Client, qube: &str, timeout_ms: u64) -> Result<QubeInfo, ErrorBody> {
+    self::qube(call(client, RequestBody::Stop { qube: name(qube), timeout_ms }))
+}
+
+pub fn info(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
+    self::qube(call(client, RequestBody::Info { qube: name(qube) }))
+}
+
+pub fn run(client: &mut Client, qube: &str, argv: &[&str]) -> Result<ReplyBody, ErrorBody> {
+    let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
+    call(client, RequestBody::Run { qube: name(qube), argv })
+}
+
+pub fn log(client: &mut Client, qube: &str) -> Vec<String> {
+    match call(client, RequestBody::Log { qube: name(qube) }).unwrap() {
+        ReplyBody::Log { lines, .. } => lines,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The next message, waited for.
+pub fn next(client: &mut Client) -> (Incoming, Vec<OwnedFd>) {
+    loop {
+        if let Some(message) = client.recv().unwrap() {
+            return message;
+        }
+        let left = Timespec::try_from(deadline() - Instant::now()).unwrap();
+        assert!(poll(&mut [PollFd::new(&*client, PollFlags::IN)], Some(&left)).unwrap() > 0, "nothing came");
+    }
+}
+
+/// The next event that `pick` takes; others are skipped.
+pub fn await_event<T>(client: &mut Client, mut pick: impl FnMut(Event, Vec<OwnedFd>) -> Option<T>) -> T {
+    loop {
+        if let (Incoming::Event(event), fds) = next(client)
+            && let Some(found) = pick(event, fds)
+        {
+            return found;
+        }
+    }
+}
+
+pub fn await_state(client: &mut Client, qube: &str, pick: impl Fn(&QubeState) -> bool) -> QubeInfo {
+    await_event(client, |event, _| match event {
+        Event::QubeState { qube: info } if info.name.as_str() == qube && pick(&info.state) => Some(info),
+        _ => None,
+    })
+}
+
+/// A client in the compositor's role.
+pub fn attach(qubed: &Qubed) -> Client {
+    let mut client = qubed.client();
+    let reply = call(&mut client, RequestBody::Attach).unwrap();
+    assert!(matches!(reply, ReplyBody::Attached { .. }));
+    client
+}
+
+/// The control stream of the next link of a qube.
+pub fn await_link(client: &mut Client, qube: &str) -> (u64, Display) {
+    await_event(client, |event, mut fds| match event {
+        Event::Link { qube: info, link_id, .. } if info.name.as_str() == qube => {
+            assert_eq!(fds.len(), 1);
+            assert!(!info.isolated);
+            Some((link_id, Display::new(fds.remove(0))))
+        }
+        _ => None,
+    })
+}
+
+/// The compositor's end of the fake agent's control stream.
+pub struct Display {
+    stream: BufReader<UnixStream>,
+    pub greeting: String,
+}
+
+impl Display {
+    fn new(fd: OwnedFd) -> Self {
+        let stream = UnixStream::from(fd);
+        stream.set_nonblocking(false).unwrap();
+        let mut stream = BufReader::new(stream);
+        let mut greeting = String::new();
+        stream.read_line(&mut greeting).unwrap();
+        Self { stream, greeting: greeting.trim().to_owned() }
+    }
+
+    /// Runs a shell command in the qube and gives its output.
+    pub fn ask(&mut self, command: &str) -> String {
+        writeln!(self.stream.get_mut(), "{command}").unwrap();
+        let mut length = String::new();
+        self.stream.read_line(&mut length).unwrap();
+        let mut answer = vec![0; length.trim().parse().unwrap()];
+        self.stream.read_exact(&mut answer).unwrap();
+        String::from_utf8(answer).unwrap().trim_end().to_owned()
+    }
+
+    /// Waits until the agent's end is closed.
+    pub fn await_end(mut self) {
+        let mut rest = Vec::new();
+        let _ = self.stream.read_to_end(&mut rest);
+    }
+}
+
+/// Waits until a process is gone, without being its parent.
+pub fn await_gone(pid: u32) {
+    let Some(pid) = rustix::process::Pid::from_raw(pid as i32) else { return };
+    let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else { return };
+    let left = Timespec::try_from(deadline() - Instant::now()).unwrap();
+    assert!(poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&left)).unwrap() > 0, "it does not end");
+}
+
+/// Processes of dom0 whose command line holds `text`.
+pub fn processes_with(text: &str) -> Vec<u32> {
+    let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
+        .filter(|pid| {
+            fs::read(Path::new("/proc").join(pid.to_string()).join("cmdline"))
+                .is_ok_and(|line| String::from_utf8_lossy(&line).contains(text))
+        })
+        .collect()
+}

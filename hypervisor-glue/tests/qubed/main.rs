@@ -1,0 +1,9 @@
+//! `transom-qubed` with real sandboxes and an agent made for tests.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bad_input;
+mod command_line;
+mod desktop;
+mod harness;
+mod life;
+mod walls;
