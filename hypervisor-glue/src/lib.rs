@@ -8,6 +8,7 @@
 //! - [`qubed`]: the supervisor itself, run by the `transom-qubed` binary.
 //!
 //! Unsafe code is in [`memory`] only.
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has failed"))]
 
 pub mod cli;
 pub mod client;

@@ -120,7 +120,8 @@ pub(super) fn tail(dir: &Path) -> io::Result<Vec<String>> {
     file.seek(SeekFrom::Start(skipped))?;
     let mut bytes = Vec::new();
     file.take(MAX_TAIL).read_to_end(&mut bytes)?;
-    let whole = if skipped == 0 { 0 } else { 1 };
+    // The first line may have lost its beginning.
+    let whole = usize::from(skipped != 0);
     let lines = bytes.split(|byte| *byte == b'\n').skip(whole);
     // Cleaned again: a person may have edited the file.
     Ok(lines.map(|line| clean(line, MAX_LINE + 64)).filter(|line| !line.is_empty()).collect())

@@ -91,7 +91,7 @@ impl Server {
         }
         match request.body {
             RequestBody::Ping => Ok(Ok(ReplyBody::Pong { version: VERSION, pid: std::process::id() }).into()),
-            RequestBody::List { after } => Ok(self.list(after).into()),
+            RequestBody::List { after } => Ok(Ok(self.list(after.as_ref())).into()),
             RequestBody::Info { qube } => self.answer_info(&qube),
             RequestBody::Create { name, label, template, backend } => {
                 self.create(name, label, template, backend)
@@ -116,10 +116,10 @@ impl Server {
         }
     }
 
-    fn list(&mut self, after: Option<QubeName>) -> Answer {
+    fn list(&mut self, after: Option<&QubeName>) -> ReplyBody {
         self.refresh_all();
         let (mut qubes, mut bytes, mut more) = (Vec::new(), 0, false);
-        for name in self.qubes.keys().filter(|name| after.as_ref().is_none_or(|after| *name > after)) {
+        for name in self.qubes.keys().filter(|name| after.is_none_or(|after| *name > after)) {
             let Some(info) = self.info(name) else { continue };
             bytes += serde_json::to_vec(&info).map_or(0, |json| json.len() + 1);
             if bytes > PAGE {
@@ -128,7 +128,7 @@ impl Server {
             }
             qubes.push(info);
         }
-        Ok(ReplyBody::Qubes { qubes, more })
+        ReplyBody::Qubes { qubes, more }
     }
 
     fn answer_info(&self, name: &QubeName) -> Result<Outcome, ErrorBody> {

@@ -323,10 +323,11 @@ impl Server {
         let Some(mut running) = qube.running.take() else { return };
         running.note(&exit.to_string());
         qube.failure = running.failure(exit);
-        match &qube.failure {
+        if let Some(reason) = &qube.failure {
             // Safe: it holds no text of the qube.
-            Some(reason) => tracing::warn!(qube = %name, reason, "failed"),
-            None => tracing::info!(qube = %name, "halted"),
+            tracing::warn!(qube = %name, reason, "failed");
+        } else {
+            tracing::info!(qube = %name, "halted");
         }
         if let Err(error) = std::fs::remove_dir_all(&running.run_dir) {
             tracing::warn!(qube = %name, %error, "its runtime directory stays");

@@ -132,7 +132,7 @@ impl Hypervisor for Sandbox {
 fn write_files(spec: &MachineSpec<'_>) -> io::Result<()> {
     let mut random = [0u8; 16];
     io::Read::read_exact(&mut File::open("/dev/urandom")?, &mut random)?;
-    let machine_id: String = random.iter().map(|byte| format!("{byte:02x}")).collect();
+    let machine_id = format!("{:032x}", u128::from_ne_bytes(random));
     for (name, text) in bwrap::etc_files(spec.name, &machine_id) {
         fs::write(spec.run_dir.join(name), text)?;
     }

@@ -142,6 +142,13 @@ fn make_dir(path: &Path) -> Result<(), StoreError> {
         .map_err(StoreError::io("make the directory", path))
 }
 
+/// Makes what belongs to a new qube.
+fn fill(dir: &Path, config: &QubeConfig) -> Result<(), StoreError> {
+    make_dir(&dir.join("home"))?;
+    let path = dir.join(QUBE_FILE);
+    atomic::write(&path, write(config).as_bytes()).map_err(StoreError::io("write", &path))
+}
+
 impl Store {
     /// Opens the store, and makes it where it is missing.
     pub fn open(data_dir: &Path) -> Result<Self, StoreError> {
@@ -217,7 +224,7 @@ impl Store {
         let new = self.qubes.join(format!("{HIDDEN}new-{name}"));
         // What a broken attempt may have left.
         remove_tree(&new)?;
-        let made = self.fill(&new, config).and_then(|()| {
+        let made = fill(&new, config).and_then(|()| {
             let dir = self.dir(name);
             renameat_with(CWD, &new, CWD, &dir, RenameFlags::NOREPLACE).map_err(|errno| match errno {
                 rustix::io::Errno::EXIST => StoreError::Exists(name.clone()),
@@ -229,12 +236,6 @@ impl Store {
         }
         made?;
         atomic::sync_dir(&self.qubes).map_err(StoreError::io("write", &self.qubes))
-    }
-
-    fn fill(&self, dir: &Path, config: &QubeConfig) -> Result<(), StoreError> {
-        make_dir(&dir.join("home"))?;
-        let path = dir.join(QUBE_FILE);
-        atomic::write(&path, write(config).as_bytes()).map_err(StoreError::io("write", &path))
     }
 
     /// Takes a qube away. Its files are deleted by [`Trash::empty`], which can take long.

@@ -219,8 +219,8 @@ fn first_error(error: &knus::Error, text: &str) -> (usize, String) {
     let Some(first) = first else { return (1, error.to_string()) };
     let label = first.labels().into_iter().flatten().next();
     let line = label.as_ref().map_or(1, |label| {
-        let before = text.as_bytes().get(..label.offset()).unwrap_or(text.as_bytes());
-        before.iter().filter(|b| **b == b'\n').count() + 1
+        // The parser counts bytes, and the end may be anywhere.
+        text.bytes().take(label.offset()).fold(1, |line, byte| line + usize::from(byte == b'\n'))
     });
     let mut reason = first.to_string();
     if reason.is_empty() {

@@ -19,11 +19,11 @@ use transom_hypervisor::{
 };
 
 /// A guard against hanging for ever; never waited for when all is well.
-pub fn deadline() -> Instant {
+pub(crate) fn deadline() -> Instant {
     Instant::now() + Duration::from_secs(100)
 }
 
-pub fn name(text: &str) -> QubeName {
+pub(crate) fn name(text: &str) -> QubeName {
     QubeName::new(text).unwrap()
 }
 
@@ -44,7 +44,7 @@ fn sandbox_problem() -> Option<&'static str> {
 }
 
 /// True if tests with real sandboxes can run; says why if not.
-pub fn can_sandbox() -> bool {
+pub(crate) fn can_sandbox() -> bool {
     if let Some(problem) = sandbox_problem() {
         // Written past the test harness, so that a skipped test is seen.
         let _ = writeln!(io::stderr().lock(), "SKIP sandboxes cannot run here: {}", problem.trim());
@@ -53,21 +53,21 @@ pub fn can_sandbox() -> bool {
     true
 }
 
-pub struct Qubed {
+pub(crate) struct Qubed {
     child: Child,
-    pub temp: tempfile::TempDir,
+    pub(crate) temp: tempfile::TempDir,
 }
 
 impl Qubed {
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
 
-    pub fn start_with(more: &[&str]) -> Self {
+    pub(crate) fn start_with(more: &[&str]) -> Self {
         Self::start_in(tempfile::tempdir().unwrap(), more)
     }
 
-    pub fn start_in(temp: tempfile::TempDir, more: &[&str]) -> Self {
+    pub(crate) fn start_in(temp: tempfile::TempDir, more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_transom-qubed"));
         command
             .arg("--runtime-dir")
@@ -91,41 +91,41 @@ impl Qubed {
         Self { child, temp }
     }
 
-    pub fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client::connect(&self.temp.path().join("run/qubed.sock")).unwrap()
     }
 
-    pub fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub fn qube_dir(&self, qube: &str) -> PathBuf {
+    pub(crate) fn qube_dir(&self, qube: &str) -> PathBuf {
         self.temp.path().join("data/qubes").join(qube)
     }
 
     /// Makes a qube whose agent behaves as `mode` says.
-    pub fn create(&self, qube: &str, mode: &str) {
+    pub(crate) fn create(&self, qube: &str, mode: &str) {
         self.create_with(qube, mode, "");
     }
 
-    pub fn create_with(&self, qube: &str, mode: &str, more: &str) {
+    pub(crate) fn create_with(&self, qube: &str, mode: &str, more: &str) {
         create(&mut self.client(), qube).unwrap();
         let text = format!("label \"blue\"\n{more}\nenvironment {{\n    FAKE_AGENT \"{mode}\"\n}}\n");
         fs::write(self.qube_dir(qube).join("qube.kdl"), text).unwrap();
     }
 
     /// Makes and starts a qube.
-    pub fn up(&self, qube: &str, mode: &str) {
+    pub(crate) fn up(&self, qube: &str, mode: &str) {
         self.create(qube, mode);
         assert_eq!(start(&mut self.client(), qube).unwrap().state, QubeState::Running);
     }
 
-    pub fn signal(&self, signal: rustix::process::Signal) {
+    pub(crate) fn signal(&self, signal: rustix::process::Signal) {
         rustix::process::kill_process(rustix::process::Pid::from_child(&self.child), signal).unwrap();
     }
 
     /// Waits for its end.
-    pub fn wait(mut self) -> (std::process::ExitStatus, tempfile::TempDir) {
+    pub(crate) fn wait(mut self) -> (std::process::ExitStatus, tempfile::TempDir) {
         let status = self.child.wait().unwrap();
         let temp = std::mem::replace(&mut self.temp, tempfile::tempdir().unwrap());
         (status, temp)
@@ -139,7 +139,7 @@ impl Drop for Qubed {
     }
 }
 
-pub fn call(client: &mut Client, body: RequestBody) -> Result<ReplyBody, ErrorBody> {
+pub(crate) fn call(client: &mut Client, body: RequestBody) -> Result<ReplyBody, ErrorBody> {
     match client.call(body, deadline()) {
         Ok(reply) => Ok(reply),
         Err(ClientError::Refused(error)) => Err(error),
@@ -154,30 +154,30 @@ fn qube(reply: Result<ReplyBody, ErrorBody>) -> Result<QubeInfo, ErrorBody> {
     }
 }
 
-pub fn create(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
+pub(crate) fn create(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
     let label = LabelName::new("blue").unwrap();
     let body = RequestBody::Create { name: name(qube), label, template: None, backend: BackendChoice::Auto };
     self::qube(call(client, body))
 }
 
-pub fn start(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
+pub(crate) fn start(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
     self::qube(call(client, RequestBody::Start { qube: name(qube) }))
 }
 
-pub fn stop(client: &mut Client, qube: &str, timeout_ms: u64) -> Result<QubeInfo, ErrorBody> {
+pub(crate) fn stop(client: &mut Client, qube: &str, timeout_ms: u64) -> Result<QubeInfo, ErrorBody> {
     self::qube(call(client, RequestBody::Stop { qube: name(qube), timeout_ms }))
 }
 
-pub fn info(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
+pub(crate) fn info(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
     self::qube(call(client, RequestBody::Info { qube: name(qube) }))
 }
 
-pub fn run(client: &mut Client, qube: &str, argv: &[&str]) -> Result<ReplyBody, ErrorBody> {
+pub(crate) fn run(client: &mut Client, qube: &str, argv: &[&str]) -> Result<ReplyBody, ErrorBody> {
     let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
     call(client, RequestBody::Run { qube: name(qube), argv })
 }
 
-pub fn log(client: &mut Client, qube: &str) -> Vec<String> {
+pub(crate) fn log(client: &mut Client, qube: &str) -> Vec<String> {
     match call(client, RequestBody::Log { qube: name(qube) }).unwrap() {
         ReplyBody::Log { lines, .. } => lines,
         other => panic!("{other:?}"),
@@ -185,7 +185,7 @@ pub fn log(client: &mut Client, qube: &str) -> Vec<String> {
 }
 
 /// The next message, waited for.
-pub fn next(client: &mut Client) -> (Incoming, Vec<OwnedFd>) {
+pub(crate) fn next(client: &mut Client) -> (Incoming, Vec<OwnedFd>) {
     loop {
         if let Some(message) = client.recv().unwrap() {
             return message;
@@ -196,7 +196,10 @@ pub fn next(client: &mut Client) -> (Incoming, Vec<OwnedFd>) {
 }
 
 /// The next event that `pick` takes; others are skipped.
-pub fn await_event<T>(client: &mut Client, mut pick: impl FnMut(Event, Vec<OwnedFd>) -> Option<T>) -> T {
+pub(crate) fn await_event<T>(
+    client: &mut Client,
+    mut pick: impl FnMut(Event, Vec<OwnedFd>) -> Option<T>,
+) -> T {
     loop {
         if let (Incoming::Event(event), fds) = next(client)
             && let Some(found) = pick(event, fds)
@@ -206,7 +209,7 @@ pub fn await_event<T>(client: &mut Client, mut pick: impl FnMut(Event, Vec<Owned
     }
 }
 
-pub fn await_state(client: &mut Client, qube: &str, pick: impl Fn(&QubeState) -> bool) -> QubeInfo {
+pub(crate) fn await_state(client: &mut Client, qube: &str, pick: impl Fn(&QubeState) -> bool) -> QubeInfo {
     await_event(client, |event, _| match event {
         Event::QubeState { qube: info } if info.name.as_str() == qube && pick(&info.state) => Some(info),
         _ => None,
@@ -214,7 +217,7 @@ pub fn await_state(client: &mut Client, qube: &str, pick: impl Fn(&QubeState) ->
 }
 
 /// A client in the compositor's role.
-pub fn attach(qubed: &Qubed) -> Client {
+pub(crate) fn attach(qubed: &Qubed) -> Client {
     let mut client = qubed.client();
     let reply = call(&mut client, RequestBody::Attach).unwrap();
     assert!(matches!(reply, ReplyBody::Attached { .. }));
@@ -222,7 +225,7 @@ pub fn attach(qubed: &Qubed) -> Client {
 }
 
 /// The control stream of the next link of a qube.
-pub fn await_link(client: &mut Client, qube: &str) -> (u64, Display) {
+pub(crate) fn await_link(client: &mut Client, qube: &str) -> (u64, Display) {
     await_event(client, |event, mut fds| match event {
         Event::Link { qube: info, link_id, .. } if info.name.as_str() == qube => {
             assert_eq!(fds.len(), 1);
@@ -234,9 +237,9 @@ pub fn await_link(client: &mut Client, qube: &str) -> (u64, Display) {
 }
 
 /// The compositor's end of the fake agent's control stream.
-pub struct Display {
+pub(crate) struct Display {
     stream: BufReader<UnixStream>,
-    pub greeting: String,
+    pub(crate) greeting: String,
 }
 
 impl Display {
@@ -250,7 +253,7 @@ impl Display {
     }
 
     /// Runs a shell command in the qube and gives its output.
-    pub fn ask(&mut self, command: &str) -> String {
+    pub(crate) fn ask(&mut self, command: &str) -> String {
         writeln!(self.stream.get_mut(), "{command}").unwrap();
         let mut length = String::new();
         self.stream.read_line(&mut length).unwrap();
@@ -260,14 +263,14 @@ impl Display {
     }
 
     /// Waits until the agent's end is closed.
-    pub fn await_end(mut self) {
+    pub(crate) fn await_end(mut self) {
         let mut rest = Vec::new();
         let _ = self.stream.read_to_end(&mut rest);
     }
 }
 
 /// Waits until a process is gone, without being its parent.
-pub fn await_gone(pid: u32) {
+pub(crate) fn await_gone(pid: u32) {
     let Some(pid) = rustix::process::Pid::from_raw(pid as i32) else { return };
     let Ok(fd) = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()) else { return };
     let left = Timespec::try_from(deadline() - Instant::now()).unwrap();
@@ -275,7 +278,7 @@ pub fn await_gone(pid: u32) {
 }
 
 /// Processes of dom0 whose command line holds `text`.
-pub fn processes_with(text: &str) -> Vec<u32> {
+pub(crate) fn processes_with(text: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok())
