@@ -1,0 +1,166 @@
+//! dom0's bar: which qube has the keys, workspaces, the clock, the qubes, the clipboard.
+
+use crate::{
+    DeviceRect, Image, Label, Scale, best_text_on,
+    canvas::Canvas,
+    frame::NOT_ISOLATED,
+    painter::Painter,
+    swatch::{Filled, SWATCH},
+    text::{At, Weight},
+};
+
+/// What a qube is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum QubeMark {
+    /// It runs: a filled swatch.
+    Running,
+    /// It does not: a ring.
+    Halted,
+    /// It starts or stops: half filled.
+    Starting,
+}
+
+/// A qube in the bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarQube<'a> {
+    /// Its name.
+    pub name: &'a str,
+    /// Its label.
+    pub label: Label,
+    /// What it is doing.
+    pub mark: QubeMark,
+    /// It shares dom0's kernel.
+    pub not_isolated: bool,
+}
+
+/// What the bar says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarSpec<'a> {
+    /// Width in logical pixels; the height is [`crate::Theme::bar_height`].
+    pub width: i32,
+    /// Device pixels per logical pixel.
+    pub scale: Scale,
+    /// The qube that has the keys: name, label, not isolated.
+    pub focused: Option<(&'a str, Label, bool)>,
+    /// Workspaces: number, it is the current one, something on it asks for attention.
+    pub workspaces: &'a [(u32, bool, bool)],
+    /// The time.
+    pub clock: &'a str,
+    /// The qubes.
+    pub qubes: &'a [BarQube<'a>],
+    /// State of the clipboard.
+    pub clipboard: Option<&'a str>,
+}
+
+impl Painter {
+    /// Draws the bar.
+    pub fn bar(&mut self, spec: &BarSpec<'_>) -> Image {
+        let scale = spec.scale;
+        let (width, height) = (scale.to_device(spec.width), scale.to_device(self.theme.bar_height()));
+        let mut canvas = Canvas::filled(width, height, self.theme.panel());
+        let line = scale.hairline();
+        let row = DeviceRect::new(0, 0, width, height - line);
+        canvas.fill(DeviceRect { y: row.bottom(), h: line, ..row }, self.theme.line());
+
+        let clock = self.style(Weight::Semibold, self.theme.text(), scale);
+        let clock_width = self.writer.width(spec.clock, clock);
+        let middle = DeviceRect { x: (width - clock_width) / 2, w: clock_width, ..row };
+        self.writer.write(&mut canvas, spec.clock, clock, middle, At::Middle);
+        // The left and the right part end where the clock begins: none can push the other away.
+        let gap = scale.to_device(16);
+        let left = DeviceRect { w: (middle.x - gap).max(0), ..row };
+        let x = self.bar_focus(&mut canvas, spec, left);
+        self.bar_workspaces(&mut canvas, spec, DeviceRect { x, w: left.right() - x, ..row });
+        let from = middle.right() + gap;
+        self.bar_right(&mut canvas, spec, DeviceRect { x: from, w: (width - from).max(0), ..row });
+        canvas.into_opaque()
+    }
+
+    /// Colour and name of the qube that has the keys. Returns where it ends.
+    fn bar_focus(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) -> i32 {
+        let scale = spec.scale;
+        let side = |logical: i32| scale.to_device(logical);
+        let (name, label, not_isolated) = match spec.focused {
+            Some((name, label, not_isolated)) => (name, Some(label), not_isolated),
+            None => ("no window has the keys", None, false),
+        };
+        let back = label.map_or(self.theme.panel(), |label| self.theme.label_color(label));
+        let ink = if label.is_some() { best_text_on(back) } else { self.theme.dim_text() };
+        let weight = if label.is_some() { Weight::Semibold } else { Weight::Regular };
+        let (style, small) = (self.style(weight, ink, scale), self.small(ink, scale));
+        let (pad, gap) = (side(8), side(6));
+        let name_width = self.writer.width(name, style);
+        let tag_width = if not_isolated { side(7) + self.writer.width(NOT_ISOLATED, small) } else { 0 };
+        let whole = (pad + side(SWATCH) + gap + name_width + tag_width + pad).min(room.w);
+        canvas.fill(DeviceRect { w: whole, ..room }, back);
+        let top = room.y + (room.h - side(SWATCH)) / 2;
+        let mut x = room.x + pad;
+        x += self.swatch(canvas, (x, top), label, not_isolated, Filled::Whole, back, scale) + gap;
+        let end = room.x + whole - pad;
+        let field = DeviceRect { x, w: name_width.min(end - x), ..room };
+        x += self.writer.write(canvas, name, style, field, At::Left);
+        if not_isolated {
+            let field = DeviceRect { x: x + side(7), w: end - x - side(7), ..room };
+            self.writer.write(canvas, NOT_ISOLATED, small, field, At::Left);
+        }
+        room.x + whole
+    }
+
+    fn bar_workspaces(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) {
+        let scale = spec.scale;
+        let side = scale.to_device(22);
+        let mut x = room.x + scale.to_device(10);
+        for (number, current, attention) in spec.workspaces {
+            let cell = DeviceRect { x, w: side, ..room };
+            if cell.right() > room.right() {
+                return;
+            }
+            let (back, ink) = if *current {
+                (self.theme.neutrals.raised, self.theme.text())
+            } else {
+                (self.theme.panel(), self.theme.dim_text())
+            };
+            canvas.fill(cell, back);
+            if *current {
+                let mark = scale.to_device(2);
+                canvas.fill(DeviceRect { y: cell.bottom() - mark, h: mark, ..cell }, self.theme.text());
+            }
+            let style = self.style(Weight::Regular, ink, scale);
+            self.writer.write(canvas, &number.to_string(), style, cell, At::Middle);
+            if *attention {
+                let at = (cell.right() - scale.to_device(8), cell.y + scale.to_device(6));
+                self.dot(canvas, at, 1.0, self.theme.text(), scale);
+            }
+            x += side;
+        }
+    }
+
+    /// The qubes' states, and left of them the clipboard's.
+    fn bar_right(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) {
+        let scale = spec.scale;
+        let side = |logical: i32| scale.to_device(logical);
+        let (panel, gap) = (self.theme.panel(), side(6));
+        let top = room.y + (room.h - side(SWATCH)) / 2;
+        let mut x = room.right() - side(10);
+        for qube in spec.qubes.iter().rev() {
+            if x - side(SWATCH) < room.x {
+                return;
+            }
+            x -= side(SWATCH);
+            let filled = match qube.mark {
+                QubeMark::Running => Filled::Whole,
+                QubeMark::Starting => Filled::Half,
+                QubeMark::Halted => Filled::Ring,
+            };
+            self.swatch(canvas, (x, top), Some(qube.label), qube.not_isolated, filled, panel, scale);
+            x -= gap;
+        }
+        let Some(text) = spec.clipboard else { return };
+        let style = self.style(Weight::Regular, self.theme.text(), scale);
+        let width = self.writer.width(text, style);
+        let end = x - side(10);
+        let start = (end - width).max(room.x);
+        let field = DeviceRect { x: start, w: end - start, ..room };
+        self.writer.write(canvas, text, style, field, At::Left);
+    }
+}

@@ -1,0 +1,137 @@
+//! Questions and notices of dom0: no label's colour, but steel around them.
+
+use crate::{
+    DeviceRect, Image, Pattern, Rect, Run, Scale, best_text_on,
+    canvas::Canvas,
+    painter::Painter,
+    text::{At, Weight},
+};
+
+/// An answer to choose from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// What it says.
+    pub text: &'a str,
+    /// It can be given.
+    pub enabled: bool,
+    /// Return gives it.
+    pub focused: bool,
+    /// It gives something away.
+    pub gives_away: bool,
+}
+
+/// A question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PromptSpec<'a> {
+    /// What is asked.
+    pub sentence: &'a [Run<'a>],
+    /// Left to right.
+    pub answers: &'a [Answer<'a>],
+    /// Device pixels per logical pixel.
+    pub scale: Scale,
+}
+
+/// A drawn question.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PromptImage {
+    /// The picture, opaque.
+    pub image: Image,
+    /// Where the answers are, in logical pixels relative to the picture.
+    pub answers: Vec<Rect>,
+}
+
+/// Something the person is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoticeSpec<'a> {
+    /// What.
+    pub runs: &'a [Run<'a>],
+    /// Device pixels per logical pixel.
+    pub scale: Scale,
+}
+
+/// Width of a question's sentence, in logical pixels.
+const WIDTH: i32 = 440;
+/// Space around it.
+const PAD: i32 = 22;
+/// Height of an answer.
+const ANSWER_HEIGHT: i32 = 32;
+/// Least width of an answer.
+const ANSWER_WIDTH: i32 = 112;
+/// Widest line of a notice.
+const NOTICE_WIDTH: i32 = 420;
+
+impl Painter {
+    /// A panel with steel around it.
+    fn panel(&mut self, width: i32, height: i32, band: i32) -> Canvas {
+        let mut canvas = Canvas::filled(width, height, self.theme.panel());
+        let tones = self.theme.tones(None);
+        let bounds = canvas.bounds();
+        self.patterns.ring(&mut canvas, bounds, band, tones, Pattern::Steel);
+        canvas
+    }
+
+    /// Draws a question and its answers.
+    pub fn prompt(&mut self, spec: &PromptSpec<'_>) -> PromptImage {
+        let scale = spec.scale;
+        let sentence = self.lay_out(spec.sentence, scale.to_device(WIDTH), scale);
+        // Whole logical pixels, so that answers have places in them.
+        let words = scale.to_logical_up(self.sentence_height(&sentence, scale) as f32);
+        let (width, height) = (WIDTH + 2 * PAD, words + 3 * PAD + ANSWER_HEIGHT);
+        let mut canvas = self.panel(scale.to_device(width), scale.to_device(height), scale.to_device(4));
+        let pad = scale.to_device(PAD);
+        self.write_sentence(&mut canvas, &sentence, (pad, pad), scale);
+        let style = self.style(Weight::Semibold, self.theme.text(), scale);
+        let widths: Vec<i32> = spec
+            .answers
+            .iter()
+            .map(|a| (scale.to_logical_up(self.writer.width(a.text, style) as f32) + 28).max(ANSWER_WIDTH))
+            .collect();
+        let gap = 12;
+        let total: i32 = widths.iter().sum::<i32>() + gap * (widths.len() as i32 - 1).max(0);
+        let mut x = width - PAD - total;
+        let y = height - PAD - ANSWER_HEIGHT;
+        let mut answers = Vec::with_capacity(widths.len());
+        for (answer, w) in spec.answers.iter().zip(widths) {
+            let rect = Rect { x, y, w, h: ANSWER_HEIGHT };
+            self.answer(&mut canvas, answer, device(rect, scale), scale);
+            answers.push(rect);
+            x += w + gap;
+        }
+        PromptImage { image: canvas.into_opaque(), answers }
+    }
+
+    fn answer(&mut self, canvas: &mut Canvas, answer: &Answer<'_>, rect: DeviceRect, scale: Scale) {
+        let line = scale.hairline();
+        let raised = self.theme.neutrals.raised;
+        let (back, ink) = match (answer.enabled, answer.focused) {
+            (true, true) => (self.theme.steel(), best_text_on(self.theme.steel())),
+            (true, false) => (raised, self.theme.text()),
+            (false, _) => (self.theme.panel(), self.theme.dim_text()),
+        };
+        canvas.fill(rect, back);
+        canvas.outline(rect, line, if answer.enabled { self.theme.steel() } else { raised });
+        if answer.focused {
+            canvas.outline(rect.inset(2 * line), line, ink);
+        }
+        let weight = if answer.enabled { Weight::Semibold } else { Weight::Regular };
+        let style = self.style(weight, ink, scale);
+        self.writer.write(canvas, answer.text, style, rect, At::Middle);
+    }
+
+    /// Draws a notice.
+    pub fn notice(&mut self, spec: &NoticeSpec<'_>) -> Image {
+        let scale = spec.scale;
+        let sentence = self.lay_out(spec.runs, scale.to_device(NOTICE_WIDTH), scale);
+        let (pad_x, pad_y) = (scale.to_device(16), scale.to_device(10));
+        let (width, height) =
+            (sentence.width.max(scale.to_device(120)) + 2 * pad_x, self.sentence_height(&sentence, scale) + 2 * pad_y);
+        let mut canvas = self.panel(width, height, scale.to_device(3));
+        self.write_sentence(&mut canvas, &sentence, (pad_x, pad_y), scale);
+        canvas.into_opaque()
+    }
+}
+
+fn device(rect: Rect, scale: Scale) -> DeviceRect {
+    let (x, y) = (scale.to_device(rect.x), scale.to_device(rect.y));
+    DeviceRect::new(x, y, scale.to_device(rect.x + rect.w) - x, scale.to_device(rect.y + rect.h) - y)
+}
