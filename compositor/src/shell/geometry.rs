@@ -19,16 +19,19 @@ impl Point {
     }
 
     /// Moved by `dx` to the right and `dy` down.
+    #[must_use]
     pub const fn offset(self, dx: i32, dy: i32) -> Self {
         Self { x: self.x.saturating_add(dx), y: self.y.saturating_add(dy) }
     }
 
     /// Moved by a vector.
+    #[must_use]
     pub const fn plus(self, by: Point) -> Self {
         self.offset(by.x, by.y)
     }
 
     /// The vector from `from` to here.
+    #[must_use]
     pub const fn minus(self, from: Point) -> Self {
         Self { x: self.x.saturating_sub(from.x), y: self.y.saturating_sub(from.y) }
     }
@@ -57,11 +60,13 @@ impl Size {
     }
 
     /// The larger of both, each side for itself.
+    #[must_use]
     pub fn at_least(self, other: Size) -> Self {
         Self { w: self.w.max(other.w), h: self.h.max(other.h) }
     }
 
     /// The smaller of both, each side for itself.
+    #[must_use]
     pub fn at_most(self, other: Size) -> Self {
         Self { w: self.w.min(other.w), h: self.h.min(other.h) }
     }
@@ -154,11 +159,13 @@ impl Rect {
     }
 
     /// Moved by `dx` to the right and `dy` down.
+    #[must_use]
     pub fn translate(self, dx: i32, dy: i32) -> Self {
         Self::at(self.location().offset(dx, dy), self.size())
     }
 
     /// What is left inside after a strip was taken from each side; never of negative size.
+    #[must_use]
     pub fn inset(self, by: Insets) -> Self {
         Self::new(
             self.x.saturating_add(by.left),
@@ -169,11 +176,16 @@ impl Rect {
     }
 
     /// With a strip added on each side.
+    #[must_use]
     pub fn outset(self, by: Insets) -> Self {
-        Self::at(self.location().offset(by.left.saturating_neg(), by.top.saturating_neg()), by.grow(self.size()))
+        Self::at(
+            self.location().offset(by.left.saturating_neg(), by.top.saturating_neg()),
+            by.grow(self.size()),
+        )
     }
 
     /// The same size in the middle of `bounds`.
+    #[must_use]
     pub fn centered_in(self, bounds: Rect) -> Self {
         let x = bounds.x.saturating_add(bounds.w.saturating_sub(self.w) / 2);
         let y = bounds.y.saturating_add(bounds.h.saturating_sub(self.h) / 2);
@@ -182,6 +194,7 @@ impl Rect {
 
     /// Moved as little as possible so that it lies in `bounds`. What is larger than `bounds` keeps its
     /// upper left corner, where a window's name is, inside.
+    #[must_use]
     pub fn clamped_into(self, bounds: Rect) -> Self {
         let x = self.x.min(bounds.right().saturating_sub(self.w)).max(bounds.x);
         let y = self.y.min(bounds.bottom().saturating_sub(self.h)).max(bounds.y);
@@ -276,6 +289,7 @@ impl Edges {
     }
 
     /// Opposite sides cannot both follow a pointer: of a pair, the lower or right one stays.
+    #[must_use]
     pub const fn without_contradiction(self) -> Self {
         Self { top: self.top && !self.bottom, left: self.left && !self.right, ..self }
     }

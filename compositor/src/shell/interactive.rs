@@ -3,7 +3,10 @@
 //! A resize only asks. The window draws a new size when it is ready, and then its frame follows, with
 //! the sides that are not pulled fixed: frame and content always go in step.
 
-use super::{Change, Edges, Key, Point, Rect, Shell, Size, window::{Anchor, Base}};
+use super::{
+    Change, Edges, Key, Point, Rect, Shell, Size,
+    window::{Anchor, Base},
+};
 
 /// How far the pointer has to go before a maximised or tiled window comes loose, in logical pixels.
 const LOOSE: i128 = 8;
@@ -71,7 +74,7 @@ impl<K: Key> Shell<K> {
             return;
         }
         let Some(window) = self.windows.get(&key).filter(|w| w.base != Base::Maximised) else { return };
-        let outer = self.outer(window);
+        let outer = self.outer_of(window);
         self.begin(key, pointer, |outer, content| Kind::Resize { edges, outer, content });
         if let Some(window) = self.windows.get_mut(&key) {
             if window.base != Base::Floating {
@@ -95,7 +98,7 @@ impl<K: Key> Shell<K> {
 
     fn begin(&mut self, key: K, from: Point, kind: impl FnOnce(Rect, Size) -> Kind) {
         let Some(window) = self.windows.get(&key) else { return };
-        let outer = self.outer(window);
+        let outer = self.outer_of(window);
         let before = Before {
             base: window.base,
             at: window.at,
@@ -127,7 +130,7 @@ impl<K: Key> Shell<K> {
             if pointer.distance_squared(from) < LOOSE * LOOSE {
                 return;
             }
-            let (old, new) = (self.outer(window).size(), window.floating().size());
+            let (old, new) = (self.outer_of(window).size(), window.floating().size());
             // The pointer keeps its place along the title bar.
             let share = i64::from(grip.x) * i64::from(new.w) / i64::from(old.w.max(1));
             grip = Point::new(share.clamp(0, i64::from(new.w)) as i32, grip.y.min(new.h.saturating_sub(1)));

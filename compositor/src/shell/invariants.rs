@@ -59,7 +59,10 @@ impl<K: Key> Shell<K> {
     fn check_focus(&self) -> Result<(), String> {
         let Some(focused) = self.focused else { return Ok(()) };
         must(self.is_visible(focused), format_args!("{focused:?} has the focus and is not in sight"))?;
-        must(self.history.first() == Some(&focused), format_args!("{focused:?} is not first in the history"))?;
+        must(
+            self.history.first() == Some(&focused),
+            format_args!("{focused:?} is not first in the history"),
+        )?;
         must(!self.attention(focused), format_args!("{focused:?} has the focus and asks for attention"))
     }
 
@@ -67,7 +70,10 @@ impl<K: Key> Shell<K> {
         if let Some(drag) = &self.drag {
             let key = drag.key;
             must(self.is_visible(key), format_args!("{key:?} is dragged and not in sight"))?;
-            must(self.state(key) != Some(State::Fullscreen), format_args!("{key:?} is dragged in fullscreen"))?;
+            must(
+                self.state(key) != Some(State::Fullscreen),
+                format_args!("{key:?} is dragged in fullscreen"),
+            )?;
             let floats = self.windows.get(&key).is_some_and(|w| w.base == Base::Floating);
             must(floats || !self.is_resizing(key), format_args!("{key:?} is resized and does not float"))?;
         }
@@ -75,7 +81,10 @@ impl<K: Key> Shell<K> {
             let list = &switcher.windows;
             let set: BTreeSet<K> = list.iter().copied().collect();
             must(set.len() == list.len(), format_args!("the switcher has a window twice: {list:?}"))?;
-            must(list.iter().all(|k| self.contains(*k)), format_args!("the switcher has gone windows: {list:?}"))?;
+            must(
+                list.iter().all(|k| self.contains(*k)),
+                format_args!("the switcher has gone windows: {list:?}"),
+            )?;
             must(switcher.choice().is_some(), format_args!("the switcher has chosen nothing"))?;
         }
         Ok(())
@@ -91,7 +100,9 @@ impl<K: Key> Shell<K> {
         let output = self.outputs.get(window.output);
         must(outer.contains_rect(content), format_args!("{key:?}: {content:?} is not inside {outer:?}"))?;
         match placed.state {
-            State::Fullscreen => must(outer == output.rect, format_args!("{key:?} does not fill its screen"))?,
+            State::Fullscreen => {
+                must(outer == output.rect, format_args!("{key:?} does not fill its screen"))?;
+            }
             State::Maximised => must(outer == output.usable, format_args!("{key:?} does not fill its area"))?,
             State::TiledLeft | State::TiledRight => {
                 must(output.usable.contains_rect(outer), format_args!("{key:?} is outside of its area"))?;

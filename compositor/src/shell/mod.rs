@@ -133,7 +133,7 @@ impl<K: Key> Shell<K> {
     /// A window on any workspace, minimised or not, where it is or would be.
     pub fn placed(&self, key: K) -> Option<Placed<K>> {
         let window = self.windows.get(&key)?;
-        let outer = self.outer(window);
+        let outer = self.outer_of(window);
         Some(Placed {
             key,
             outer,
@@ -145,14 +145,21 @@ impl<K: Key> Shell<K> {
         })
     }
 
+    /// A window with its frame.
+    pub fn outer(&self, key: K) -> Option<Rect> {
+        self.placed(key).map(|placed| placed.outer)
+    }
+
+    /// The inside of a window's frame.
+    pub fn content(&self, key: K) -> Option<Rect> {
+        self.placed(key).map(|placed| placed.content)
+    }
+
     /// What a window is to be asked to be.
     pub fn wanted(&self, key: K) -> Option<Wanted> {
         let window = self.windows.get(&key)?;
-        let content = if window.floats() {
-            window.asked
-        } else {
-            window.frame().shrink(self.outer(window).size())
-        };
+        let content =
+            if window.floats() { window.asked } else { window.frame().shrink(self.outer_of(window).size()) };
         let state = window.state();
         Some(Wanted {
             content,
@@ -198,7 +205,7 @@ impl<K: Key> Shell<K> {
         self.windows.get(&key).is_some_and(|w| w.attention)
     }
 
-    fn outer(&self, window: &Window<K>) -> Rect {
+    fn outer_of(&self, window: &Window<K>) -> Rect {
         let output = self.outputs.get(window.output);
         match window.base {
             _ if window.fullscreen => output.rect,
@@ -243,7 +250,7 @@ impl<K: Key> Shell<K> {
     }
 
     fn place(&self, window: &Window<K>, usable: Rect) -> Point {
-        let parent = window.parent.and_then(|p| self.windows.get(&p)).map(|p| self.outer(p));
+        let parent = window.parent.and_then(|p| self.windows.get(&p)).map(|p| self.outer_of(p));
         let in_the_way = |key: &&K| {
             !self.is_minimised(**key)
                 && self.windows.get(key).is_some_and(|w| {
@@ -255,7 +262,7 @@ impl<K: Key> Shell<K> {
             .iter()
             .rev()
             .filter(in_the_way)
-            .filter_map(|key| self.windows.get(key).map(|w| self.outer(w)))
+            .filter_map(|key| self.windows.get(key).map(|w| self.outer_of(w)))
             .filter(|outer| outer.overlap(usable) > 0)
             .collect();
         placement::place(window.floating().size(), usable, &others, parent)

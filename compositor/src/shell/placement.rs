@@ -1,8 +1,9 @@
 //! Where a new window goes.
 //!
-//! A dialog goes to the middle of its parent. Any other window goes to the middle if it is free there,
-//! else to where it covers least of what is there; where that is still much, it is set off from the
-//! others, so that every title bar can be seen.
+//! A dialog goes to the middle of its parent. Any other window goes where it covers least of what is
+//! there, in reading order if several places are as good: so windows stand side by side while there is
+//! room. Where it would cover much, it begins a cascade in the middle, so that every title bar can be
+//! seen.
 
 use super::geometry::{Point, Rect, Size};
 
@@ -22,15 +23,13 @@ pub(super) fn place(outer: Size, usable: Rect, others: &[Rect], parent: Option<R
         return window.centered_in(parent).clamped_into(usable).location();
     }
     let others = &others[..others.len().min(MOST)];
-    let middle = window.centered_in(usable).clamped_into(usable).location();
     let best = columns(outer, usable, others)
         .flat_map(|x| rows(outer, usable, others).map(move |y| Point::new(x, y)))
-        .chain([middle])
         .map(|at| Rect::at(at, outer).clamped_into(usable))
-        .map(|rect| (covered(rect, others), rect.location().distance_squared(middle), rect.location()))
-        .min_by_key(|&(covered, distance, at)| (covered, distance, at.y, at.x));
+        .map(|rect| (covered(rect, others), rect.location()))
+        .min_by_key(|&(covered, at)| (covered, at.y, at.x));
     match best {
-        Some((covered, _, at)) if covered <= outer.area() / 2 => at,
+        Some((covered, at)) if covered <= outer.area() / 2 => at,
         _ => cascade(outer, usable, others),
     }
 }
@@ -41,21 +40,18 @@ fn covered(rect: Rect, others: &[Rect]) -> i64 {
 
 fn columns(outer: Size, usable: Rect, others: &[Rect]) -> impl Iterator<Item = i32> {
     let sides = others.iter().flat_map(move |o| [o.right(), o.x.saturating_sub(outer.w)]);
-    let middle = usable.x.saturating_add(usable.w.saturating_sub(outer.w) / 2);
-    [usable.x, usable.right().saturating_sub(outer.w), middle].into_iter().chain(sides)
+    [usable.x, usable.right().saturating_sub(outer.w)].into_iter().chain(sides)
 }
 
 fn rows(outer: Size, usable: Rect, others: &[Rect]) -> impl Iterator<Item = i32> {
     let sides = others.iter().flat_map(move |o| [o.bottom(), o.y.saturating_sub(outer.h)]);
-    let middle = usable.y.saturating_add(usable.h.saturating_sub(outer.h) / 2);
-    [usable.y, usable.bottom().saturating_sub(outer.h), middle].into_iter().chain(sides)
+    [usable.y, usable.bottom().saturating_sub(outer.h)].into_iter().chain(sides)
 }
 
 /// Steps down and to the right from the middle, around at the edges, to the first place whose corner
 /// is not on another's.
 fn cascade(outer: Size, usable: Rect, others: &[Rect]) -> Point {
-    let (room_x, room_y) =
-        (usable.w.saturating_sub(outer.w).max(0), usable.h.saturating_sub(outer.h).max(0));
+    let (room_x, room_y) = (usable.w.saturating_sub(outer.w).max(0), usable.h.saturating_sub(outer.h).max(0));
     let step = |i: usize| {
         let by = STEP.saturating_mul(i as i32);
         Point::new(

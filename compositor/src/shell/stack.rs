@@ -10,7 +10,8 @@ const MAX_DEPTH: usize = 16;
 impl<K: Key> Shell<K> {
     /// The window and its parents, upwards. Bounded even if there were a loop.
     pub(super) fn ancestors(&self, key: K) -> impl Iterator<Item = K> {
-        std::iter::successors(Some(key), |k| self.windows.get(k).and_then(|w| w.parent)).take(self.windows.len())
+        std::iter::successors(Some(key), |k| self.windows.get(k).and_then(|w| w.parent))
+            .take(self.windows.len())
     }
 
     /// The window that a family of dialogs belongs to.

@@ -101,7 +101,7 @@ impl<K: Key> Shell<K> {
         if window.fullscreen || window.base == Base::Maximised {
             return;
         }
-        let place = self.outer(window).location().offset(dx, dy);
+        let place = self.outer_of(window).location().offset(dx, dy);
         self.set_base(key, Base::Floating);
         self.put(key, place);
     }

@@ -7,7 +7,7 @@ pub const WORKSPACES: u32 = 9;
 
 impl<K: Key> Shell<K> {
     /// Number of the workspace that is shown.
-    pub fn workspace(&self) -> u32 {
+    pub fn current_workspace(&self) -> u32 {
         self.workspace
     }
 

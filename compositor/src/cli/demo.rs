@@ -1,0 +1,148 @@
+//! `transom demo`: three qubes on one desktop.
+//!
+//! With a display it opens a nested desktop to use. Without one a scripted person uses a headless
+//! desktop through the real input path, and leaves a picture after each step and a report.
+
+mod person;
+mod script;
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use transom_hypervisor::{
+    client::{Client, Launch, ensure_running},
+    paths,
+    supervisor::{BackendChoice, ErrorKind, LabelName, QubeName, QubeState, RequestBody},
+};
+
+use super::session;
+
+/// See the module's text.
+#[derive(Debug, Args)]
+pub(super) struct Demo {
+    /// Where pictures, report, and the demo's qubes go.
+    #[arg(long, default_value = "target/demo")]
+    out: PathBuf,
+    /// Run the scripted person even where there is a display.
+    #[arg(long)]
+    scripted: bool,
+    /// Who draws; pictures are exact only with pixman.
+    #[arg(long, value_enum, default_value = "pixman")]
+    renderer: crate::render::canvas::RendererKind,
+}
+
+/// The qubes of the demo: name, label.
+const QUBES: [(&str, &str); 3] = [("work", "blue"), ("personal", "green"), ("untrusted", "red")];
+
+/// Settings of the demo: what may be pasted where.
+const CONFIG: &str = r#"
+clipboard {
+    ask from="work" to="untrusted"
+    deny from="untrusted" to="work"
+}
+"#;
+
+pub(super) fn run(demo: &Demo) -> Result<(), String> {
+    session::start_logging();
+    std::fs::create_dir_all(&demo.out).map_err(|e| format!("{}: {e}", demo.out.display()))?;
+    let out = demo.out.canonicalize().map_err(|e| e.to_string())?;
+    let has_display =
+        ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|v| std::env::var_os(v).is_some_and(|v| !v.is_empty()));
+    // A supervisor of its own: the demo touches nobody's qubes.
+    let runtime = tempfile::Builder::new().prefix("transom-demo-").tempdir().map_err(|e| e.to_string())?;
+    let launch = Launch {
+        runtime_dir: Some(runtime.path().to_owned()),
+        data_dir: Some(out.join("data")),
+        ..Launch::default()
+    };
+    let data = out.join("data");
+    let _ = std::fs::remove_dir_all(&data);
+    let mut supervisor = ensure_running(&launch).map_err(|e| e.to_string())?;
+    let outcome = prepare(&mut supervisor).and_then(|()| {
+        if has_display && !demo.scripted {
+            interactive(&mut supervisor, runtime.path())
+        } else {
+            script::run(&launch, &out, demo.renderer)
+        }
+    });
+    for (name, _) in QUBES {
+        if let Ok(qube) = QubeName::new(name) {
+            let _ = supervisor.call(RequestBody::Kill { qube }, soon(10));
+        }
+    }
+    stop_supervisor(runtime.path());
+    outcome
+}
+
+fn soon(seconds: u64) -> Instant {
+    Instant::now() + Duration::from_secs(seconds)
+}
+
+/// Creates and starts the qubes.
+fn prepare(supervisor: &mut Client) -> Result<(), String> {
+    for (name, label) in QUBES {
+        let qube = QubeName::new(name).map_err(|e| e.to_string())?;
+        let label = LabelName::new(label).map_err(|e| e.to_string())?;
+        let create =
+            RequestBody::Create { name: qube.clone(), label, template: None, backend: BackendChoice::Auto };
+        match supervisor.call(create, soon(10)) {
+            Ok(_) => {}
+            Err(transom_hypervisor::client::ClientError::Refused(e)) if e.kind == ErrorKind::Exists => {}
+            Err(error) => return Err(error.to_string()),
+        }
+        supervisor.call(RequestBody::Start { qube }, soon(30)).map_err(|e| format!("{name}: {e}"))?;
+    }
+    let up = supervisor.list(soon(10)).map_err(|e| e.to_string())?;
+    match up.iter().find(|q| q.state != QubeState::Running) {
+        None => Ok(()),
+        Some(qube) => Err(format!("{} did not start", qube.name)),
+    }
+}
+
+/// Programs of each qube.
+fn programs(qube: &str) -> Vec<Vec<String>> {
+    let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+    vec![
+        words(&format!("foot --title={qube}-terminal --window-size-pixels=580x300")),
+        words("mousepad /home/user/notes.txt"),
+        words("xcalc"),
+    ]
+}
+
+fn run_programs(supervisor: &mut Client) -> Result<(), String> {
+    for (name, _) in QUBES {
+        let qube = QubeName::new(name).map_err(|e| e.to_string())?;
+        for argv in programs(name) {
+            let body = RequestBody::Run { qube: qube.clone(), argv: argv.clone() };
+            supervisor.call(body, soon(20)).map_err(|e| format!("{name}: {}: {e}", argv[0]))?;
+        }
+    }
+    Ok(())
+}
+
+/// A nested desktop to use, in a process of its own.
+fn interactive(supervisor: &mut Client, runtime: &Path) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|e| e.to_string())?;
+    let config = runtime.join("demo.kdl");
+    std::fs::write(&config, CONFIG).map_err(|e| e.to_string())?;
+    let mut desktop = std::process::Command::new(program)
+        .args(["nested", "--config"])
+        .arg(&config)
+        .env(paths::RUNTIME_DIR_VAR, runtime)
+        .spawn()
+        .map_err(|e| e.to_string())?;
+    run_programs(supervisor)?;
+    let status = desktop.wait().map_err(|e| e.to_string())?;
+    if status.success() { Ok(()) } else { Err(format!("the nested desktop ended with {status}")) }
+}
+
+/// Ends the demo's own supervisor.
+fn stop_supervisor(runtime: &Path) {
+    let pid = std::fs::read_to_string(runtime.join("qubed.pid")).ok().and_then(|t| t.trim().parse().ok());
+    if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
+        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    }
+}

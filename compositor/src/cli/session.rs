@@ -1,0 +1,89 @@
+//! A desktop from the command line: `transom nested` and `transom headless`.
+
+use smithay::reexports::calloop::{
+    EventLoop,
+    signals::{Signal, Signals},
+};
+use tracing::{error, info};
+use transom_hypervisor::client::{Launch, ensure_running};
+use transom_theming::{Fonts, Theme};
+
+use super::{Session, load_config, socket_path};
+use crate::{
+    Desktop, Options,
+    backend::{Pace, nested},
+    clock::Clock,
+    config::Config,
+    ui::notices::Notice,
+};
+
+/// Logs go to standard error; `RUST_LOG` says what.
+pub(super) fn start_logging() {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}
+
+/// The theme that the config names; a bad one is reported and the built-in one used.
+pub(super) fn load_theme(config: &Config) -> (Option<Theme>, Option<String>) {
+    let variant = config.theme.variant;
+    let Some(path) = &config.theme.file else { return (Some(Theme::builtin(variant)), None) };
+    let name = path.display().to_string();
+    let parsed = std::fs::read_to_string(path)
+        .map_err(|e| format!("{name}: {e}"))
+        .and_then(|text| Theme::parse(&name, &text).map_err(|e| e.to_string()));
+    match parsed {
+        Ok(theme) => (Some(theme), None),
+        Err(problem) => {
+            (Some(Theme::builtin(variant)), Some(format!("{problem}; the built-in theme is used")))
+        }
+    }
+}
+
+/// Runs a desktop until it is told to end.
+pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
+    start_logging();
+    // A bad config never keeps a person from their desktop: it is shown, defaults are used.
+    let (config, mut problems) = match load_config(session.config.as_ref()) {
+        Ok((config, _)) => (config, Vec::new()),
+        Err(problem) => (Config::default(), vec![format!("{problem}; the built-in settings are used")]),
+    };
+    let (theme, theme_problem) = load_theme(&config);
+    problems.extend(theme_problem);
+    let options = Options {
+        clock: Clock::default(),
+        config,
+        theme,
+        fonts: Fonts::System,
+        renderer: session.renderer,
+        size: session.size,
+        scale: ((session.scale * 120.0).round() as u32).clamp(60, 480),
+        pace: Pace::Timer,
+    };
+    let mut event_loop = EventLoop::<Desktop>::try_new().map_err(|e| e.to_string())?;
+    let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;
+    for problem in problems {
+        error!("{problem}");
+        desktop.notify(Notice::Text(problem));
+    }
+    desktop.set_signal(event_loop.get_signal());
+    let signals = Signals::new(&[Signal::SIGINT, Signal::SIGTERM]).map_err(|e| e.to_string())?;
+    event_loop.handle().insert_source(signals, |_, (), desktop| desktop.quit()).map_err(|e| e.to_string())?;
+    if in_window {
+        nested::start(&event_loop.handle(), &mut desktop).map_err(|e| e.to_string())?;
+    }
+    let path = socket_path()?;
+    desktop.listen(&path).map_err(|e| e.to_string())?;
+    match ensure_running(&Launch::default()) {
+        Ok(client) => desktop.attach_supervisor(client).map_err(|e| e.to_string())?,
+        Err(error) => {
+            error!(%error, "no supervisor");
+            desktop.notify(Notice::Text(format!("qubes cannot be reached: {error}")));
+        }
+    }
+    info!(socket = %path.display(), "the desktop is ready");
+    desktop.settle();
+    let ended = event_loop.run(None, &mut desktop, Desktop::settle).map_err(|e| e.to_string());
+    let _ = std::fs::remove_file(path);
+    ended
+}

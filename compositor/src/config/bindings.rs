@@ -1,0 +1,294 @@
+//! Chords and what they do.
+
+use std::fmt;
+
+use smithay::input::keyboard::xkb::{self, Keysym};
+
+/// Modifiers of a chord.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mods(u8);
+
+impl Mods {
+    /// None.
+    pub const NONE: Self = Self(0);
+    /// Control.
+    pub const CTRL: Self = Self(1);
+    /// Alt.
+    pub const ALT: Self = Self(2);
+    /// Shift.
+    pub const SHIFT: Self = Self(4);
+    /// Super, also called logo. Reserved to dom0: no qube ever sees it.
+    pub const SUPER: Self = Self(8);
+
+    /// Both.
+    #[must_use]
+    pub const fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
+    /// All but those.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// True if one of `other` is among them.
+    pub const fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// True if there is none.
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+/// A key with modifiers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Chord {
+    /// Exactly these.
+    pub mods: Mods,
+    /// What the key means without modifiers.
+    pub key: Keysym,
+}
+
+impl Chord {
+    /// Reads `Super+Shift+Tab`. Keys have their XKB names, in upper or lower case.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let mut mods = Mods::NONE;
+        let mut parts = text.split('+').map(str::trim).peekable();
+        while let Some(part) = parts.next() {
+            if parts.peek().is_some() {
+                mods = mods.with(match part.to_ascii_lowercase().as_str() {
+                    "ctrl" | "control" => Mods::CTRL,
+                    "alt" => Mods::ALT,
+                    "shift" => Mods::SHIFT,
+                    "super" | "logo" | "mod" => Mods::SUPER,
+                    _ => return Err(format!("\"{part}\" is no modifier; they are Super, Ctrl, Alt, Shift")),
+                });
+                continue;
+            }
+            let key = xkb::keysym_from_name(part, xkb::KEYSYM_CASE_INSENSITIVE);
+            if key.raw() == xkb::keysyms::KEY_NoSymbol {
+                return Err(format!(
+                    "\"{part}\" is no key; see the XKB names of keys, such as Tab, Return, F4, c"
+                ));
+            }
+            // A chord that is an ordinary key would keep that key from every qube.
+            if mods.without(Mods::SHIFT).is_empty()
+                && key.raw() < 0x1000_0000
+                && key.raw() != xkb::keysyms::KEY_Print
+            {
+                return Err(format!(
+                    "\"{text}\" needs Super, Ctrl or Alt: else no program could be typed into"
+                ));
+            }
+            return Ok(Self { mods, key });
+        }
+        Err("a chord is written as in \"Super+Shift+Tab\"".into())
+    }
+}
+
+impl fmt::Display for Chord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (mods, name) in
+            [(Mods::SUPER, "Super"), (Mods::CTRL, "Ctrl"), (Mods::ALT, "Alt"), (Mods::SHIFT, "Shift")]
+        {
+            if self.mods.meets(mods) {
+                write!(f, "{name}+")?;
+            }
+        }
+        f.write_str(&xkb::keysym_get_name(self.key))
+    }
+}
+
+/// What a chord does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// The switcher: the next window.
+    SwitchNext,
+    /// The switcher: the one before.
+    SwitchPrevious,
+    /// The switcher, windows of the focused qube only.
+    SwitchNextOfQube,
+    /// See [`Action::SwitchNextOfQube`].
+    SwitchPreviousOfQube,
+    /// Asks the focused window to close.
+    Close,
+    /// Puts it away.
+    Minimise,
+    /// Fills the work area with it, or restores it.
+    Maximise,
+    /// Fills the screen with it, or restores it.
+    Fullscreen,
+    /// Fills the left half with it.
+    TileLeft,
+    /// Fills the right half with it.
+    TileRight,
+    /// Moves it a little.
+    MoveLeft,
+    /// See [`Action::MoveLeft`].
+    MoveRight,
+    /// See [`Action::MoveLeft`].
+    MoveUp,
+    /// See [`Action::MoveLeft`].
+    MoveDown,
+    /// Shows a workspace.
+    Workspace(u32),
+    /// Moves the focused window to a workspace.
+    MoveToWorkspace(u32),
+    /// Copies the selection out of the focused qube.
+    ClipboardCopyOut,
+    /// Pastes into the focused qube.
+    ClipboardPasteIn,
+    /// Saves a picture of the screen.
+    Screenshot,
+    /// Starts a program.
+    Launch {
+        /// In this qube.
+        qube: String,
+        /// Program and arguments.
+        argv: Vec<String>,
+    },
+    /// The next keyboard layout.
+    NextLayout,
+    /// Ends the desktop; qubes go on.
+    Quit,
+    /// Shows or hides the title bar of a fullscreen window.
+    ShowTitle,
+    /// Takes the pointer back from a program that holds it.
+    ReleasePointer,
+}
+
+impl Action {
+    /// Reads an action: its name and what it needs.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words.
+    pub fn parse(words: &[String]) -> Result<Self, String> {
+        let Some((name, rest)) = words.split_first() else {
+            return Err("a chord needs something to do".into());
+        };
+        let number = || match rest {
+            [number] => number.parse().ok().filter(|n| (1..=crate::shell::WORKSPACES).contains(n)),
+            _ => None,
+        };
+        let numbered = |make: fn(u32) -> Self| {
+            number()
+                .map(make)
+                .ok_or_else(|| format!("\"{name}\" needs a number, 1 to {}", crate::shell::WORKSPACES))
+        };
+        let plain = match name.as_str() {
+            "workspace" => return numbered(Self::Workspace),
+            "move-to-workspace" => return numbered(Self::MoveToWorkspace),
+            "launch" => {
+                return match rest.split_first() {
+                    Some((qube, argv)) if !argv.is_empty() => {
+                        Ok(Self::Launch { qube: qube.clone(), argv: argv.to_vec() })
+                    }
+                    _ => Err("\"launch\" needs a qube and a program".into()),
+                };
+            }
+            "switch-next" => Self::SwitchNext,
+            "switch-previous" => Self::SwitchPrevious,
+            "switch-next-of-qube" => Self::SwitchNextOfQube,
+            "switch-previous-of-qube" => Self::SwitchPreviousOfQube,
+            "close" => Self::Close,
+            "minimise" => Self::Minimise,
+            "maximise" => Self::Maximise,
+            "fullscreen" => Self::Fullscreen,
+            "tile-left" => Self::TileLeft,
+            "tile-right" => Self::TileRight,
+            "move-left" => Self::MoveLeft,
+            "move-right" => Self::MoveRight,
+            "move-up" => Self::MoveUp,
+            "move-down" => Self::MoveDown,
+            "copy-out" => Self::ClipboardCopyOut,
+            "paste-in" => Self::ClipboardPasteIn,
+            "screenshot" => Self::Screenshot,
+            "next-layout" => Self::NextLayout,
+            "quit" => Self::Quit,
+            "show-title" => Self::ShowTitle,
+            "release-pointer" => Self::ReleasePointer,
+            _ => return Err(format!("there is no action \"{name}\"; the default config lists them all")),
+        };
+        if rest.is_empty() { Ok(plain) } else { Err(format!("\"{name}\" takes nothing more")) }
+    }
+}
+
+/// Chords in force, each with one action.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bindings(Vec<(Chord, Action)>);
+
+impl Bindings {
+    /// No chords.
+    pub fn none() -> Self {
+        Self(Vec::new())
+    }
+
+    /// Gives a chord something to do; what it did before is forgotten.
+    pub fn bind(&mut self, chord: Chord, action: Action) {
+        self.unbind(chord);
+        self.0.push((chord, action));
+    }
+
+    /// Takes a chord away. False if there was none.
+    pub fn unbind(&mut self, chord: Chord) -> bool {
+        let before = self.0.len();
+        self.0.retain(|(bound, _)| *bound != chord);
+        self.0.len() != before
+    }
+
+    /// What a chord does.
+    pub fn action(&self, chord: Chord) -> Option<&Action> {
+        self.0.iter().find(|(bound, _)| *bound == chord).map(|(_, action)| action)
+    }
+
+    /// Modifiers that some chord uses. They are kept back until it is clear that no chord is meant.
+    pub fn mods(&self) -> Mods {
+        self.0.iter().fold(Mods::SUPER, |all, (chord, _)| all.with(chord.mods))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = (&Chord, &Action)> {
+        self.0.iter().map(|(chord, action)| (chord, action))
+    }
+}
+
+impl Default for Bindings {
+    fn default() -> Self {
+        use xkb::keysyms as k;
+        let (sup, alt, shift, ctrl) = (Mods::SUPER, Mods::ALT, Mods::SHIFT, Mods::CTRL);
+        let mut bindings = Self::none();
+        let mut bind = |mods: Mods, key: u32, action| bindings.bind(Chord { mods, key: key.into() }, action);
+        bind(alt, k::KEY_Tab, Action::SwitchNext);
+        bind(alt.with(shift), k::KEY_Tab, Action::SwitchPrevious);
+        bind(alt, k::KEY_grave, Action::SwitchNextOfQube);
+        bind(alt.with(shift), k::KEY_grave, Action::SwitchPreviousOfQube);
+        bind(sup, k::KEY_c, Action::ClipboardCopyOut);
+        bind(sup, k::KEY_v, Action::ClipboardPasteIn);
+        bind(sup, k::KEY_q, Action::Close);
+        bind(sup, k::KEY_n, Action::Minimise);
+        bind(sup, k::KEY_m, Action::Maximise);
+        bind(sup, k::KEY_f, Action::Fullscreen);
+        bind(sup, k::KEY_Left, Action::TileLeft);
+        bind(sup, k::KEY_Right, Action::TileRight);
+        bind(sup.with(shift), k::KEY_Left, Action::MoveLeft);
+        bind(sup.with(shift), k::KEY_Right, Action::MoveRight);
+        bind(sup.with(shift), k::KEY_Up, Action::MoveUp);
+        bind(sup.with(shift), k::KEY_Down, Action::MoveDown);
+        for number in 1..=crate::shell::WORKSPACES.min(9) {
+            bind(sup, k::KEY_0 + number, Action::Workspace(number));
+            bind(sup.with(shift), k::KEY_0 + number, Action::MoveToWorkspace(number));
+        }
+        bind(Mods::NONE, k::KEY_Print, Action::Screenshot);
+        bind(sup, k::KEY_space, Action::NextLayout);
+        bind(sup, k::KEY_t, Action::ShowTitle);
+        bind(sup, k::KEY_Escape, Action::ReleasePointer);
+        bind(sup.with(ctrl), k::KEY_q, Action::Quit);
+        bindings
+    }
+}

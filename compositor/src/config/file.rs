@@ -1,0 +1,253 @@
+//! The form of the config file.
+
+use std::time::Duration;
+
+use knus::{
+    DecodeScalar,
+    ast::{Literal, TypeName},
+    decode::Context,
+    errors::DecodeError,
+    span::{Span, Spanned},
+};
+use transom_theming::Variant;
+
+use super::{
+    Config, ConfigError, KeyboardConfig, QubeConfig, ThemeConfig,
+    bindings::{Action, Chord},
+};
+use crate::trust::{
+    clipboard::ClipboardConfig,
+    policy::{Decision, Rule, Who},
+};
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct File {
+    #[knus(child)]
+    keyboard: Option<KeyboardNode>,
+    #[knus(child)]
+    clipboard: Option<ClipboardNode>,
+    #[knus(child)]
+    theme: Option<ThemeNode>,
+    #[knus(children(name = "bind"))]
+    binds: Vec<BindNode>,
+    #[knus(children(name = "unbind"))]
+    unbinds: Vec<UnbindNode>,
+    #[knus(children(name = "qube"))]
+    qubes: Vec<QubeNode>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct KeyboardNode {
+    #[knus(child, unwrap(argument))]
+    rules: Option<String>,
+    #[knus(child, unwrap(argument))]
+    model: Option<String>,
+    #[knus(child, unwrap(argument))]
+    layout: Option<String>,
+    #[knus(child, unwrap(argument))]
+    variant: Option<String>,
+    #[knus(child, unwrap(argument))]
+    options: Option<String>,
+    #[knus(child, unwrap(argument))]
+    repeat_delay: Option<Number<100, 5_000>>,
+    #[knus(child, unwrap(argument))]
+    repeat_rate: Option<Number<0, 200>>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct ClipboardNode {
+    #[knus(children)]
+    settings: Vec<ClipboardSetting>,
+}
+
+/// One after the other, as the order of rules counts.
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+enum ClipboardSetting {
+    Allow(Pair),
+    Ask(Pair),
+    Deny(Pair),
+    Otherwise(#[knus(argument, str)] DecisionName),
+    MaxMib(#[knus(argument)] Number<1, 1_024>),
+    TransferSeconds(#[knus(argument)] Number<1, 60>),
+    WipeSeconds(#[knus(argument)] Number<1, 3_600>),
+    PromptSeconds(#[knus(argument)] Number<1, 600>),
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct Pair {
+    #[knus(property)]
+    from: String,
+    #[knus(property)]
+    to: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct DecisionName(Decision);
+
+impl std::str::FromStr for DecisionName {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "allow" => Ok(Self(Decision::Allow)),
+            "ask" => Ok(Self(Decision::Ask)),
+            "deny" => Ok(Self(Decision::Deny)),
+            _ => Err("a rule is \"allow\", \"ask\" or \"deny\""),
+        }
+    }
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct ThemeNode {
+    #[knus(argument, str)]
+    variant: Variant,
+    #[knus(property)]
+    file: Option<String>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct BindNode {
+    #[knus(span)]
+    span: Span,
+    #[knus(argument)]
+    chord: String,
+    #[knus(arguments)]
+    action: Vec<String>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct UnbindNode {
+    #[knus(span)]
+    span: Span,
+    #[knus(argument)]
+    chord: String,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct QubeNode {
+    #[knus(argument)]
+    name: String,
+    #[knus(child, unwrap(argument))]
+    windows: Option<Number<1, 65_536>>,
+    #[knus(child, unwrap(argument))]
+    memory_mib: Option<Number<1, 1_048_576>>,
+}
+
+/// A whole number from `MIN` to `MAX`.
+#[derive(Debug)]
+struct Number<const MIN: u32, const MAX: u32>(u32);
+
+impl<const MIN: u32, const MAX: u32> DecodeScalar<Span> for Number<MIN, MAX> {
+    fn type_check(type_name: &Option<Spanned<TypeName, Span>>, ctx: &mut Context<Span>) {
+        u32::type_check(type_name, ctx);
+    }
+
+    fn raw_decode(
+        value: &Spanned<Literal, Span>,
+        ctx: &mut Context<Span>,
+    ) -> Result<Self, DecodeError<Span>> {
+        let number = u32::raw_decode(value, ctx)?;
+        if !(MIN..=MAX).contains(&number) {
+            return Err(DecodeError::conversion(value, format!("{number} is out of range: {MIN} to {MAX}")));
+        }
+        Ok(Self(number))
+    }
+}
+
+pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> {
+    let file: File =
+        knus::parse(file_name, text).map_err(|error| ConfigError::from_knus(file_name, text, &error))?;
+    let wrong = |span: &Span, reason: &str| ConfigError::in_span(file_name, text, span, reason);
+    let mut config = Config {
+        keyboard: file.keyboard.map_or_else(KeyboardConfig::default, keyboard),
+        clipboard: file.clipboard.map_or_else(ClipboardConfig::default, clipboard),
+        theme: file.theme.map_or_else(ThemeConfig::default, |node| ThemeConfig {
+            variant: node.variant,
+            file: node.file.map(Into::into),
+        }),
+        qubes: Vec::new(),
+    };
+    for node in &file.unbinds {
+        let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
+        if !config.keyboard.bindings.unbind(chord) {
+            return Err(wrong(&node.span, &format!("\"{chord}\" does nothing by default")));
+        }
+    }
+    for node in &file.binds {
+        let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
+        let action = Action::parse(&node.action).map_err(|reason| wrong(&node.span, &reason))?;
+        config.keyboard.bindings.bind(chord, action);
+    }
+    for node in file.qubes {
+        config.qubes.push(QubeConfig {
+            name: node.name,
+            windows: node.windows.map(|n| n.0),
+            memory_mib: node.memory_mib.map(|n| n.0),
+        });
+    }
+    Ok(config)
+}
+
+fn keyboard(node: KeyboardNode) -> KeyboardConfig {
+    let mut config = KeyboardConfig::default();
+    let set = |place: &mut String, value: Option<String>| {
+        if let Some(value) = value {
+            *place = value;
+        }
+    };
+    set(&mut config.rules, node.rules);
+    set(&mut config.model, node.model);
+    set(&mut config.layout, node.layout);
+    set(&mut config.variant, node.variant);
+    set(&mut config.options, node.options);
+    if let Some(delay) = node.repeat_delay {
+        config.repeat_delay = Duration::from_millis(delay.0.into());
+    }
+    if let Some(rate) = node.repeat_rate {
+        config.repeat_interval = (rate.0 > 0).then(|| Duration::from_millis(u64::from(1_000 / rate.0)));
+    }
+    config
+}
+
+fn clipboard(node: ClipboardNode) -> ClipboardConfig {
+    let mut config = ClipboardConfig::default();
+    let seconds = |n: u32| Duration::from_secs(n.into());
+    for setting in node.settings {
+        let (decision, pair) = match setting {
+            ClipboardSetting::Allow(pair) => (Decision::Allow, pair),
+            ClipboardSetting::Ask(pair) => (Decision::Ask, pair),
+            ClipboardSetting::Deny(pair) => (Decision::Deny, pair),
+            ClipboardSetting::Otherwise(name) => {
+                config.policy.fallback = name.0;
+                continue;
+            }
+            ClipboardSetting::MaxMib(n) => {
+                config.max_bytes = (n.0 as usize) << 20;
+                continue;
+            }
+            ClipboardSetting::TransferSeconds(n) => {
+                config.transfer_timeout = seconds(n.0);
+                continue;
+            }
+            ClipboardSetting::WipeSeconds(n) => {
+                config.wipe_after = seconds(n.0);
+                continue;
+            }
+            ClipboardSetting::PromptSeconds(n) => {
+                config.prompt_timeout = seconds(n.0);
+                continue;
+            }
+        };
+        config.policy.rules.push(Rule { from: Who::new(&pair.from), to: Who::new(&pair.to), decision });
+    }
+    config
+}

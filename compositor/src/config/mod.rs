@@ -1,0 +1,123 @@
+//! Settings: one KDL file, every part of it optional.
+//!
+//! `default.kdl` shows every setting with its default; a test holds the two together.
+
+pub mod bindings;
+mod error;
+mod file;
+
+use std::{path::Path, path::PathBuf, time::Duration};
+
+pub use error::ConfigError;
+use transom_protocol::session::Limits;
+use transom_theming::Variant;
+
+use self::bindings::Bindings;
+pub use crate::trust::clipboard::ClipboardConfig;
+
+/// The commented default config.
+pub const DEFAULT: &str = include_str!("default.kdl");
+
+/// All settings.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Config {
+    /// Keyboard and chords.
+    pub keyboard: KeyboardConfig,
+    /// The clipboard between qubes.
+    pub clipboard: ClipboardConfig,
+    /// How it looks.
+    pub theme: ThemeConfig,
+    /// What single qubes may do.
+    pub qubes: Vec<QubeConfig>,
+}
+
+/// Keyboard layout and chords.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KeyboardConfig {
+    /// XKB names; empty: the default of libxkbcommon.
+    pub rules: String,
+    /// See `rules`.
+    pub model: String,
+    /// See `rules`; several with commas between.
+    pub layout: String,
+    /// See `rules`.
+    pub variant: String,
+    /// See `rules`.
+    pub options: String,
+    /// How long a key is held before it repeats.
+    pub repeat_delay: Duration,
+    /// Time between repeats; `None`: keys never repeat.
+    pub repeat_interval: Option<Duration>,
+    /// Chords.
+    pub bindings: Bindings,
+}
+
+impl Default for KeyboardConfig {
+    fn default() -> Self {
+        Self {
+            rules: String::new(),
+            model: String::new(),
+            layout: "us".into(),
+            variant: String::new(),
+            options: String::new(),
+            repeat_delay: Duration::from_millis(400),
+            repeat_interval: Some(Duration::from_millis(33)),
+            bindings: Bindings::default(),
+        }
+    }
+}
+
+/// Which theme.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ThemeConfig {
+    /// Built-in one that is used without a file, or with a bad one.
+    pub variant: Variant,
+    /// A theme file.
+    pub file: Option<PathBuf>,
+}
+
+/// Settings for one qube.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct QubeConfig {
+    /// Its name.
+    pub name: String,
+    /// Most windows of every kind.
+    pub windows: Option<u32>,
+    /// Most window memory it may grant, in MiB.
+    pub memory_mib: Option<u32>,
+}
+
+impl Config {
+    /// Reads settings. `file_name` is only for messages.
+    ///
+    /// # Errors
+    /// Syntax, unknown settings, values out of range; with line and column.
+    pub fn parse(file_name: &str, text: &str) -> Result<Self, ConfigError> {
+        file::parse(file_name, text)
+    }
+
+    /// Limits of a qube's link.
+    pub fn limits(&self, qube: &str) -> Limits {
+        let mut limits = Limits {
+            selection_bytes: u32::try_from(self.clipboard.max_bytes).unwrap_or(u32::MAX),
+            ..Limits::default()
+        };
+        for own in self.qubes.iter().filter(|own| own.name == qube) {
+            limits.windows = own.windows.unwrap_or(limits.windows);
+            limits.grant_bytes = own.memory_mib.map_or(limits.grant_bytes, |mib| u64::from(mib) << 20);
+        }
+        limits
+    }
+}
+
+/// Reads a config file.
+///
+/// # Errors
+/// As [`Config::parse`]; and a file that cannot be read.
+pub fn load(path: &Path) -> Result<Config, ConfigError> {
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
+    Config::parse(&path.display().to_string(), &text)
+}
+
+#[cfg(test)]
+mod tests;

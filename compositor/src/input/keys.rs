@@ -1,0 +1,143 @@
+//! What chords do.
+
+use std::time::Duration;
+
+use smithay::input::keyboard::xkb::keysyms;
+use transom_hypervisor::supervisor::{QubeName, RequestBody};
+
+use super::keyboard::Action;
+use crate::{Desktop, ui::notices::Notice};
+
+impl Desktop {
+    /// A chord fired.
+    pub(super) fn action(&mut self, action: Action, now: Duration) {
+        let focused = self.shell.focused();
+        match action {
+            Action::SwitchNext => self.switcher_step(true, false),
+            Action::SwitchPrevious => self.switcher_step(false, false),
+            Action::SwitchNextOfQube => self.switcher_step(true, true),
+            Action::SwitchPreviousOfQube => self.switcher_step(false, true),
+            Action::Close => {
+                if let Some(key) = focused {
+                    self.close_window(key);
+                }
+            }
+            Action::Minimise => {
+                if let Some(key) = focused {
+                    self.minimise(key);
+                }
+            }
+            Action::Maximise => {
+                if let Some(key) = focused {
+                    self.toggle_maximised(key);
+                }
+            }
+            Action::Fullscreen => {
+                if let Some(key) = focused {
+                    self.toggle_fullscreen(key);
+                }
+            }
+            Action::TileLeft | Action::TileRight => {
+                if let Some(key) = focused {
+                    self.shell.tile(key, action == Action::TileLeft);
+                    self.windows_moved();
+                }
+            }
+            Action::MoveLeft | Action::MoveRight | Action::MoveUp | Action::MoveDown => {
+                if let Some(key) = focused {
+                    let step = 32;
+                    let (dx, dy) = match action {
+                        Action::MoveLeft => (-step, 0),
+                        Action::MoveRight => (step, 0),
+                        Action::MoveUp => (0, -step),
+                        _ => (0, step),
+                    };
+                    self.shell.move_by(key, dx, dy);
+                    self.windows_moved();
+                }
+            }
+            Action::Workspace(number) => {
+                self.shell.switch_workspace(number);
+                self.follow_shell_focus();
+            }
+            Action::MoveToWorkspace(number) => {
+                if let Some(key) = focused {
+                    self.shell.move_to_workspace(key, number);
+                    self.follow_shell_focus();
+                }
+            }
+            Action::ClipboardCopyOut => self.copy_out(now),
+            Action::ClipboardPasteIn => self.paste_in(now),
+            Action::Screenshot => self.save_screenshot(),
+            Action::Launch { qube, argv } => match QubeName::new(&qube) {
+                Ok(qube) => self.ask_qubed(RequestBody::Run { qube, argv }),
+                Err(error) => self.notify(Notice::Text(format!("cannot start a program in {qube}: {error}"))),
+            },
+            Action::NextLayout => {
+                let outcomes = self.input.keyboard.next_layout();
+                self.outcomes(outcomes, now);
+            }
+            Action::Quit => self.quit(),
+            Action::ShowTitle => {
+                self.input.title_shown = !self.input.title_shown;
+                self.damage_all();
+            }
+            Action::ReleasePointer => self.release_constraint(),
+        }
+    }
+
+    /// The modifiers of a chord are up: the switcher's choice is made.
+    pub(super) fn action_released(&mut self, action: &Action) {
+        if matches!(
+            action,
+            Action::SwitchNext
+                | Action::SwitchPrevious
+                | Action::SwitchNextOfQube
+                | Action::SwitchPreviousOfQube
+        ) {
+            self.switcher_confirm();
+        }
+    }
+
+    /// A key while dom0 has the keyboard for itself.
+    pub(super) fn dom0_key(&mut self, sym: u32, pressed: bool, now: Duration) {
+        if !pressed {
+            return;
+        }
+        if self.ui.kept.prompt.is_some() {
+            match sym {
+                keysyms::KEY_Escape => self.prompt_answer(false, now),
+                keysyms::KEY_Return | keysyms::KEY_KP_Enter => self.prompt_confirm(now),
+                keysyms::KEY_Tab | keysyms::KEY_ISO_Left_Tab | keysyms::KEY_Left | keysyms::KEY_Right => {
+                    self.prompt_other_answer();
+                }
+                _ => {}
+            }
+        } else if self.shell.switcher().is_some() {
+            match sym {
+                keysyms::KEY_Escape => self.switcher_cancel(),
+                keysyms::KEY_Return => self.switcher_confirm(),
+                keysyms::KEY_Right | keysyms::KEY_Down => self.switcher_step(true, false),
+                keysyms::KEY_Left | keysyms::KEY_Up => self.switcher_step(false, false),
+                _ => {}
+            }
+        }
+    }
+
+    fn save_screenshot(&mut self) {
+        let name = format!("screenshot-{}.png", self.screen.frames);
+        let dir = std::env::var_os("XDG_PICTURES_DIR")
+            .or_else(|| std::env::var_os("HOME"))
+            .map_or_else(std::env::temp_dir, std::path::PathBuf::from);
+        let path = dir.join(name);
+        let saved = self
+            .screenshot()
+            .map_err(|e| e.to_string())
+            .and_then(|picture| picture.save(&path).map_err(|e| e.to_string()));
+        let text = match saved {
+            Ok(()) => format!("screenshot saved as {}", path.display()),
+            Err(error) => format!("no screenshot in {}: {error}", path.display()),
+        };
+        self.notify(Notice::Text(text));
+    }
+}

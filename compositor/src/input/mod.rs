@@ -1,0 +1,50 @@
+//! Devices, chords, and who hears of them.
+
+pub mod event;
+pub mod keyboard;
+mod keys;
+pub(crate) mod pointer;
+mod route;
+mod touch;
+
+use std::collections::VecDeque;
+
+pub(crate) use pointer::Cursor;
+use transom_theming::TitleButton;
+
+use self::{
+    keyboard::{Keyboard, Outcome},
+    pointer::Pointer,
+    touch::Touch,
+};
+use crate::{config::Config, render::scene::SurfaceKey};
+
+/// State of all devices.
+#[derive(Debug)]
+pub(crate) struct Input {
+    pub(crate) keyboard: Keyboard,
+    pub(crate) pointer: Pointer,
+    pub(crate) touch: Touch,
+    /// Keys for a window that has the focus but was not drawn so yet.
+    pub(crate) waiting_keys: VecDeque<(Option<SurfaceKey>, Outcome)>,
+    /// The title bar of a fullscreen window was called up.
+    pub(crate) title_shown: bool,
+}
+
+impl Input {
+    pub(crate) fn new(config: &Config) -> Self {
+        Self {
+            keyboard: Keyboard::with_fallback(&config.keyboard),
+            pointer: Pointer::default(),
+            touch: Touch::default(),
+            waiting_keys: VecDeque::new(),
+            title_shown: false,
+        }
+    }
+
+    /// Title button of a window that is under the pointer, and the one that is pressed.
+    pub(crate) fn hovered_button(&self, key: SurfaceKey) -> (Option<TitleButton>, Option<TitleButton>) {
+        let of = |state: Option<(SurfaceKey, TitleButton)>| state.filter(|(k, _)| *k == key).map(|(_, b)| b);
+        (of(self.pointer.hovered), of(self.pointer.pressed))
+    }
+}

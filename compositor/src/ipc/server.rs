@@ -1,0 +1,183 @@
+//! The desktop's end of the control socket.
+
+use std::{io, os::unix::net::UnixListener, path::Path};
+
+use smithay::reexports::calloop::{Interest, Mode, PostAction, generic::Generic};
+use tracing::{debug, warn};
+
+use super::{Qube, Reply, Request, State, Window};
+use crate::{Desktop, DesktopError};
+
+/// Longest request, in bytes.
+const MAX_REQUEST: usize = 64 << 10;
+/// Longest time answers may wait for a program that does not read: none. The answer is dropped.
+struct Connection {
+    socket: std::os::unix::net::UnixStream,
+    input: Vec<u8>,
+}
+
+impl Desktop {
+    /// Listens at `path`, which only this user can open.
+    pub fn listen(&mut self, path: &Path) -> Result<(), DesktopError> {
+        let failed = |source: io::Error| DesktopError::Io { what: path.display().to_string(), source };
+        if std::os::unix::net::UnixStream::connect(path).is_ok() {
+            return Err(failed(io::Error::other("another desktop listens there already")));
+        }
+        let _ = std::fs::remove_file(path);
+        let listener = UnixListener::bind(path).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o600);
+        std::fs::set_permissions(path, private).map_err(failed)?;
+        let source = Generic::new(listener, Interest::READ, Mode::Level);
+        self.handle
+            .insert_source(source, |_, listener, desktop: &mut Self| {
+                while let Ok((socket, _)) = listener.accept() {
+                    desktop.add_control(socket);
+                }
+                Ok(PostAction::Continue)
+            })
+            .map_err(|e| DesktopError::Loop(e.to_string()))?;
+        Ok(())
+    }
+
+    fn add_control(&mut self, socket: std::os::unix::net::UnixStream) {
+        let Ok(watched) = socket.try_clone() else { return };
+        if socket.set_nonblocking(true).is_err() {
+            return;
+        }
+        let mut connection = Connection { socket, input: Vec::new() };
+        let source = Generic::new(watched, Interest::READ, Mode::Level);
+        let inserted = self.handle.insert_source(source, move |_, _, desktop: &mut Self| {
+            Ok(if desktop.serve(&mut connection) { PostAction::Continue } else { PostAction::Remove })
+        });
+        if let Err(error) = inserted {
+            warn!(%error, "a control connection is lost");
+        }
+    }
+
+    /// `false`: the connection is done.
+    fn serve(&mut self, connection: &mut Connection) -> bool {
+        use std::io::{Read, Write};
+        let mut chunk = [0; 4096];
+        let open = match connection.socket.read(&mut chunk) {
+            Ok(0) => false,
+            Ok(read) => {
+                connection.input.extend_from_slice(&chunk[..read]);
+                connection.input.len() <= MAX_REQUEST
+            }
+            Err(error) => matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted),
+        };
+        while let Some(end) = connection.input.iter().position(|b| *b == b'\n') {
+            let line: Vec<u8> = connection.input.drain(..=end).collect();
+            let reply = match serde_json::from_slice(&line) {
+                Ok(request) => self.answer(&request),
+                Err(error) => Reply::Error { message: format!("the request cannot be read: {error}") },
+            };
+            let Ok(mut bytes) = serde_json::to_vec(&reply) else { return false };
+            bytes.push(b'\n');
+            if let Err(error) = connection.socket.write_all(&bytes) {
+                debug!(%error, "a control connection does not read");
+                return false;
+            }
+        }
+        open
+    }
+
+    /// Answers a request.
+    pub fn answer(&mut self, request: &Request) -> Reply {
+        if let Some(event) = request.input() {
+            if self.backend.name() != "headless" {
+                return Reply::Error {
+                    message: "input comes from devices, except with `transom headless`".into(),
+                };
+            }
+            self.input(event);
+            return Reply::Done;
+        }
+        match request {
+            Request::State => Reply::State(Box::new(self.state())),
+            Request::Screenshot { path } => {
+                let saved = self
+                    .screenshot()
+                    .map_err(|e| e.to_string())
+                    .and_then(|picture| picture.save(path).map_err(|e| e.to_string()));
+                match saved {
+                    Ok(()) => Reply::Done,
+                    Err(error) => {
+                        Reply::Error { message: format!("no screenshot at {}: {error}", path.display()) }
+                    }
+                }
+            }
+            Request::Quit => {
+                self.quit();
+                Reply::Done
+            }
+            _ => Reply::Error { message: "not known".into() },
+        }
+    }
+
+    /// Everything about the desktop now.
+    pub fn state(&self) -> State {
+        let rect = |r: smithay::utils::Rectangle<i32, smithay::utils::Logical>| {
+            [r.loc.x, r.loc.y, r.size.w, r.size.h]
+        };
+        let title = |key: &crate::render::scene::SurfaceKey| {
+            self.qubes
+                .surface(*key)
+                .map(|(link, surface)| format!("{}: {}", link.qube.name, surface.title))
+                .unwrap_or_default()
+        };
+        let windows = self
+            .placed_windows()
+            .into_iter()
+            .filter_map(|placed| {
+                let (link, surface) = self.qubes.surface(placed.key)?;
+                let popups = self.popups_of(placed.key);
+                Some(Window {
+                    qube: link.qube.name.clone(),
+                    id: placed.key.window,
+                    title: surface.title.clone(),
+                    app_id: surface.app_id.clone(),
+                    outer: rect(placed.outer),
+                    content: rect(placed.content),
+                    focused: self.trust.focus.keys_to() == Some(placed.key),
+                    attention: placed.attention,
+                    maximised: placed.maximised,
+                    fullscreen: placed.fullscreen,
+                    popups: popups
+                        .into_iter()
+                        .filter_map(|p| self.popup_geometry(p))
+                        .map(|g| rect(g.outer))
+                        .collect(),
+                })
+            })
+            .collect();
+        State {
+            version: env!("CARGO_PKG_VERSION").into(),
+            backend: self.backend.name().into(),
+            renderer: self.screen.canvas.renderer_name().into(),
+            screen: (self.screen.size.w, self.screen.size.h),
+            scale: f64::from(self.screen.scale) / 120.0,
+            qubes: self
+                .qubes
+                .iter()
+                .map(|link| Qube {
+                    name: link.qube.name.clone(),
+                    label: link.qube.label.name().into(),
+                    isolated: link.qube.isolated,
+                    mapped_bytes: link.mapped_bytes(),
+                    messages: link.heard.0,
+                    bytes: link.heard.1,
+                })
+                .collect(),
+            windows,
+            workspace: self.shell.current_workspace(),
+            switcher: self.shell.switcher().map(|s| (s.windows.iter().map(title).collect(), s.selected)),
+            prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
+            notices: self.ui.notices.texts(),
+            clipboard: self.trust.clipboard.state_text(self.clock.now()),
+            pointer: (self.input.pointer.at.x, self.input.pointer.at.y),
+            frames: self.figures.report(),
+        }
+    }
+}

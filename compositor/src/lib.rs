@@ -1,0 +1,20 @@
+//! Transom: the desktop of dom0.
+//!
+//! A Wayland-free view of many virtual machines: every qube's windows stand in frames that dom0
+//! draws, and only a person moves anything between qubes. `docs/architecture.md` shows the rooms.
+
+pub mod backend;
+pub mod cli;
+pub mod clock;
+pub mod config;
+mod desktop;
+pub mod input;
+pub mod ipc;
+pub mod qubes;
+pub mod render;
+pub mod shell;
+mod timers;
+pub mod trust;
+pub mod ui;
+
+pub use desktop::{Desktop, DesktopError, Options, Screen};

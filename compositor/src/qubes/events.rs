@@ -1,0 +1,119 @@
+//! What a link says, carried over to the rooms of the desktop.
+
+use std::{os::unix::net::UnixStream, time::Duration};
+
+use tracing::{error, info};
+use transom_protocol::{session::WindowRole, types};
+
+use super::{Link, LinkError, QubeIdentity, link::LinkEvent};
+use crate::{Desktop, render::scene::SurfaceKey, trust::QubeId, ui::notices::Notice};
+
+impl Desktop {
+    /// Takes over the control stream of a qube.
+    pub fn add_link(&mut self, qube: QubeIdentity, socket: UnixStream) -> std::io::Result<QubeId> {
+        // A qube has one link: a new stream means that its agent has begun anew.
+        if let Some(old) = self.qubes.by_name(&qube.name).map(|l| l.id) {
+            self.close_link(old, &LinkError::Gone);
+        }
+        let id = self.qubes.next_id();
+        let limits = self.config.limits(&qube.name);
+        let mut link = Link::new(id, qube, socket, limits, self.clock.now())?;
+        link.set_outputs(self.outputs_for_qubes());
+        link.set_keymap(self.keymap_for_qubes());
+        info!(qube = %link.qube.name, id = id.0, "link opened");
+        self.qubes.links.insert(id, link);
+        self.watch_link(id)?;
+        Ok(id)
+    }
+
+    /// Something can be read from a link.
+    pub(super) fn link_readable(&mut self, id: QubeId) {
+        let now = self.clock.now();
+        let Some(link) = self.qubes.get_mut(id) else { return };
+        let mut events = Vec::new();
+        let result = link.dispatch(now, &mut events);
+        for event in events {
+            self.link_event(id, event, now);
+        }
+        match result {
+            Ok(()) => self.pause_link(id),
+            Err(error) => self.close_link(id, &error),
+        }
+    }
+
+    /// Ends a link, with all that its qube had on the desktop, and nothing else (FAIL-CLOSED).
+    pub(crate) fn close_link(&mut self, id: QubeId, error: &LinkError) {
+        self.unwatch_link(id);
+        let Some(mut link) = self.qubes.links.remove(&id) else { return };
+        link.goodbye(error);
+        link.log_end(error);
+        let now = self.clock.now();
+        if error.is_violation() {
+            let (name, label) = (link.qube.name.clone(), link.qube.label);
+            self.notify(Notice::LinkCut { name, label, reason: error.to_string() });
+        }
+        for key in self.windows_of(id) {
+            self.unmap(key);
+        }
+        self.input_qube_gone(id);
+        let effects = self.trust.clipboard.qube_gone(id, now);
+        self.clipboard_effects(effects);
+        self.forget_qube(id);
+    }
+
+    fn link_event(&mut self, id: QubeId, event: LinkEvent, now: Duration) {
+        let key = |window| SurfaceKey { qube: id, window };
+        match event {
+            LinkEvent::ToplevelInitial(window) => self.toplevel_initial(key(window)),
+            LinkEvent::PopupPlace(window) => self.place_popup(key(window)),
+            LinkEvent::Committed(root) => self.committed(key(root)),
+            LinkEvent::Titled(window) => self.titled(key(window)),
+            LinkEvent::Parent(window) => self.reparented(key(window)),
+            LinkEvent::SizeLimits(window, limits) => self.size_limits(key(window), limits),
+            LinkEvent::Request(window, request) => self.request(key(window), request),
+            LinkEvent::Move(window, serial) => self.move_request(key(window), serial),
+            LinkEvent::Resize(window, serial, edges) => self.resize_request(key(window), serial, edges),
+            LinkEvent::Destroyed(window, role) => {
+                if role == WindowRole::Toplevel {
+                    self.unmap(key(window));
+                }
+                self.input_window_gone(key(window));
+                self.damage_all();
+            }
+            LinkEvent::Cursor(serial, change) => self.cursor_change(id, serial, change),
+            LinkEvent::Constraint(window, constraint, hint) => {
+                self.constraint_change(key(window), constraint, hint);
+            }
+            LinkEvent::IdleInhibit(window, on) => {
+                if let Some(record) = self.windows.get_mut(&key(window)) {
+                    record.idle_inhibit = on;
+                }
+            }
+            LinkEvent::Bell(window) => {
+                if window != 0 {
+                    self.attention(key(window));
+                }
+            }
+            // The input method comes to dom0 with layer-shell clients; the qube's wish is kept
+            // nowhere until then.
+            LinkEvent::TextInput(..) => {}
+            LinkEvent::SelectionOffer(types::Selection::Clipboard, types) => {
+                self.trust.offers.insert(id, types);
+            }
+            // The primary selection never leaves its qube.
+            LinkEvent::SelectionOffer(types::Selection::Primary, _) => {}
+            LinkEvent::SelectionData(serial, bytes, end, failed) => {
+                let effects = self.trust.clipboard.data(id, serial, &bytes, end, failed, now);
+                self.clipboard_effects(effects);
+            }
+            LinkEvent::Revoke(grant) => {
+                self.forget_grant(id, grant);
+                if let Some(link) = self.qubes.get_mut(id) {
+                    link.revoked(grant);
+                } else {
+                    error!("a grant of a link that is gone was revoked");
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The line to `transom-qubed`: which qubes there are, and their control streams.
+
+use std::{
+    collections::BTreeMap,
+    os::{fd::OwnedFd, unix::net::UnixStream},
+};
+
+use smithay::reexports::calloop::{Interest, Mode, PostAction, generic::Generic};
+use tracing::{error, info, warn};
+use transom_hypervisor::{
+    client::Client,
+    supervisor::{Event, FromQubed, QubeInfo, QubeState, ReplyBody, RequestBody},
+};
+use transom_theming::{Label, QubeMark};
+
+use super::QubeIdentity;
+use crate::{Desktop, DesktopError, ui::notices::Notice};
+
+/// What dom0 knows of its qubes.
+#[derive(Debug)]
+pub(crate) struct Supervisor {
+    client: Client,
+    qubes: BTreeMap<String, QubeInfo>,
+}
+
+impl Supervisor {
+    /// Name, label and state of every qube, for the bar.
+    pub(crate) fn marks(&self) -> Vec<(String, Label, QubeMark, bool)> {
+        self.qubes
+            .values()
+            .map(|info| {
+                let mark = match info.state {
+                    QubeState::Running => QubeMark::Running,
+                    QubeState::Starting | QubeState::Stopping => QubeMark::Starting,
+                    _ => QubeMark::Halted,
+                };
+                (info.name.as_str().to_owned(), label_of(info), mark, !info.isolated)
+            })
+            .collect()
+    }
+}
+
+/// A qube's label; one that the theme does not know counts as the least trusted.
+fn label_of(info: &QubeInfo) -> Label {
+    Label::from_name(info.label.as_str()).unwrap_or_else(|| {
+        warn!(qube = %info.name, "unknown label; shown as red");
+        Label::Red
+    })
+}
+
+fn identity(info: &QubeInfo) -> QubeIdentity {
+    QubeIdentity { name: info.name.as_str().to_owned(), label: label_of(info), isolated: info.isolated }
+}
+
+impl Desktop {
+    /// Becomes the compositor of the supervisor behind `client`.
+    pub fn attach_supervisor(&mut self, mut client: Client) -> Result<(), DesktopError> {
+        let failed = |source: std::io::Error| DesktopError::Io { what: "transom-qubed".into(), source };
+        for request in [RequestBody::Attach, RequestBody::List { after: None }] {
+            client.send(request).map_err(|e| failed(std::io::Error::other(e)))?;
+        }
+        let fd = rustix::io::dup(&client).map_err(|e| failed(e.into()))?;
+        let source = Generic::new(fd, Interest::READ, Mode::Level);
+        self.handle
+            .insert_source(source, |_, _, desktop: &mut Self| Ok(desktop.supervisor_readable()))
+            .map_err(|e| DesktopError::Loop(e.to_string()))?;
+        self.supervisor = Some(Supervisor { client, qubes: BTreeMap::new() });
+        Ok(())
+    }
+
+    fn supervisor_readable(&mut self) -> PostAction {
+        loop {
+            let Some(supervisor) = &mut self.supervisor else { return PostAction::Remove };
+            match supervisor.client.recv() {
+                Ok(Some((message, fds))) => self.from_qubed(message, fds),
+                Ok(None) => return PostAction::Continue,
+                Err(error) => {
+                    error!(%error, "transom-qubed is gone");
+                    self.supervisor = None;
+                    self.notify(Notice::Text(format!(
+                        "transom-qubed is gone: qubes cannot be started or stopped ({error})"
+                    )));
+                    self.damage_all();
+                    return PostAction::Remove;
+                }
+            }
+        }
+    }
+
+    fn from_qubed(&mut self, message: FromQubed, fds: Vec<OwnedFd>) {
+        self.damage_all();
+        match message {
+            FromQubed::Reply(reply) => match reply.result {
+                Ok(ReplyBody::Qubes { qubes, more }) => {
+                    let after = qubes.last().map(|info| info.name.clone());
+                    for info in qubes {
+                        self.know_qube(info);
+                    }
+                    if more && after.is_some() {
+                        self.ask_qubed(RequestBody::List { after });
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    warn!(error = %error.message, "transom-qubed refused");
+                    self.notify(Notice::Text(error.message));
+                }
+            },
+            FromQubed::Event(Event::QubeState { qube }) => self.know_qube(qube),
+            FromQubed::Event(Event::Link { qube, .. }) => {
+                let identity = identity(&qube);
+                self.know_qube(qube);
+                match fds.into_iter().next() {
+                    Some(fd) => {
+                        if let Err(error) = self.add_link(identity, UnixStream::from(fd)) {
+                            error!(%error, "a qube's link cannot be used");
+                        }
+                    }
+                    None => error!("a link came without its descriptor"),
+                }
+            }
+            FromQubed::Event(Event::QubeRemoved { qube }) => {
+                if let Some(supervisor) = &mut self.supervisor {
+                    supervisor.qubes.remove(qube.as_str());
+                }
+            }
+            FromQubed::Event(other) => info!(?other, "from transom-qubed"),
+        }
+    }
+
+    fn know_qube(&mut self, info: QubeInfo) {
+        if let Some(supervisor) = &mut self.supervisor {
+            supervisor.qubes.insert(info.name.as_str().to_owned(), info);
+        }
+    }
+
+    /// Asks the supervisor for something; the answer comes as an event.
+    pub(crate) fn ask_qubed(&mut self, body: RequestBody) {
+        let Some(supervisor) = &mut self.supervisor else { return };
+        if let Err(error) = supervisor.client.send(body) {
+            warn!(%error, "transom-qubed cannot be asked");
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! Toplevels of qubes as windows of the desktop: the seam between links and the shell.
+//!
+//! A qube wishes, the person decides, the shell places; here the wishes are checked against what
+//! the person did (FOCUS, INTENT) and the shell's answers become configures.
+
+use smithay::utils::{Logical, Point, Rectangle, Size};
+use transom_protocol::{
+    message::{self, Configure, OnOutput, Presented, ToQube},
+    types::{Request, states},
+};
+use transom_theming::FrameKind;
+
+use crate::{
+    Desktop,
+    render::scene::SurfaceKey,
+    shell::{self, Spec, Wanted},
+    trust::QubeId,
+};
+
+/// What the desktop keeps of a toplevel beside the shell.
+#[derive(Debug, Default)]
+pub(crate) struct WindowRecord {
+    /// It is in the shell: it has shown something.
+    pub mapped: bool,
+    /// What it was last asked to be.
+    pub told: Option<Wanted>,
+    /// Smallest and largest content size, 0: no limit.
+    pub limits: (shell::Size, shell::Size),
+    /// Wishes from before it was mapped.
+    pub wants_maximised: bool,
+    /// See `wants_maximised`.
+    pub wants_fullscreen: bool,
+    /// Keeps the screen on.
+    pub idle_inhibit: bool,
+    /// It was told on which output it is.
+    pub on_output: bool,
+}
+
+/// A window where it is drawn, in logical pixels of the desktop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PlacedWindow {
+    /// Whose.
+    pub key: SurfaceKey,
+    /// With its frame.
+    pub outer: Rectangle<i32, Logical>,
+    /// Inside its frame.
+    pub content: Rectangle<i32, Logical>,
+    /// Fills the work area.
+    pub maximised: bool,
+    /// Fills the screen.
+    pub fullscreen: bool,
+    /// Asks for attention.
+    pub attention: bool,
+}
+
+fn rect(r: shell::Rect) -> Rectangle<i32, Logical> {
+    Rectangle::new((r.x, r.y).into(), (r.w, r.h).into())
+}
+
+fn size(s: Size<i32, Logical>) -> shell::Size {
+    shell::Size { w: s.w, h: s.h }
+}
+
+fn pointer(at: Point<f64, Logical>) -> shell::Point {
+    shell::Point { x: at.x.floor() as i32, y: at.y.floor() as i32 }
+}
+
+impl Desktop {
+    // What others ask about windows.
+
+    /// Windows on the current workspace, bottom first.
+    pub fn placed_windows(&self) -> Vec<PlacedWindow> {
+        self.shell
+            .visible()
+            .map(|placed| PlacedWindow {
+                key: placed.key,
+                outer: rect(placed.outer),
+                content: rect(placed.content),
+                maximised: placed.state == shell::State::Maximised,
+                fullscreen: placed.state == shell::State::Fullscreen,
+                attention: placed.attention,
+            })
+            .collect()
+    }
+
+    /// One window, if it is on the current workspace.
+    pub(crate) fn placed_window(&self, key: SurfaceKey) -> Option<PlacedWindow> {
+        self.placed_windows().into_iter().find(|w| w.key == key)
+    }
+
+    /// Where a toplevel's content is.
+    pub(crate) fn window_content(&self, key: SurfaceKey) -> Option<Rectangle<i32, Logical>> {
+        self.placed_window(key).map(|w| w.content)
+    }
+
+    /// The toplevel that a window belongs to.
+    pub(crate) fn toplevel_of(&self, key: SurfaceKey) -> SurfaceKey {
+        let window = self.qubes.get(key.qube).map_or(key.window, |link| link.toplevel(key.window));
+        SurfaceKey { window, ..key }
+    }
+
+    /// Toplevels of a qube.
+    pub(super) fn windows_of(&self, qube: QubeId) -> Vec<SurfaceKey> {
+        self.windows.keys().filter(|key| key.qube == qube).copied().collect()
+    }
+
+    pub(crate) fn shell_set_output(&mut self, area: Rectangle<i32, Logical>, bar: i32) {
+        let full = shell::Rect { x: area.loc.x, y: area.loc.y, w: area.size.w, h: area.size.h };
+        let top = bar.min(full.h);
+        let usable = shell::Rect { y: full.y + top, h: full.h - top, ..full };
+        self.shell.set_output(shell::Output { id: self.screen.id, rect: full, usable });
+    }
+
+    // What qubes say.
+
+    pub(super) fn toplevel_initial(&mut self, key: SurfaceKey) {
+        self.windows.entry(key).or_default();
+    }
+
+    pub(super) fn committed(&mut self, key: SurfaceKey) {
+        self.damage_all();
+        let Some((link, surface)) = self.qubes.surface(key) else { return };
+        let (has_content, content) = (surface.content.is_some(), size(surface.geometry().size));
+        let parent = (surface.parent != 0).then_some(SurfaceKey { window: surface.parent, ..key });
+        debug_assert!(link.id == key.qube);
+        let Some(record) = self.windows.get_mut(&key) else {
+            // A popup, a cursor or a drag icon.
+            let now = self.clock.now();
+            self.refresh_pointer(now);
+            return;
+        };
+        match (record.mapped, has_content) {
+            (false, true) => {
+                record.mapped = true;
+                let record = std::mem::take(record);
+                self.map(key, content, parent, record);
+            }
+            (true, true) => self.shell.content_committed(key, content),
+            (true, false) => {
+                record.mapped = false;
+                record.told = None;
+                self.shell.remove(key);
+                self.after_window_gone(key);
+            }
+            (false, false) => {}
+        }
+    }
+
+    fn map(
+        &mut self,
+        key: SurfaceKey,
+        content: shell::Size,
+        parent: Option<SurfaceKey>,
+        record: WindowRecord,
+    ) {
+        let theme = self.ui.theme();
+        let insets = |kind| {
+            let i = theme.insets(kind);
+            shell::Insets { top: i.top, right: i.right, bottom: i.bottom, left: i.left }
+        };
+        // The person's own launch is known to qubed only as a request; until it carries a token, a
+        // first window is marked, not focused (FOCUS).
+        let spec = Spec {
+            content,
+            min: record.limits.0,
+            max: record.limits.1,
+            insets: insets(FrameKind::Toplevel),
+            fullscreen_insets: insets(FrameKind::Fullscreen),
+            parent,
+            grant_focus: false,
+        };
+        self.shell.insert(key, spec);
+        if record.wants_maximised {
+            self.shell.set_maximised(key, true);
+        }
+        if record.wants_fullscreen {
+            self.shell.set_fullscreen(key, true);
+        }
+        self.windows.insert(key, record);
+        self.attention(key);
+    }
+
+    /// A toplevel is gone.
+    pub(super) fn unmap(&mut self, key: SurfaceKey) {
+        if self.windows.remove(&key).is_some_and(|record| record.mapped) {
+            self.shell.remove(key);
+        }
+        self.after_window_gone(key);
+    }
+
+    fn after_window_gone(&mut self, key: SurfaceKey) {
+        self.ui.forget_window(key);
+        self.input_window_gone(key);
+        self.follow_shell_focus();
+        self.damage_all();
+    }
+
+    pub(super) fn titled(&mut self, _key: SurfaceKey) {
+        self.damage_all();
+    }
+
+    pub(super) fn reparented(&mut self, key: SurfaceKey) {
+        let Some((_, surface)) = self.qubes.surface(key) else { return };
+        let parent = (surface.parent != 0).then_some(SurfaceKey { window: surface.parent, ..key });
+        if self.windows.get(&key).is_some_and(|r| r.mapped) {
+            self.shell.set_parent(key, parent);
+            self.damage_all();
+        }
+    }
+
+    pub(super) fn size_limits(&mut self, key: SurfaceKey, limits: message::SizeLimits) {
+        let size = |w: u32, h: u32| shell::Size { w: w as i32, h: h as i32 };
+        let min = size(limits.min_width.get(), limits.min_height.get());
+        let max = size(limits.max_width.get(), limits.max_height.get());
+        let record = self.windows.entry(key).or_default();
+        record.limits = (min, max);
+        if record.mapped {
+            self.shell.set_limits(key, min, max);
+        }
+    }
+
+    pub(super) fn request(&mut self, key: SurfaceKey, request: Request) {
+        let record = self.windows.entry(key).or_default();
+        if !record.mapped {
+            match request {
+                Request::Maximise => record.wants_maximised = true,
+                Request::Unmaximise => record.wants_maximised = false,
+                Request::Fullscreen => record.wants_fullscreen = true,
+                Request::Unfullscreen => record.wants_fullscreen = false,
+                Request::Activate | Request::Minimise => {}
+            }
+            return;
+        }
+        match request {
+            Request::Activate => self.attention(key),
+            Request::Maximise => self.shell.set_maximised(key, true),
+            Request::Unmaximise => self.shell.set_maximised(key, false),
+            Request::Fullscreen => self.shell.set_fullscreen(key, true),
+            Request::Unfullscreen => self.shell.set_fullscreen(key, false),
+            Request::Minimise => {
+                self.shell.minimise(key);
+                self.follow_shell_focus();
+            }
+        }
+        self.windows_moved();
+    }
+
+    /// A window asks to be looked at: it is marked, and takes nothing.
+    pub(super) fn attention(&mut self, key: SurfaceKey) {
+        if self.trust.focus.wanted() != Some(key) {
+            self.shell.set_attention(key, true);
+            self.damage_all();
+        }
+    }
+
+    /// INTENT: a move begins only with the press that is still held on this window.
+    pub(super) fn move_request(&mut self, key: SurfaceKey, serial: u32) {
+        if self.trust.intent.justifies_move(key, serial) {
+            self.begin_move(key);
+            self.hand_over_press();
+        }
+    }
+
+    /// As [`Desktop::move_request`].
+    pub(super) fn resize_request(&mut self, key: SurfaceKey, serial: u32, edges: u32) {
+        use message_edges::{BOTTOM, LEFT, RIGHT, TOP};
+        use transom_protocol::types::edges as message_edges;
+        if self.trust.intent.justifies_move(key, serial) {
+            let has = |edge| edges & edge != 0;
+            let edges =
+                shell::Edges { top: has(TOP), bottom: has(BOTTOM), left: has(LEFT), right: has(RIGHT) };
+            self.begin_resize(key, edges);
+            self.hand_over_press();
+        }
+    }
+
+    /// The press that began in a qube's window is dom0's from here on.
+    fn hand_over_press(&mut self) {
+        let now = self.clock.now();
+        self.input.pointer.grab = None;
+        let buttons = self.input.pointer.buttons.clone();
+        self.input.pointer.swallowed.extend(buttons);
+        self.refresh_pointer(now);
+    }
+
+    // What the person does.
+
+    /// Gives a window the focus. Only ever called for something a person did.
+    pub(crate) fn focus_window(&mut self, key: SurfaceKey) {
+        self.shell.focus(key);
+        self.shell.set_attention(key, false);
+        self.follow_shell_focus();
+        self.damage_all();
+    }
+
+    /// The focus is where the shell has it; keys follow once it was drawn.
+    pub(crate) fn follow_shell_focus(&mut self) {
+        let focused = self.shell.focused();
+        if self.trust.focus.wanted() != focused {
+            let now = self.clock.now();
+            self.release_constraint();
+            if let Some(old) = self.trust.focus.wanted()
+                && focused.is_none_or(|new| new.qube != old.qube)
+            {
+                self.dismiss_popups(old.qube, None);
+            }
+            self.trust.focus.want(focused);
+            self.deliver_keys(now);
+            self.damage_all();
+        }
+        self.windows_moved();
+    }
+
+    pub(crate) fn begin_move(&mut self, key: SurfaceKey) {
+        self.shell.begin_move(key, pointer(self.input.pointer.at));
+    }
+
+    pub(crate) fn begin_resize(&mut self, key: SurfaceKey, edges: shell::Edges) {
+        self.shell.begin_resize(key, edges, pointer(self.input.pointer.at));
+    }
+
+    pub(crate) fn shell_drag(&mut self, at: Point<f64, Logical>) {
+        self.shell.drag(pointer(at));
+    }
+
+    pub(crate) fn end_drag(&mut self) {
+        self.shell.end_drag();
+        self.windows_moved();
+    }
+
+    pub(crate) fn close_window(&mut self, key: SurfaceKey) {
+        if let Some(link) = self.qubes.get_mut(key.qube)
+            && link.session().window(key.window).is_some()
+        {
+            link.send(key.window, 0, &ToQube::Close(()));
+        }
+    }
+
+    pub(crate) fn toggle_maximised(&mut self, key: SurfaceKey) {
+        let maximised = self.placed_window(key).is_some_and(|w| w.maximised);
+        self.shell.set_maximised(key, !maximised);
+        self.windows_moved();
+    }
+
+    pub(crate) fn toggle_fullscreen(&mut self, key: SurfaceKey) {
+        let fullscreen = self.placed_window(key).is_some_and(|w| w.fullscreen);
+        self.shell.set_fullscreen(key, !fullscreen);
+        self.windows_moved();
+    }
+
+    pub(crate) fn minimise(&mut self, key: SurfaceKey) {
+        self.shell.minimise(key);
+        self.follow_shell_focus();
+    }
+
+    /// Windows are somewhere else now: the pointer may be over another.
+    pub(crate) fn windows_moved(&mut self) {
+        let now = self.clock.now();
+        self.refresh_pointer(now);
+        self.damage_all();
+    }
+
+    /// Ends popups if the person pressed somewhere else. `true`: that was what the press was for.
+    pub(crate) fn dismiss_on_press(&mut self, under: crate::input::pointer::Under) -> bool {
+        use crate::input::pointer::Under;
+        let Some(focused) = self.shell.focused() else { return false };
+        let Some(grabbing) = self.grabbing_popup(focused) else { return false };
+        let inside = match under {
+            Under::Content(key, _) | Under::PopupFrame(key) => {
+                key.qube == grabbing.qube && self.popups_of(focused).contains(&key)
+            }
+            _ => false,
+        };
+        if !inside {
+            self.dismiss_popups(grabbing.qube, None);
+        }
+        !inside
+    }
+
+    // What qubes are told.
+
+    /// Sends a configure to every window that should be something else than it was last told.
+    pub(crate) fn sync_configures(&mut self) {
+        let bounds = self.work_area_at(Point::default()).size;
+        let insets = self.ui.theme().insets(FrameKind::Toplevel);
+        let bounds = (
+            (bounds.w - insets.left - insets.right).max(1) as u32,
+            (bounds.h - insets.top - insets.bottom).max(1) as u32,
+        );
+        for (key, record) in &mut self.windows {
+            let wanted = if record.mapped {
+                let Some(wanted) = self.shell.wanted(*key) else { continue };
+                wanted
+            } else {
+                Wanted::default()
+            };
+            if record.told.as_ref() == Some(&wanted) {
+                continue;
+            }
+            let Some(link) = self.qubes.get_mut(key.qube) else { continue };
+            let mut bits = 0;
+            for (on, bit) in [
+                (wanted.maximised, states::MAXIMISED),
+                (wanted.fullscreen, states::FULLSCREEN),
+                (wanted.activated, states::ACTIVATED),
+                (wanted.resizing, states::RESIZING),
+                (wanted.suspended, states::SUSPENDED),
+            ] {
+                bits |= if on { bit } else { 0 };
+            }
+            if wanted.tiled {
+                bits |= states::TILED.iter().sum::<u32>();
+            }
+            let configure = Configure {
+                width: (wanted.content.w.max(0) as u32).into(),
+                height: (wanted.content.h.max(0) as u32).into(),
+                bounds_width: bounds.0.into(),
+                bounds_height: bounds.1.into(),
+                states: bits.into(),
+                x: 0.into(),
+                y: 0.into(),
+                token: 0.into(),
+            };
+            if link.configure(key.window, &configure).is_some() {
+                record.told = Some(wanted);
+            }
+            if !std::mem::replace(&mut record.on_output, true) {
+                let on = OnOutput { output: self.screen.id.into(), on: true.into() };
+                link.send(key.window, 0, &ToQube::OnOutput(&on));
+                let scale = message::Scale { scale: self.screen.scale.into() };
+                link.send(key.window, 0, &ToQube::PreferredScale(&scale));
+            }
+        }
+    }
+
+    /// A frame reached the screen: focus follows, programs may draw again.
+    pub(crate) fn after_frame(&mut self, now: std::time::Duration) {
+        let shown = self.trust.focus.wanted();
+        self.trust.focus.drawn(shown);
+        self.sync_keyboard_focus();
+        self.deliver_keys(now);
+        let refresh = crate::backend::frame_time(self.screen.refresh);
+        let presented = Presented {
+            time_ns: (now.as_nanos() as u64).into(),
+            refresh_ns: (refresh.as_nanos() as u32).into(),
+            sequence: self.screen.frames.into(),
+            flags: 0.into(),
+        };
+        let mut roots: Vec<SurfaceKey> = Vec::new();
+        for window in self.placed_windows() {
+            roots.push(window.key);
+            roots.extend(self.popups_of(window.key));
+        }
+        for key in roots {
+            if let Some(link) = self.qubes.get_mut(key.qube) {
+                link.presented(key.window, &presented);
+                link.frame_done(key.window, now);
+            }
+        }
+        self.small_roots_done(now);
+    }
+
+    /// Cursors and drag icons draw on as well.
+    fn small_roots_done(&mut self, now: std::time::Duration) {
+        use transom_protocol::session::WindowRole;
+        for link in self.qubes.iter_mut() {
+            let small: Vec<u32> = link
+                .surfaces()
+                .iter()
+                .filter(|(_, s)| matches!(s.role, WindowRole::Cursor | WindowRole::DragIcon))
+                .map(|(id, _)| *id)
+                .collect();
+            for window in small {
+                link.frame_done(window, now);
+            }
+        }
+    }
+}

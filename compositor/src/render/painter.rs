@@ -1,0 +1,206 @@
+//! Draws scenes with a renderer, only where something changed.
+
+use std::collections::{HashMap, HashSet};
+
+use smithay::{
+    backend::{
+        allocator::Fourcc,
+        renderer::{
+            Color32F, Texture,
+            damage::{Error as DamageError, OutputDamageTracker},
+            element::Id,
+            utils::CommitCounter,
+        },
+    },
+    utils::{Physical, Rectangle, Size, Transform},
+};
+use tracing::warn;
+use transom_protocol::session::PictureMemory;
+
+use super::{
+    DeviceRect,
+    element::{Changes, Fill, Quad},
+    guest::{GuestTexture, SceneRenderer, is_opaque},
+    scene::{Item, Scene, SurfaceKey},
+};
+use crate::{
+    qubes::surface::{Content, Pixels},
+    trust::QubeId,
+};
+
+/// What drawing a scene did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Drawn {
+    /// What changed on the output; empty: nothing was drawn.
+    pub damage: Vec<DeviceRect>,
+}
+
+/// A renderer and what it remembers of the scenes it drew.
+#[derive(Debug)]
+pub struct ScenePainter<R: SceneRenderer> {
+    /// The renderer.
+    pub renderer: R,
+    tracker: OutputDamageTracker,
+    guests: HashMap<SurfaceKey, (GuestTexture<R::TextureId>, CommitCounter)>,
+    pictures: HashMap<Id, R::TextureId>,
+}
+
+impl<R: SceneRenderer> ScenePainter<R>
+where
+    R::TextureId: Texture + Clone + 'static,
+    R::Error: std::error::Error + 'static,
+{
+    /// A painter for an output of this size in device pixels.
+    pub fn new(renderer: R, size: Size<i32, Physical>) -> Self {
+        Self {
+            renderer,
+            tracker: OutputDamageTracker::new(size, 1.0, Transform::Normal),
+            guests: HashMap::new(),
+            pictures: HashMap::new(),
+        }
+    }
+
+    /// Forgets what was drawn: the next scene is drawn in full.
+    pub fn reset(&mut self, size: Size<i32, Physical>) {
+        self.tracker = OutputDamageTracker::new(size, 1.0, Transform::Normal);
+    }
+
+    /// Lets go of a grant's memory.
+    pub fn forget_grant(&mut self, qube: QubeId, grant: u32) {
+        self.guests.retain(|key, (texture, _)| key.qube != qube || !texture.reads(grant));
+    }
+
+    /// Lets go of all that a qube had on the screen.
+    pub fn forget_qube(&mut self, qube: QubeId) {
+        self.guests.retain(|key, _| key.qube != qube);
+    }
+
+    /// Draws `scene` onto `target`, which holds what was drawn `age` scenes ago (0: anything).
+    pub fn draw(
+        &mut self,
+        target: &mut R::Framebuffer<'_>,
+        scene: &Scene,
+        age: usize,
+    ) -> Result<Drawn, DamageError<R::Error>> {
+        let quads: Vec<_> = scene.items.iter().filter_map(|item| self.quad(item)).collect();
+        let result = self.tracker.render_output(&mut self.renderer, target, age, &quads, scene.background)?;
+        let damage = result.damage.cloned().unwrap_or_default();
+        self.forget_unused(scene);
+        Ok(Drawn { damage })
+    }
+
+    fn quad(&mut self, item: &Item) -> Option<Quad<R::TextureId>> {
+        match item {
+            Item::Solid { id, commit, rect, color } => Some(Quad {
+                id: id.clone(),
+                fill: Fill::Color(*color),
+                changes: Changes::Counter(*commit),
+                dst: *rect,
+                clip: *rect,
+                opaque: color.is_opaque(),
+            }),
+            Item::Picture { picture, at, clip } => {
+                let dst = Rectangle::new(*at, picture.size());
+                let clip = clip.map_or(Some(dst), |clip| clip.intersection(dst))?;
+                let texture = self.picture(picture)?;
+                let src = Rectangle::from_size((f64::from(dst.size.w), f64::from(dst.size.h)).into());
+                Some(Quad {
+                    id: picture.id.clone(),
+                    fill: Fill::Texture { texture, src, transform: Transform::Normal },
+                    changes: Changes::Counter(CommitCounter::default()),
+                    dst,
+                    clip,
+                    opaque: picture.opaque,
+                })
+            }
+            Item::Guest { key, id, content, damage, dst, clip } => {
+                let clip = clip.intersection(*dst)?;
+                if let (Pixels::Solid, PictureMemory::Solid(argb)) = (&content.pixels, content.picture.memory)
+                {
+                    let channel = |shift: u32| (argb >> shift & 0xff) as f32 / 255.0;
+                    let color = Color32F::new(channel(16), channel(8), channel(0), channel(24));
+                    return Some(Quad {
+                        id: id.clone(),
+                        fill: Fill::Color(color),
+                        changes: Changes::Damage(damage.clone(), content.buffer_size()),
+                        dst: *dst,
+                        clip,
+                        opaque: color.is_opaque(),
+                    });
+                }
+                let since = self.guests.get(key).map(|(_, commit)| *commit);
+                let changed = damage.damage_since(since);
+                let old = self.guests.remove(key).map(|(texture, _)| texture);
+                let imported = self.renderer.import_guest(content, old, changed.as_deref());
+                let imported = match imported {
+                    Ok(imported) => imported,
+                    Err(error) => {
+                        // The window's backdrop stays in its place.
+                        warn!(qube = key.qube.0, window = key.window, %error, "a picture cannot be drawn");
+                        return None;
+                    }
+                };
+                let texture = imported.texture.clone();
+                self.guests.insert(*key, (imported, damage.current_commit()));
+                let opaque = match content.picture.memory {
+                    PictureMemory::Grant { format, .. } => is_opaque(format),
+                    PictureMemory::Solid(argb) => argb >> 24 == 0xff,
+                };
+                Some(Quad {
+                    id: id.clone(),
+                    fill: Fill::Texture { texture, src: source(content), transform: content.transform },
+                    changes: Changes::Damage(damage.clone(), content.buffer_size()),
+                    dst: *dst,
+                    clip,
+                    opaque,
+                })
+            }
+        }
+    }
+
+    fn picture(&mut self, picture: &super::scene::Picture) -> Option<R::TextureId> {
+        if let Some(texture) = self.pictures.get(&picture.id) {
+            return Some(texture.clone());
+        }
+        let size = (picture.image.width as i32, picture.image.height as i32).into();
+        let format = if picture.opaque { Fourcc::Xrgb8888 } else { Fourcc::Argb8888 };
+        match self.renderer.import_memory(&picture.image.data, format, size, false) {
+            Ok(texture) => {
+                self.pictures.insert(picture.id.clone(), texture.clone());
+                Some(texture)
+            }
+            Err(error) => {
+                warn!(%error, "a picture of dom0 cannot be drawn");
+                None
+            }
+        }
+    }
+
+    fn forget_unused(&mut self, scene: &Scene) {
+        let mut pictures = HashSet::new();
+        let mut guests = HashSet::new();
+        for item in &scene.items {
+            match item {
+                Item::Picture { picture, .. } => drop(pictures.insert(picture.id.clone())),
+                Item::Guest { key, .. } => drop(guests.insert(*key)),
+                Item::Solid { .. } => {}
+            }
+        }
+        self.pictures.retain(|id, _| pictures.contains(id));
+        self.guests.retain(|key, _| guests.contains(key));
+    }
+}
+
+/// The part of the buffer that is shown, in buffer pixels.
+fn source(content: &Content) -> Rectangle<f64, smithay::utils::Buffer> {
+    let buffer = content.buffer_size().to_f64();
+    match content.source {
+        None => Rectangle::from_size(buffer),
+        Some(source) => {
+            let scale = f64::from(content.scale.max(1));
+            let size =
+                content.transform.transform_size(buffer).to_logical(scale, smithay::utils::Transform::Normal);
+            source.to_buffer(scale, content.transform, &size)
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Random operations of everybody: the person, qubes, cables. After each, all that must hold holds.
+
+use proptest::prelude::*;
+
+use super::{OUTPUT, spec};
+use crate::shell::{Change, Edges, Fallback, Insets, Output, Placed, Point, Rect, Shell, Size, Spec, Wanted};
+
+const KEYS: u32 = 7;
+
+#[derive(Clone, Debug)]
+enum Op {
+    // Cables.
+    SetOutput(u32, Rect, bool),
+    RemoveOutput(u32),
+    // Qubes.
+    Insert(u32, Size, Option<u32>, bool),
+    Remove(u32),
+    Parent(u32, Option<u32>),
+    Modal(u32, bool),
+    Limits(u32, Size, Size),
+    Insets(u32, i32),
+    Committed(u32, Size),
+    Obeys(u32),
+    Answered(u32),
+    Attention(u32, bool),
+    // The person.
+    Focus(u32),
+    Unfocus,
+    Fallback(bool),
+    Maximised(u32, bool),
+    Fullscreen(u32, bool),
+    FullscreenOn(u32, u32),
+    Tile(u32, bool),
+    Float(u32),
+    Minimise(u32),
+    Unminimise(u32),
+    Raise(u32),
+    Lower(u32),
+    MoveBy(u32, i32, i32),
+    MoveTo(u32, Point),
+    ResizeBy(u32, i32, i32),
+    Workspace(u32),
+    ToWorkspace(u32, u32),
+    BeginMove(u32, Point),
+    BeginResize(u32, u8, Point),
+    Drag(Point),
+    EndDrag,
+    CancelDrag,
+    Open(u32),
+    Step(bool),
+    Select(u32),
+    Close(bool),
+}
+
+fn coordinate() -> impl Strategy<Value = i32> {
+    prop_oneof![8 => -3000i32..3000, 1 => any::<i32>(), 1 => Just(i32::MAX), 1 => Just(i32::MIN)]
+}
+
+fn point() -> impl Strategy<Value = Point> {
+    (coordinate(), coordinate()).prop_map(|(x, y)| Point::new(x, y))
+}
+
+fn size() -> impl Strategy<Value = Size> {
+    let side = || prop_oneof![8 => 1i32..2000, 1 => -5i32..5, 1 => Just(16_384), 1 => any::<i32>()];
+    (side(), side()).prop_map(|(w, h)| Size { w, h })
+}
+
+fn output() -> impl Strategy<Value = Rect> {
+    let rect = |(x, y, w, h)| Rect { x, y, w, h };
+    prop_oneof![
+        6 => (-2i32..3, -1i32..2, 300i32..2000, 200i32..1200).prop_map(|(x, y, w, h)| Rect::new(x * 1000, y * 700, w, h)),
+        1 => (any::<i32>(), any::<i32>(), any::<i32>(), any::<i32>()).prop_map(rect),
+    ]
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let key = || 0..KEYS;
+    let maybe = || proptest::option::of(0..KEYS);
+    let flag = any::<bool>;
+    let cables = prop_oneof![
+        3 => (0u32..3, output(), flag()).prop_map(|(id, r, bar)| Op::SetOutput(id, r, bar)),
+        2 => (0u32..3).prop_map(Op::RemoveOutput),
+    ];
+    let qubes = prop_oneof![
+        5 => (key(), size(), maybe(), flag()).prop_map(|(k, s, p, f)| Op::Insert(k, s, p, f)),
+        2 => key().prop_map(Op::Remove),
+        2 => (key(), maybe()).prop_map(|(k, p)| Op::Parent(k, p)),
+        2 => (key(), flag()).prop_map(|(k, m)| Op::Modal(k, m)),
+        2 => (key(), size(), size()).prop_map(|(k, a, b)| Op::Limits(k, a, b)),
+        1 => (key(), coordinate()).prop_map(|(k, i)| Op::Insets(k, i)),
+        4 => (key(), size()).prop_map(|(k, s)| Op::Committed(k, s)),
+        3 => key().prop_map(Op::Obeys),
+        2 => key().prop_map(Op::Answered),
+        2 => (key(), flag()).prop_map(|(k, a)| Op::Attention(k, a)),
+    ];
+    let states = prop_oneof![
+        4 => key().prop_map(Op::Focus),
+        1 => Just(Op::Unfocus),
+        1 => flag().prop_map(Op::Fallback),
+        3 => (key(), flag()).prop_map(|(k, b)| Op::Maximised(k, b)),
+        3 => (key(), flag()).prop_map(|(k, b)| Op::Fullscreen(k, b)),
+        1 => (key(), 0u32..4).prop_map(|(k, o)| Op::FullscreenOn(k, o)),
+        2 => (key(), flag()).prop_map(|(k, b)| Op::Tile(k, b)),
+        1 => key().prop_map(Op::Float),
+        2 => key().prop_map(Op::Minimise),
+        1 => key().prop_map(Op::Unminimise),
+        1 => key().prop_map(Op::Raise),
+        1 => key().prop_map(Op::Lower),
+        2 => (key(), coordinate(), coordinate()).prop_map(|(k, x, y)| Op::MoveBy(k, x, y)),
+        1 => (key(), point()).prop_map(|(k, p)| Op::MoveTo(k, p)),
+        2 => (key(), coordinate(), coordinate()).prop_map(|(k, x, y)| Op::ResizeBy(k, x, y)),
+        2 => (0u32..11).prop_map(Op::Workspace),
+        2 => (key(), 0u32..11).prop_map(|(k, n)| Op::ToWorkspace(k, n)),
+    ];
+    let hand = prop_oneof![
+        2 => (key(), point()).prop_map(|(k, p)| Op::BeginMove(k, p)),
+        3 => (key(), any::<u8>(), point()).prop_map(|(k, e, p)| Op::BeginResize(k, e, p)),
+        5 => point().prop_map(Op::Drag),
+        1 => Just(Op::EndDrag),
+        1 => Just(Op::CancelDrag),
+        2 => (0u32..3).prop_map(Op::Open),
+        3 => flag().prop_map(Op::Step),
+        1 => key().prop_map(Op::Select),
+        1 => flag().prop_map(Op::Close),
+    ];
+    prop_oneof![1 => cables, 4 => qubes, 4 => states, 3 => hand]
+}
+
+fn edges(bits: u8) -> Edges {
+    Edges { top: bits & 1 != 0, bottom: bits & 2 != 0, left: bits & 4 != 0, right: bits & 8 != 0 }
+}
+
+fn apply(shell: &mut Shell<u32>, op: &Op) {
+    match *op {
+        Op::SetOutput(id, rect, true) => shell.set_output(Output::with_bar(id, rect)),
+        Op::SetOutput(id, rect, false) => shell.set_output(Output { id, rect, usable: rect }),
+        Op::RemoveOutput(id) => shell.remove_output(id),
+        Op::Insert(key, content, parent, grant_focus) => {
+            shell.insert(key, Spec { content, parent, grant_focus, ..spec(0, 0) });
+        }
+        Op::Remove(key) => shell.remove(key),
+        Op::Parent(key, parent) => shell.set_parent(key, parent),
+        Op::Modal(key, modal) => shell.set_modal(key, modal),
+        Op::Limits(key, min, max) => shell.set_limits(key, min, max),
+        Op::Insets(key, i) => shell.set_insets(key, Insets::new(i, i, i, i), Insets::new(i, 0, 0, 0)),
+        Op::Committed(key, size) => shell.content_committed(key, size),
+        Op::Obeys(key) => {
+            if let Some(wanted) = shell.wanted(key) {
+                shell.content_committed(key, wanted.content);
+                shell.answered(key);
+            }
+        }
+        Op::Answered(key) => shell.answered(key),
+        Op::Attention(key, attention) => shell.set_attention(key, attention),
+        Op::Focus(key) => shell.focus(key),
+        Op::Unfocus => shell.unfocus(),
+        Op::Fallback(any) => shell.set_fallback(if any { Fallback::LastUsed } else { Fallback::Nothing }),
+        Op::Maximised(key, on) => shell.set_maximised(key, on),
+        Op::Fullscreen(key, on) => shell.set_fullscreen(key, on),
+        Op::FullscreenOn(key, output) => shell.set_fullscreen_on(key, output),
+        Op::Tile(key, left) => shell.tile(key, left),
+        Op::Float(key) => shell.float(key),
+        Op::Minimise(key) => shell.minimise(key),
+        Op::Unminimise(key) => shell.unminimise(key),
+        Op::Raise(key) => shell.raise(key),
+        Op::Lower(key) => shell.lower(key),
+        Op::MoveBy(key, dx, dy) => shell.move_by(key, dx, dy),
+        Op::MoveTo(key, at) => shell.move_to(key, at),
+        Op::ResizeBy(key, dw, dh) => shell.resize_by(key, dw, dh),
+        Op::Workspace(number) => shell.switch_workspace(number),
+        Op::ToWorkspace(key, number) => shell.move_to_workspace(key, number),
+        Op::BeginMove(key, at) => shell.begin_move(key, at),
+        Op::BeginResize(key, bits, at) => shell.begin_resize(key, edges(bits), at),
+        Op::Drag(at) => shell.drag(at),
+        Op::EndDrag => shell.end_drag(),
+        Op::CancelDrag => shell.cancel_drag(),
+        Op::Open(n) => drop(shell.switcher_open(|key| n == 0 || key % n == 0)),
+        Op::Step(forward) => shell.switcher_step(forward),
+        Op::Select(key) => shell.switcher_select(key),
+        Op::Close(confirm) => drop(shell.switcher_close(confirm)),
+    }
+}
+
+/// What a caller can see.
+#[derive(Debug, PartialEq)]
+struct Seen {
+    visible: Vec<Placed<u32>>,
+    wanted: Vec<Option<Wanted>>,
+    focused: Option<u32>,
+    workspaces: Vec<(u32, bool, bool)>,
+    switcher: Option<crate::shell::Switcher<u32>>,
+}
+
+fn look(shell: &Shell<u32>) -> Seen {
+    Seen {
+        visible: shell.visible().collect(),
+        wanted: (0..KEYS).map(|key| shell.wanted(key)).collect(),
+        focused: shell.focused(),
+        workspaces: shell.workspaces_in_use(),
+        switcher: shell.switcher().cloned(),
+    }
+}
+
+/// What looks different is named in the change.
+fn check_change(before: &Seen, after: &Seen, change: Change) -> Result<(), TestCaseError> {
+    for (differs, part, name) in [
+        (before.visible != after.visible, Change::LAYOUT, "layout"),
+        (before.wanted != after.wanted, Change::WANTED, "wanted"),
+        (before.focused != after.focused, Change::FOCUS, "focus"),
+        (before.workspaces != after.workspaces, Change::WORKSPACE, "workspaces"),
+        (before.switcher != after.switcher, Change::SWITCHER, "switcher"),
+    ] {
+        prop_assert!(
+            !differs || change.contains(part),
+            "{name} changed without a word: {before:?} {after:?}"
+        );
+    }
+    Ok(())
+}
+
+/// Rule FOCUS: what a qube or a cable does never gives a window the focus; at most the window that has
+/// it loses it, and then it falls to one that the person used, or to a parent or modal dialog of one.
+fn check_focus(op: &Op, before: &Seen, shell: &Shell<u32>) -> Result<(), TestCaseError> {
+    let not_the_person = matches!(
+        op,
+        Op::Insert(.., false)
+            | Op::Modal(..)
+            | Op::Limits(..)
+            | Op::Insets(..)
+            | Op::Committed(..)
+            | Op::Obeys(..)
+            | Op::Answered(..)
+            | Op::Attention(..)
+            | Op::SetOutput(..)
+            | Op::RemoveOutput(..)
+            | Op::BeginMove(..)
+            | Op::BeginResize(..)
+            | Op::Drag(..)
+    );
+    if not_the_person {
+        prop_assert_eq!(shell.focused(), before.focused);
+    }
+    if matches!(op, Op::Remove(_) | Op::Parent(..) | Op::Minimise(_)) && before.focused.is_none() {
+        prop_assert_eq!(shell.focused(), None);
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 768, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_must_hold_holds_after_any_operations(ops in prop::collection::vec(op(), 1..80)) {
+        let mut shell = Shell::default();
+        shell.set_output(OUTPUT);
+        for key in 0..3 {
+            shell.insert(key, spec(300, 200));
+        }
+        shell.take_change();
+        for op in ops {
+            let before = look(&shell);
+            apply(&mut shell, &op);
+            if let Err(broken) = shell.check_invariants() {
+                return Err(TestCaseError::fail(format!("after {op:?}: {broken}")));
+            }
+            let change = shell.take_change();
+            check_change(&before, &look(&shell), change).map_err(|e| TestCaseError::fail(format!("{op:?}: {e}")))?;
+            check_focus(&op, &before, &shell).map_err(|e| TestCaseError::fail(format!("{op:?}: {e}")))?;
+            if let Op::Focus(key) = op && shell.contains(key) {
+                let focused = shell.focused();
+                prop_assert!(focused.is_some_and(|f| shell.descends(f, key)), "focus of {key} went to {focused:?}");
+            }
+        }
+    }
+}

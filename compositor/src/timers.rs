@@ -1,0 +1,110 @@
+//! Things that happen at a time: key repeat, notices that go, the clipboard's deadlines, the clock.
+//!
+//! One timer, set to the next of them; none while nothing is due, so that an idle desktop sleeps.
+
+use std::time::Duration;
+
+use smithay::reexports::calloop::{
+    RegistrationToken,
+    timer::{TimeoutAction, Timer},
+};
+use tracing::error;
+
+use crate::Desktop;
+
+/// Hidden windows that wait for a frame get one this often.
+const HIDDEN_FRAME: Duration = Duration::from_secs(1);
+
+/// The one timer.
+#[derive(Debug, Default)]
+pub(crate) struct Timers {
+    set: Option<(Duration, RegistrationToken)>,
+}
+
+impl Desktop {
+    fn next_deadline(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        [
+            self.input.keyboard.next_repeat(),
+            self.ui.notices.next_deadline(),
+            self.trust.clipboard.next_deadline(),
+            // The bar counts down while the clipboard holds something.
+            self.trust.clipboard.state_text(now).map(|_| now + Duration::from_secs(1)),
+            self.ui.kept.prompt.as_ref().and_then(|p| p.enables_at(now)),
+            self.next_hidden_frame(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// Sets the timer to what is due next.
+    pub(crate) fn schedule_timers(&mut self) {
+        let next = self.next_deadline();
+        let set = self.timers.set.as_ref().map(|(at, _)| *at);
+        // A timer that fires too early only looks again; one that fires too late is set anew.
+        let keep = match (set, next) {
+            (Some(set), Some(next)) => set <= next && set >= self.clock.now(),
+            (None, None) => true,
+            _ => false,
+        };
+        if keep {
+            return;
+        }
+        if let Some((_, token)) = self.timers.set.take() {
+            self.handle.remove(token);
+        }
+        let Some(next) = next else { return };
+        let timer = Timer::from_duration(next.saturating_sub(self.clock.now()));
+        let inserted = self.handle.insert_source(timer, |_, (), desktop: &mut Self| {
+            desktop.timers.set = None;
+            desktop.tick();
+            TimeoutAction::Drop
+        });
+        match inserted {
+            Ok(token) => self.timers.set = Some((next, token)),
+            Err(error) => error!(%error, "no timer"),
+        }
+    }
+
+    /// Does what is due. Tests with a manual clock call it after moving the clock.
+    pub fn tick(&mut self) {
+        let now = self.clock.now();
+        self.repeat_due(now);
+        if self.ui.notices.expire(now) {
+            self.damage_all();
+        }
+        let effects = self.trust.clipboard.tick(now);
+        self.clipboard_effects(effects);
+        self.hidden_frames(now);
+        if self.ui.kept.prompt.is_some() || self.trust.clipboard.state_text(now).is_some() {
+            self.damage_all();
+        }
+    }
+
+    fn hidden_roots(&self) -> Vec<crate::render::scene::SurfaceKey> {
+        let hidden = |key: &&crate::render::scene::SurfaceKey| !self.shell.is_visible(**key);
+        self.windows.keys().filter(hidden).copied().collect()
+    }
+
+    fn next_hidden_frame(&self) -> Option<Duration> {
+        self.hidden_roots()
+            .into_iter()
+            .filter_map(|key| self.qubes.surface(key))
+            .filter(|(_, surface)| surface.content.is_some() && surface.wants_frame)
+            .map(|(_, surface)| surface.last_frame + HIDDEN_FRAME)
+            .min()
+    }
+
+    /// Windows that are not to be seen draw at most once a second.
+    fn hidden_frames(&mut self, now: Duration) {
+        for key in self.hidden_roots() {
+            let due = self.qubes.surface(key).is_some_and(|(_, s)| {
+                s.content.is_some() && s.wants_frame && now >= s.last_frame + HIDDEN_FRAME
+            });
+            if due && let Some(link) = self.qubes.get_mut(key.qube) {
+                link.frame_done(key.window, now);
+            }
+        }
+    }
+}

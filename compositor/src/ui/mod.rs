@@ -1,0 +1,103 @@
+//! dom0's own pictures: frames, bar, switcher, prompts, notices, the empty desktop.
+//!
+//! `transom-theming` draws; this room decides what is said and keeps what was drawn until it
+//! changes.
+
+mod bar;
+pub mod frames;
+pub mod notices;
+pub(crate) mod overlays;
+mod transfer;
+
+use std::{collections::HashMap, rc::Rc};
+
+use smithay::utils::{Physical, Point};
+use transom_theming::{CursorShape, Fonts, FrameSpec, Painter, Rgb, Scale, Theme};
+
+use self::{
+    frames::{Frame, FrameCache},
+    notices::Notices,
+    overlays::Kept,
+};
+pub(crate) use self::{overlays::Prompt, transfer::size};
+use crate::render::scene::{Patch, Picture, SurfaceKey, color};
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Ui {
+    painter: Painter,
+    frames: FrameCache,
+    backdrops: HashMap<SurfaceKey, Patch>,
+    cursors: HashMap<(CursorShape, u32), (Rc<Picture>, Point<i32, Physical>)>,
+    pub(crate) notices: Notices,
+    pub(crate) kept: Kept,
+    dim: Patch,
+    /// What the clock in the bar says.
+    pub(crate) clock_text: String,
+}
+
+impl Ui {
+    pub(crate) fn new(theme: Theme, fonts: Fonts) -> Self {
+        Self {
+            painter: Painter::new(theme, fonts),
+            frames: FrameCache::default(),
+            backdrops: HashMap::new(),
+            cursors: HashMap::new(),
+            notices: Notices::default(),
+            kept: Kept::default(),
+            dim: Patch::new(smithay::backend::renderer::Color32F::new(0.0, 0.0, 0.0, 0.55)),
+            clock_text: String::new(),
+        }
+    }
+
+    /// What is wrong with the fonts, in one line.
+    pub(crate) fn problem(&self) -> Option<&str> {
+        self.painter.problem()
+    }
+
+    pub(crate) fn theme(&self) -> &Theme {
+        self.painter.theme()
+    }
+
+    /// Forgets every picture: scale or theme have changed.
+    pub(crate) fn forget_pictures(&mut self) {
+        self.frames = FrameCache::default();
+        self.cursors.clear();
+        self.kept.forget_pictures();
+        self.notices.forget_pictures();
+    }
+
+    /// Forgets what belonged to a window.
+    pub(crate) fn forget_window(&mut self, key: SurfaceKey) {
+        self.frames.forget(key);
+        self.backdrops.remove(&key);
+    }
+
+    /// The frame of a window, drawn anew only if something about it changed.
+    pub(crate) fn frame(&mut self, key: SurfaceKey, spec: &FrameSpec<'_>) -> Rc<Frame> {
+        self.frames.get(&mut self.painter, key, spec)
+    }
+
+    /// What lies behind a qube's pixels inside its frame.
+    pub(crate) fn backdrop(&mut self, key: SurfaceKey) -> &Patch {
+        let rgb = self.painter.theme().backdrop();
+        self.backdrops.entry(key).or_insert_with(|| Patch::new(color(rgb)))
+    }
+
+    /// dom0's own pointer.
+    pub(crate) fn cursor(&mut self, shape: CursorShape, scale: u32) -> (Rc<Picture>, Point<i32, Physical>) {
+        let painter = &mut self.painter;
+        self.cursors
+            .entry((shape, scale))
+            .or_insert_with(|| {
+                let cursor = painter.cursor(Scale::new(scale), shape);
+                (Picture::new(cursor.image), (cursor.hotspot.0, cursor.hotspot.1).into())
+            })
+            .clone()
+    }
+
+    /// Colour of the empty desktop, for tests.
+    pub(crate) fn background(&self) -> Rgb {
+        self.painter.theme().background()
+    }
+}

@@ -1,0 +1,123 @@
+//! Short messages of dom0: what moved from where to where, what was refused, what went wrong.
+
+use std::{collections::VecDeque, rc::Rc, time::Duration};
+
+use transom_theming::{Label, NoticeSpec, Painter, Run, Scale};
+
+use crate::render::scene::Picture;
+
+/// How long a notice stays.
+const STAYS: Duration = Duration::from_secs(5);
+/// Most notices on screen at once; older ones go first.
+const MOST: usize = 4;
+
+/// A qube as notices name it.
+pub type Named = (String, Label);
+
+/// Something to tell the person. Texts from qubes are cleaned before they come here.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Notice {
+    /// A qube broke the protocol and was cut off.
+    LinkCut {
+        /// Which.
+        name: String,
+        /// Its label.
+        label: Label,
+        /// Why.
+        reason: String,
+    },
+    /// Plain words of dom0.
+    Text(String),
+    /// Words with qube names in their colours.
+    Runs(Vec<Part>),
+}
+
+/// A piece of a notice.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Part {
+    /// dom0's words.
+    Text(String),
+    /// A qube's name, in its colour.
+    Qube(Named),
+}
+
+/// Notices on the screen, oldest first.
+#[derive(Debug, Default)]
+pub(crate) struct Notices {
+    shown: VecDeque<(Duration, Notice, Option<Rc<Picture>>)>,
+}
+
+impl Notices {
+    pub(crate) fn push(&mut self, notice: Notice, now: Duration) {
+        self.shown.push_back((now + STAYS, notice, None));
+        while self.shown.len() > MOST {
+            self.shown.pop_front();
+        }
+    }
+
+    /// When the next one goes.
+    pub(crate) fn next_deadline(&self) -> Option<Duration> {
+        self.shown.front().map(|(until, ..)| *until)
+    }
+
+    /// Takes away what has been shown long enough. `true`: something went.
+    pub(crate) fn expire(&mut self, now: Duration) -> bool {
+        let before = self.shown.len();
+        self.shown.retain(|(until, ..)| *until > now);
+        self.shown.len() != before
+    }
+
+    /// Texts on screen now, for the control socket.
+    pub(crate) fn texts(&self) -> Vec<String> {
+        self.shown.iter().map(|(_, notice, _)| notice.to_string()).collect()
+    }
+
+    /// Pictures on screen, oldest first.
+    pub(crate) fn pictures(&mut self, painter: &mut Painter, scale: u32) -> Vec<Rc<Picture>> {
+        self.shown
+            .iter_mut()
+            .map(|(_, notice, picture)| picture.get_or_insert_with(|| draw(painter, notice, scale)).clone())
+            .collect()
+    }
+
+    pub(crate) fn forget_pictures(&mut self) {
+        for (_, _, picture) in &mut self.shown {
+            *picture = None;
+        }
+    }
+}
+
+impl Notice {
+    fn parts(&self) -> Vec<Part> {
+        match self {
+            Self::LinkCut { name, label, reason } => {
+                vec![Part::Qube((name.clone(), *label)), Part::Text(format!(" was cut off: {reason}"))]
+            }
+            Self::Text(text) => vec![Part::Text(text.clone())],
+            Self::Runs(parts) => parts.clone(),
+        }
+    }
+}
+
+impl std::fmt::Display for Notice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for part in self.parts() {
+            match part {
+                Part::Text(text) | Part::Qube((text, _)) => f.write_str(&text)?,
+            }
+        }
+        Ok(())
+    }
+}
+
+fn draw(painter: &mut Painter, notice: &Notice, scale: u32) -> Rc<Picture> {
+    let parts = notice.parts();
+    let runs: Vec<Run<'_>> = parts
+        .iter()
+        .map(|part| match part {
+            Part::Text(text) => Run::Text(text),
+            Part::Qube((name, label)) => Run::Qube { name, label: *label },
+        })
+        .collect();
+    Picture::new(painter.notice(&NoticeSpec { runs: &runs, scale: Scale::new(scale) }))
+}

@@ -1,0 +1,403 @@
+//! What lies over all windows (rule OVER): prompt, switcher, notices; and the empty desktop.
+
+use std::{rc::Rc, time::Duration};
+
+use smithay::utils::{Logical, Point, Rectangle};
+use tracing::info;
+use transom_theming::{Answer, CaptionSpec, FrameSpec, Label, PromptSpec, Run, Scale, WelcomeSpec};
+
+use super::{
+    bar::BarLook,
+    notices::{Notice, Part},
+};
+use crate::{
+    Desktop,
+    render::scene::{Item, Picture, SurfaceKey},
+};
+
+/// How long the answer that gives something away stays off (LOOK: against hasty clicks).
+const ANSWER_DELAY: Duration = Duration::from_millis(500);
+/// Card of the switcher, in logical pixels.
+const CARD: (i32, i32) = (240, 160);
+/// Space around cards.
+const GAP: i32 = 16;
+
+/// Pictures kept from frame to frame, and what is open.
+#[derive(Debug, Default)]
+pub(crate) struct Kept {
+    pub(crate) bar: Option<(BarLook, Rc<Picture>)>,
+    pub(crate) prompt: Option<Prompt>,
+    captions: Vec<(CaptionKey, Rc<Picture>)>,
+    welcome: Option<Rc<Picture>>,
+    outline: Option<(i32, i32, [crate::render::scene::Patch; 4])>,
+}
+
+impl Kept {
+    /// Scale or theme have changed; what is open stays open.
+    pub(crate) fn forget_pictures(&mut self) {
+        self.bar = None;
+        self.captions.clear();
+        self.welcome = None;
+        self.outline = None;
+        if let Some(prompt) = &mut self.prompt {
+            prompt.picture = None;
+        }
+    }
+}
+
+type CaptionKey = (Label, String, String, bool, u32);
+
+/// A question to the person.
+#[derive(Debug)]
+pub(crate) struct Prompt {
+    /// Which question, as the clipboard counts them.
+    pub id: u64,
+    sentence: Vec<Part>,
+    since: Duration,
+    /// The answer that gives something away is chosen.
+    allow_chosen: bool,
+    picture: Option<(bool, bool, Rc<Picture>, Vec<Rectangle<i32, Logical>>)>,
+}
+
+impl Prompt {
+    /// A new question; the safe answer is chosen.
+    pub(crate) fn new(id: u64, sentence: Vec<Part>, now: Duration) -> Self {
+        Self { id, sentence, since: now, allow_chosen: false, picture: None }
+    }
+
+    fn enabled(&self, now: Duration) -> bool {
+        now.saturating_sub(self.since) >= ANSWER_DELAY
+    }
+
+    /// When the answer that gives something away comes on.
+    pub(crate) fn enables_at(&self, now: Duration) -> Option<Duration> {
+        (!self.enabled(now)).then_some(self.since + ANSWER_DELAY)
+    }
+
+    /// What is asked, as plain text.
+    pub(crate) fn text(&self) -> String {
+        Notice::Runs(self.sentence.clone()).to_string()
+    }
+}
+
+impl Desktop {
+    /// Tells the person something.
+    pub(crate) fn notify(&mut self, notice: Notice) {
+        info!(%notice, "told the person");
+        self.ui.notices.push(notice, self.clock.now());
+        self.damage_all();
+    }
+
+    /// True if dom0's own pictures take the pointer at this place.
+    pub(crate) fn overlay_covers(&self, _at: Point<f64, Logical>) -> bool {
+        self.ui.kept.prompt.is_some() || self.shell.switcher().is_some()
+    }
+
+    /// Overlays, front to back.
+    pub(crate) fn compose_overlays(&mut self, items: &mut Vec<Item>) {
+        let mut dim = false;
+        if self.ui.kept.prompt.is_some() {
+            self.compose_prompt(items);
+            dim = true;
+        } else if self.shell.switcher().is_some() {
+            self.compose_switcher(items);
+            dim = true;
+        }
+        self.compose_notices(items);
+        if dim {
+            let screen = self.rect_to_device(self.screen.logical());
+            items.push(self.ui.dim.item(screen));
+        }
+    }
+
+    fn compose_notices(&mut self, items: &mut Vec<Item>) {
+        let scale = self.screen.scale;
+        let ui = &mut self.ui;
+        let pictures = ui.notices.pictures(&mut ui.painter, scale);
+        let right = self.screen.size.w;
+        let mut top = self.to_device((0, self.ui.theme().bar_height() + GAP / 2).into()).y;
+        let gap = self.to_device((GAP / 2, 0).into()).x;
+        for picture in pictures.into_iter().rev() {
+            let size = picture.size();
+            items.push(Item::Picture { picture, at: (right - size.w - gap, top).into(), clip: None });
+            top += size.h + gap;
+        }
+    }
+
+    pub(crate) fn compose_welcome(&mut self, items: &mut Vec<Item>) {
+        let scale = Scale::new(self.screen.scale);
+        let ui = &mut self.ui;
+        let picture = ui.kept.welcome.get_or_insert_with(|| {
+            let lines = [
+                ("Open a program", "transom qube run NAME PROGRAM"),
+                ("Switch windows", "Alt + Tab"),
+                ("Copy between qubes", "Super + C in one, Super + V in the other"),
+            ];
+            Picture::new(ui.painter.welcome(&WelcomeSpec { lines: &lines, scale }))
+        });
+        let (screen, size) = (self.screen.size, picture.size());
+        let at = ((screen.w - size.w) / 2, (screen.h - size.h) / 2);
+        items.push(Item::Picture { picture: picture.clone(), at: at.into(), clip: None });
+    }
+
+    // The prompt.
+
+    /// Opens a prompt; dom0 has the keyboard until it is answered.
+    pub(crate) fn open_prompt(&mut self, prompt: Prompt) {
+        self.ui.kept.prompt = Some(prompt);
+        self.grab_keyboard();
+        self.damage_all();
+    }
+
+    /// Closes the prompt without an answer, if it is this one.
+    pub(crate) fn close_prompt(&mut self, id: u64) {
+        if self.ui.kept.prompt.as_ref().is_some_and(|p| p.id == id) {
+            self.ui.kept.prompt = None;
+            self.grab_keyboard();
+            self.damage_all();
+        }
+    }
+
+    /// Answers the prompt. Giving something away counts only once that answer is on.
+    pub(crate) fn prompt_answer(&mut self, allow: bool, now: Duration) {
+        let Some(prompt) = &self.ui.kept.prompt else { return };
+        if allow && !prompt.enabled(now) {
+            return;
+        }
+        let id = prompt.id;
+        self.close_prompt(id);
+        let effects = self.trust.clipboard.prompt_answer(id, allow, now);
+        self.clipboard_effects(effects);
+    }
+
+    /// Gives the answer that is chosen.
+    pub(crate) fn prompt_confirm(&mut self, now: Duration) {
+        let allow = self.ui.kept.prompt.as_ref().is_some_and(|p| p.allow_chosen);
+        self.prompt_answer(allow, now);
+    }
+
+    /// Chooses the other answer.
+    pub(crate) fn prompt_other_answer(&mut self) {
+        if let Some(prompt) = &mut self.ui.kept.prompt {
+            prompt.allow_chosen = !prompt.allow_chosen;
+            self.damage_all();
+        }
+    }
+
+    fn prompt_picture(&mut self) -> Option<(Rc<Picture>, Vec<Rectangle<i32, Logical>>)> {
+        let now = self.clock.now();
+        let scale = Scale::new(self.screen.scale);
+        let ui = &mut self.ui;
+        let prompt = ui.kept.prompt.as_mut()?;
+        let (enabled, chosen) = (prompt.enabled(now), prompt.allow_chosen);
+        if !prompt.picture.as_ref().is_some_and(|(e, c, ..)| (*e, *c) == (enabled, chosen)) {
+            let runs: Vec<Run<'_>> = prompt
+                .sentence
+                .iter()
+                .map(|part| match part {
+                    Part::Text(text) => Run::Text(text),
+                    Part::Qube((name, label)) => Run::Qube { name, label: *label },
+                })
+                .collect();
+            let answers = [
+                Answer { text: "Do not allow", enabled: true, focused: !chosen, gives_away: false },
+                Answer { text: "Allow", enabled, focused: chosen, gives_away: true },
+            ];
+            let drawn = ui.painter.prompt(&PromptSpec { sentence: &runs, answers: &answers, scale });
+            let areas =
+                drawn.answers.iter().map(|r| Rectangle::new((r.x, r.y).into(), (r.w, r.h).into())).collect();
+            prompt.picture = Some((enabled, chosen, Picture::new(drawn.image), areas));
+        }
+        prompt.picture.as_ref().map(|(_, _, picture, areas)| (picture.clone(), areas.clone()))
+    }
+
+    fn compose_prompt(&mut self, items: &mut Vec<Item>) {
+        let Some((picture, _)) = self.prompt_picture() else { return };
+        let (screen, size) = (self.screen.size, picture.size());
+        let at = ((screen.w - size.w) / 2, (screen.h - size.h) / 2);
+        items.push(Item::Picture { picture, at: at.into(), clip: None });
+    }
+
+    /// A press of the left button or a finger on dom0's own pictures.
+    pub(crate) fn press_on_ui(&mut self, at: Point<f64, Logical>, now: Duration) {
+        if self.ui.kept.prompt.is_some() {
+            let Some((picture, areas)) = self.prompt_picture() else { return };
+            let (screen, size) = (self.screen.size, picture.size());
+            let factor = f64::from(self.screen.scale) / 120.0;
+            let origin = Point::<f64, Logical>::from((
+                f64::from((screen.w - size.w) / 2) / factor,
+                f64::from((screen.h - size.h) / 2) / factor,
+            ));
+            match areas.iter().position(|area| area.to_f64().contains(at - origin)) {
+                Some(0) => self.prompt_answer(false, now),
+                Some(1) => self.prompt_answer(true, now),
+                _ => {}
+            }
+        } else if self.shell.switcher().is_some() {
+            let hit = self.switcher_cards().into_iter().find(|(_, area)| area.to_f64().contains(at));
+            match hit {
+                Some((key, _)) => {
+                    self.shell.switcher_select(key);
+                    self.switcher_confirm();
+                }
+                None => self.switcher_cancel(),
+            }
+        }
+    }
+
+    // The switcher.
+
+    /// Opens the switcher, or goes on in it.
+    pub(crate) fn switcher_step(&mut self, forward: bool, of_qube: bool) {
+        if self.ui.kept.prompt.is_some() {
+            return;
+        }
+        if self.shell.switcher().is_none() {
+            let qube = self.shell.focused().map(|key| key.qube);
+            let only = |key: &SurfaceKey| !of_qube || Some(key.qube) == qube;
+            if !self.shell.switcher_open(only) {
+                return;
+            }
+            self.grab_keyboard();
+        }
+        self.shell.switcher_step(forward);
+        self.damage_all();
+    }
+
+    /// The chosen window gets the focus.
+    pub(crate) fn switcher_confirm(&mut self) {
+        let chosen = self.shell.switcher_close(true);
+        self.grab_keyboard();
+        if let Some(key) = chosen {
+            self.focus_window(key);
+        }
+        self.damage_all();
+    }
+
+    /// Everything stays as it was.
+    pub(crate) fn switcher_cancel(&mut self) {
+        self.shell.switcher_close(false);
+        self.grab_keyboard();
+        self.damage_all();
+    }
+
+    /// dom0 keeps the keys for itself exactly while something of its own is open.
+    fn grab_keyboard(&mut self) {
+        let grab = self.ui.kept.prompt.is_some() || self.shell.switcher().is_some();
+        self.input.keyboard.grab(grab);
+    }
+
+    /// Cards of the switcher and their places: those around the chosen one, as many as fit.
+    fn switcher_cards(&self) -> Vec<(SurfaceKey, Rectangle<i32, Logical>)> {
+        let Some(switcher) = self.shell.switcher() else { return Vec::new() };
+        let screen = self.screen.logical().size;
+        let caption = self.ui.theme().caption_height();
+        let fit = ((screen.w - GAP) / (CARD.0 + GAP)).max(1) as usize;
+        let count = switcher.windows.len().min(fit);
+        let first = (switcher.selected + 1).saturating_sub(count).min(switcher.windows.len() - count);
+        let width = count as i32 * (CARD.0 + GAP) - GAP;
+        let left = (screen.w - width) / 2;
+        let top = (screen.h - CARD.1 - caption) / 2;
+        switcher.windows[first..first + count]
+            .iter()
+            .enumerate()
+            .map(|(i, key)| {
+                let x = left + i as i32 * (CARD.0 + GAP);
+                (*key, Rectangle::new((x, top).into(), (CARD.0, CARD.1 + caption).into()))
+            })
+            .collect()
+    }
+
+    fn compose_switcher(&mut self, items: &mut Vec<Item>) {
+        let Some(selected) = self.shell.switcher().map(|s| s.windows[s.selected]) else { return };
+        for (key, area) in self.switcher_cards() {
+            if key == selected {
+                self.compose_outline(area, items);
+            }
+            self.compose_card(key, area, items);
+        }
+    }
+
+    /// The chosen card is marked by an outline, not by colour: colour means trust.
+    fn compose_outline(&mut self, area: Rectangle<i32, Logical>, items: &mut Vec<Item>) {
+        let rgb = self.ui.theme().text();
+        let outline = self.ui.kept.outline.get_or_insert_with(|| {
+            let patch = || crate::render::scene::Patch::new(crate::render::scene::color(rgb));
+            (0, 0, [patch(), patch(), patch(), patch()])
+        });
+        let patches = outline.2.clone();
+        let (x, y, w, h) = (area.loc.x - 8, area.loc.y - 8, area.size.w + 16, area.size.h + 16);
+        let sides = [(x, y, w, 2), (x, y + h - 2, w, 2), (x, y, 2, h), (x + w - 2, y, 2, h)];
+        for (patch, (x, y, w, h)) in patches.iter().zip(sides) {
+            let rect = self.rect_to_device(Rectangle::new((x, y).into(), (w, h).into()));
+            items.push(patch.item(rect));
+        }
+    }
+
+    /// A card: the live picture in its own frame, beneath it swatch, qube name and title.
+    fn compose_card(&mut self, key: SurfaceKey, area: Rectangle<i32, Logical>, items: &mut Vec<Item>) {
+        let Some((link, surface)) = self.qubes.surface(key) else { return };
+        let (label, name) = (link.qube.label, link.qube.name.clone());
+        let (title, not_isolated) = (surface.title.clone(), !link.qube.isolated);
+        let caption = self.caption(label, &name, &title, not_isolated, area.size.w);
+        let at = self.to_device((area.loc.x, area.loc.y + CARD.1).into());
+        items.push(Item::Picture { picture: caption, at, clip: None });
+        let Some((_, surface)) = self.qubes.surface(key) else { return };
+        let window = surface.geometry();
+        if window.is_empty() {
+            return;
+        }
+        let insets = self.ui.theme().insets(transom_theming::FrameKind::Popup);
+        let room = (CARD.0 - insets.left - insets.right, CARD.1 - GAP / 2 - insets.top - insets.bottom);
+        let factor = (f64::from(room.0) / f64::from(window.size.w))
+            .min(f64::from(room.1) / f64::from(window.size.h))
+            .min(1.0);
+        let shrink = |v: i32| ((f64::from(v) * factor) as i32).max(1);
+        let content = (shrink(window.size.w), shrink(window.size.h));
+        let outer = Rectangle::new(
+            (
+                area.loc.x + (CARD.0 - content.0 - insets.left - insets.right) / 2,
+                area.loc.y + (CARD.1 - GAP / 2 - content.1 - insets.top - insets.bottom) / 2,
+            )
+                .into(),
+            (content.0 + insets.left + insets.right, content.1 + insets.top + insets.bottom).into(),
+        );
+        let spec = FrameSpec {
+            kind: transom_theming::FrameKind::Popup,
+            label: Some(label),
+            qube: "",
+            title: "",
+            active: true,
+            attention: None,
+            not_isolated,
+            maximised: false,
+            hovered: None,
+            pressed: None,
+            content: transom_theming::Size { w: content.0, h: content.1 },
+            scale: Scale::new(self.screen.scale),
+        };
+        self.compose_preview(key, outer, &spec, factor, items);
+    }
+
+    fn caption(
+        &mut self,
+        label: Label,
+        qube: &str,
+        title: &str,
+        not_isolated: bool,
+        width: i32,
+    ) -> Rc<Picture> {
+        let key: CaptionKey = (label, qube.to_owned(), title.to_owned(), not_isolated, width as u32);
+        if let Some((_, picture)) = self.ui.kept.captions.iter().find(|(k, _)| *k == key) {
+            return picture.clone();
+        }
+        let spec =
+            CaptionSpec { label, qube, title, width, not_isolated, scale: Scale::new(self.screen.scale) };
+        let picture = Picture::new(self.ui.painter.caption(&spec));
+        if self.ui.kept.captions.len() > 64 {
+            self.ui.kept.captions.clear();
+        }
+        self.ui.kept.captions.push((key, picture.clone()));
+        picture
+    }
+}
