@@ -15,6 +15,7 @@
 //! [`session`], in this order. None of them panics, whatever the bytes are, and none allocates
 //! more than the limit of the message type.
 #![forbid(unsafe_code)]
+#![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has failed"))]
 // zerocopy's derives make private helper types that have no `Debug`.
 #![allow(missing_debug_implementations)]
 

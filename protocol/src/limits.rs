@@ -24,7 +24,8 @@ pub const MAX_KEYMAP: usize = 256 * 1_024;
 /// Longest surrounding text, preedit or committed text of an input method, in bytes (the limit of
 /// text-input-v3).
 pub const MAX_INPUT_TEXT: usize = 4_000;
-/// Deepest nesting of windows below a toplevel (popups in popups, subsurfaces in subsurfaces).
+/// Deepest nesting of windows (popups in popups, subsurfaces in subsurfaces), the outermost one
+/// included.
 pub const MAX_DEPTH: usize = 16;
 /// Most buffers of one window that dom0 has not released yet.
 pub const MAX_BUFFERS_IN_FLIGHT: usize = 16;
@@ -33,6 +34,10 @@ pub const MAX_BUFFERS_IN_FLIGHT: usize = 16;
 pub const MAX_CONFIGURES_IN_FLIGHT: usize = 32;
 /// Most selection requests under way at once.
 pub const MAX_SELECTION_REQUESTS: usize = 8;
+/// Most pings that the qube has not answered yet.
+pub const MAX_PINGS: usize = 4;
+/// Most fingers on the windows of one qube at once.
+pub const MAX_TOUCHES: usize = 64;
 /// Most outputs.
 pub const MAX_OUTPUTS: usize = 16;
 /// Longest reason in a goodbye, in bytes.

@@ -16,7 +16,7 @@ pub const HEADER_LEN: usize = size_of::<Header>();
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, KnownLayout, Immutable, Unaligned)]
 #[repr(C)]
 pub struct Header {
-    /// Type number, see [`crate::message::TABLE`] and [`crate::service::TABLE`].
+    /// Type number, see the tables in [`crate::message`] and [`crate::service`].
     pub kind: U16,
     /// Reserved: zero in version 1, anything else is refused.
     pub flags: U16,

@@ -545,7 +545,7 @@ impl Tail for GrantCreate {
             GrantKind::ClientFd => tail.is_empty(),
             GrantKind::PageRuns => {
                 !tail.is_empty()
-                    && tail.len() % size_of::<PageRun>() == 0
+                    && tail.len().is_multiple_of(size_of::<PageRun>())
                     && tail.len() <= MAX_RUNS * size_of::<PageRun>()
             }
         }

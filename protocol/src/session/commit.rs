@@ -85,7 +85,7 @@ fn attached(fixed: &Commit, grant_bytes: u64) -> Result<PictureMemory, Rule> {
     }
     let offset = fixed.offset.get();
     let row = width.checked_mul(4).ok_or(Rule::OutOfRange)?;
-    if stride < row || stride % 4 != 0 || offset % 4 != 0 {
+    if stride < row || !stride.is_multiple_of(4) || !offset.is_multiple_of(4) {
         return Err(Rule::OutOfRange);
     }
     let last_row = u64::from(stride).checked_mul(u64::from(height - 1)).ok_or(Rule::OutsideGrant)?;

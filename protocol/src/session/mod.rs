@@ -385,7 +385,7 @@ impl Session {
         match message {
             ToQube::Welcome(_) | ToQube::Goodbye(_) => Err(Rule::OutOfPhase),
             ToQube::Ping(()) => {
-                ensure(self.pings.len() < 4 && !self.pings.contains(&serial), Rule::TooMany)?;
+                ensure(self.pings.len() < MAX_PINGS && !self.pings.contains(&serial), Rule::TooMany)?;
                 self.pings.push(serial);
                 Ok(())
             }
@@ -494,7 +494,7 @@ impl Session {
             ToQube::TouchDown(point) => {
                 self.addressed_mut(window)?;
                 let id = point.id.get();
-                ensure(self.touches.len() < 64 && !self.touches.contains_key(&id), Rule::TooMany)?;
+                ensure(self.touches.len() < MAX_TOUCHES && !self.touches.contains_key(&id), Rule::TooMany)?;
                 self.touches.insert(id, window);
                 Ok(())
             }
@@ -673,7 +673,8 @@ impl Session {
             }
             if window.buffers.len() > MAX_BUFFERS_IN_FLIGHT
                 || window.configures.len() > MAX_CONFIGURES_IN_FLIGHT
-                || self.depth(*id) > MAX_DEPTH + 1
+                // The parent's id of a destroyed window may be another window's by now.
+                || (!window.destroyed && self.depth(*id) > MAX_DEPTH)
             {
                 return Err(format!("window {id} holds too much"));
             }

@@ -1,0 +1,12 @@
+//! Any bytes as what an agent sends, with a dom0 that answers.
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+
+#[allow(dead_code, reason = "shared with the tests, which use the rest")]
+#[path = "../../tests/protocol/support/mod.rs"]
+mod support;
+
+fuzz_target!(|data: &[u8]| {
+    support::targets::session(data);
+});
