@@ -1,0 +1,77 @@
+//! `transom-agent`: the agent as a program.
+
+use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+
+use calloop::{
+    EventLoop,
+    signals::{Signal, Signals},
+};
+use clap::Parser;
+use tracing::{error, info, warn};
+use transom_agent::Agent;
+
+/// The agent in the qube: shows its programs' windows on dom0's desktop.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Options {
+    /// Socket on which dom0 takes window streams.
+    #[arg(long)]
+    display_socket: PathBuf,
+    /// Socket on which transom-qubed asks for programs.
+    #[arg(long)]
+    service_socket: Option<PathBuf>,
+    /// Directory for the sockets of programs.
+    #[arg(long)]
+    runtime_dir: PathBuf,
+    /// Do not start Xwayland.
+    #[arg(long)]
+    no_xwayland: bool,
+}
+
+fn main() -> ExitCode {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let started = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).try_init();
+    if let Err(error) = started {
+        eprintln!("transom-agent: no log: {error}");
+    }
+    match run(&Options::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            error!("{reason}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(options: &Options) -> Result<(), String> {
+    let mut event_loop = EventLoop::<Agent>::try_new().map_err(|e| e.to_string())?;
+    let mut agent = Agent::new(event_loop.handle()).map_err(|e| e.to_string())?;
+    agent.set_signal(event_loop.get_signal());
+    let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT]).map_err(|e| e.to_string())?;
+    event_loop
+        .handle()
+        .insert_source(signals, |_, (), agent: &mut Agent| agent.quit())
+        .map_err(|e| e.to_string())?;
+    let name = agent.listen_in(&options.runtime_dir).map_err(|e| e.to_string())?;
+    info!(socket = %name.display(), "serving programs");
+    let mut environment: Vec<(&'static str, OsString)> = vec![
+        ("XDG_RUNTIME_DIR", options.runtime_dir.clone().into_os_string()),
+        ("WAYLAND_DISPLAY", name),
+        ("XDG_SESSION_TYPE", "wayland".into()),
+        ("GDK_BACKEND", "wayland,x11".into()),
+        ("QT_QPA_PLATFORM", "wayland;xcb".into()),
+    ];
+    if !options.no_xwayland {
+        match agent.start_xwayland() {
+            Ok(number) => environment.push(("DISPLAY", format!(":{number}").into())),
+            Err(error) => warn!("{error}; X11 programs cannot run in this qube"),
+        }
+    }
+    agent.set_program_environment(environment);
+    agent.connect_to(options.display_socket.clone());
+    if let Some(socket) = &options.service_socket {
+        agent.serve_qubed(socket).map_err(|e| format!("{}: {e}", socket.display()))?;
+    }
+    event_loop.run(None, &mut agent, Agent::settle).map_err(|e| e.to_string())
+}

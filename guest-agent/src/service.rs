@@ -1,0 +1,194 @@
+//! The service stream to `transom-qubed`: programs are started and ended by its request only.
+
+use std::{
+    collections::BTreeMap,
+    ffi::OsString,
+    io::{self, Read, Write},
+    os::{fd::AsFd, unix::net::UnixStream, unix::process::ExitStatusExt},
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use calloop::{
+    Interest, LoopHandle, Mode, PostAction,
+    generic::Generic,
+    timer::{TimeoutAction, Timer},
+};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use tracing::{error, info, warn};
+use transom_protocol::{
+    MAGIC,
+    service::{Exited, Failed, Hello, MAX_REASON, ToAgent, ToQubed, next_to_agent},
+    wire::With,
+};
+
+use crate::Agent;
+
+/// How long programs may take to end when the qube shuts down.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// Programs, and the stream that asks for them.
+#[derive(Debug, Default)]
+pub(crate) struct Service {
+    stream: Option<UnixStream>,
+    incoming: Vec<u8>,
+    /// Running programs by the serial of their request.
+    programs: BTreeMap<u32, Child>,
+    environment: Vec<(&'static str, OsString)>,
+    ending: bool,
+}
+
+impl Agent {
+    /// Variables that programs get beside the agent's own.
+    pub fn set_program_environment(&mut self, environment: Vec<(&'static str, OsString)>) {
+        self.service.environment = environment;
+    }
+
+    /// Opens the service stream and says that programs may be started.
+    ///
+    /// # Errors
+    /// The supervisor is not there.
+    pub fn serve_qubed(&mut self, socket: &Path) -> io::Result<()> {
+        let stream = UnixStream::connect(socket)?;
+        let source = Generic::new(stream.as_fd().try_clone_to_owned()?, Interest::READ, Mode::Level);
+        self.service.stream = Some(stream);
+        let handle: LoopHandle<'static, Self> = self.handle.clone();
+        handle
+            .insert_source(source, |_, _, agent: &mut Self| Ok(agent.service_readable()))
+            .map_err(|error| io::Error::other(error.to_string()))?;
+        self.tell_qubed(0, ToQubed::Hello(&Hello { magic: MAGIC, version: 1.into() }));
+        self.tell_qubed(0, ToQubed::Ready(()));
+        Ok(())
+    }
+
+    /// The supervisor reads at once; its stream is written to without more ado.
+    fn tell_qubed(&mut self, serial: u32, message: ToQubed<'_>) {
+        let Some(stream) = &mut self.service.stream else { return };
+        let mut bytes = Vec::new();
+        message.encode(0, serial, &mut bytes);
+        if let Err(error) = stream.write_all(&bytes) {
+            warn!(%error, "transom-qubed is gone");
+            self.service.stream = None;
+        }
+    }
+
+    fn service_readable(&mut self) -> PostAction {
+        let mut chunk = [0; 4_096];
+        let read = match &mut self.service.stream {
+            Some(stream) => stream.read(&mut chunk),
+            None => return PostAction::Remove,
+        };
+        match read {
+            Ok(0) => {
+                info!("transom-qubed ended the service stream");
+                self.service.stream = None;
+                return PostAction::Remove;
+            }
+            Ok(bytes) => self.service.incoming.extend_from_slice(&chunk[..bytes]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => return PostAction::Continue,
+            Err(error) => {
+                warn!(%error, "the service stream broke");
+                self.service.stream = None;
+                return PostAction::Remove;
+            }
+        }
+        let bytes = std::mem::take(&mut self.service.incoming);
+        let mut consumed = 0;
+        loop {
+            match next_to_agent(&bytes[consumed..]).and_then(|raw| raw.map(|raw| Ok((raw, ToAgent::parse(&raw)?))).transpose()) {
+                Ok(Some((raw, message))) => {
+                    consumed += raw.wire_len();
+                    self.qubed_says(raw.header.serial.get(), &message);
+                }
+                Ok(None) => break,
+                Err(error) => {
+                    warn!(%error, "transom-qubed said what it may not say");
+                    self.service.stream = None;
+                    return PostAction::Remove;
+                }
+            }
+        }
+        self.service.incoming = bytes[consumed..].to_vec();
+        PostAction::Continue
+    }
+
+    fn qubed_says(&mut self, serial: u32, message: &ToAgent<'_>) {
+        match message {
+            ToAgent::Welcome(_) => {}
+            ToAgent::Run(run) => self.run_program(serial, &run.arguments()),
+            ToAgent::Shutdown(()) => self.shut_down(),
+        }
+    }
+
+    fn run_program(&mut self, serial: u32, argv: &[&str]) {
+        let Some((program, arguments)) = argv.split_first() else { return };
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null());
+        command.envs(self.service.environment.iter().map(|(name, value)| (name, value)));
+        match command.spawn() {
+            Ok(child) => {
+                info!(program, pid = child.id(), "program started");
+                self.tell_qubed(serial, ToQubed::Started(()));
+                if let Err(error) = self.watch_program(serial, &child) {
+                    warn!(%error, "a program's end will not be seen");
+                }
+                self.service.programs.insert(serial, child);
+            }
+            Err(error) => {
+                warn!(program, %error, "program not started");
+                let fixed = Failed { errno: error.raw_os_error().unwrap_or(0).into() };
+                let reason = format!("{program}: {error}");
+                let cut = &reason.as_bytes()[..reason.floor_char_boundary(MAX_REASON)];
+                self.tell_qubed(serial, ToQubed::Failed(With { fixed: &fixed, tail: cut }));
+            }
+        }
+    }
+
+    fn watch_program(&mut self, serial: u32, child: &Child) -> io::Result<()> {
+        let pid = Pid::from_child(child);
+        let source = Generic::new(pidfd_open(pid, PidfdFlags::empty())?, Interest::READ, Mode::Level);
+        self.handle
+            .insert_source(source, move |_, _, agent: &mut Self| {
+                agent.program_ended(serial);
+                Ok(PostAction::Remove)
+            })
+            .map(drop)
+            .map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    fn program_ended(&mut self, serial: u32) {
+        let Some(mut child) = self.service.programs.remove(&serial) else { return };
+        let (code, signal) = match child.wait() {
+            Ok(status) => (status.code().unwrap_or(-1), status.signal().unwrap_or(0)),
+            Err(_) => (-1, 0),
+        };
+        info!(pid = child.id(), code, signal, "program ended");
+        self.tell_qubed(serial, ToQubed::Exited(&Exited { code: code.into(), signal: signal.into() }));
+        if self.service.ending && self.service.programs.is_empty() {
+            self.quit();
+        }
+    }
+
+    /// Asks every program to end; then, or after some patience, the agent ends.
+    fn shut_down(&mut self) {
+        self.service.ending = true;
+        if self.service.programs.is_empty() {
+            self.quit();
+            return;
+        }
+        for child in self.service.programs.values() {
+            if let Err(error) = kill_process(Pid::from_child(child), Signal::TERM) {
+                warn!(%error, "a program cannot be asked to end");
+            }
+        }
+        let timer = self.handle.insert_source(Timer::from_duration(PATIENCE), |_, (), agent: &mut Self| {
+            agent.quit();
+            TimeoutAction::Drop
+        });
+        if let Err(error) = timer {
+            error!(%error, "no timer: ending at once");
+            self.quit();
+        }
+    }
+}
