@@ -3,7 +3,7 @@
 use crate::{
     DeviceRect, Image, Label, Scale, best_text_on,
     canvas::Canvas,
-    frame::NOT_ISOLATED,
+    frame::{NOT_ISOLATED, dot},
     painter::Painter,
     swatch::{Filled, SWATCH},
     text::{At, Weight},
@@ -95,7 +95,7 @@ impl Painter {
         canvas.fill(DeviceRect { w: whole, ..room }, back);
         let top = room.y + (room.h - side(SWATCH)) / 2;
         let mut x = room.x + pad;
-        x += self.swatch(canvas, (x, top), label, not_isolated, Filled::Whole, back, scale) + gap;
+        x += self.swatch(canvas, (x, top), (label, not_isolated), Filled::Whole, back, scale) + gap;
         let end = room.x + whole - pad;
         let field = DeviceRect { x, w: name_width.min(end - x), ..room };
         x += self.writer.write(canvas, name, style, field, At::Left);
@@ -128,8 +128,8 @@ impl Painter {
             let style = self.style(Weight::Regular, ink, scale);
             self.writer.write(canvas, &number.to_string(), style, cell, At::Middle);
             if *attention {
-                let at = (cell.right() - scale.to_device(8), cell.y + scale.to_device(6));
-                self.dot(canvas, at, 1.0, self.theme.text(), scale);
+                let at = (cell.right() - scale.to_device(6), cell.y + scale.to_device(8));
+                dot(canvas, at, 2.0, 1.0, self.theme.text(), scale);
             }
             x += side;
         }
@@ -152,7 +152,7 @@ impl Painter {
                 QubeMark::Starting => Filled::Half,
                 QubeMark::Halted => Filled::Ring,
             };
-            self.swatch(canvas, (x, top), Some(qube.label), qube.not_isolated, filled, panel, scale);
+            self.swatch(canvas, (x, top), (Some(qube.label), qube.not_isolated), filled, panel, scale);
             x -= gap;
         }
         let Some(text) = spec.clipboard else { return };

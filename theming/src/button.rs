@@ -1,10 +1,6 @@
 //! The buttons of a title bar.
 
-use crate::{
-    DeviceRect, Rgb, Scale, TitleButton,
-    canvas::Canvas,
-    swatch::cross,
-};
+use crate::{DeviceRect, Rgb, Scale, TitleButton, best_text_on, canvas::Canvas, contrast, swatch::cross};
 
 /// How a button is being used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +12,9 @@ pub(crate) enum Use {
 
 /// Side of the picture on a button, in logical pixels.
 const ICON: i32 = 10;
+
+/// How far the ground of a pressed button is from the bar's colour.
+const PRESSED: f32 = 0.28;
 
 /// Draws one button on a bar of this colour.
 pub(crate) fn draw(
@@ -29,12 +28,13 @@ pub(crate) fn draw(
 ) {
     let strength = match used {
         Use::Idle => 0.0,
-        Use::Hovered => 0.16,
-        Use::Pressed => 0.32,
+        Use::Hovered => PRESSED / 2.0,
+        Use::Pressed => PRESSED,
     };
-    let back = bar.mix(ink, strength);
-    // Text and icons keep their contrast on the darker or lighter ground of a used button.
-    let ink = if used == Use::Idle { ink } else { crate::readable_on(ink, back) };
+    // Toward the ink if the icon stays readable on it even when pressed, else away from it: so the
+    // icon never changes its colour.
+    let toward = if contrast(bar.mix(ink, PRESSED), ink) >= 4.5 { ink } else { best_text_on(ink) };
+    let back = bar.mix(toward, strength);
     canvas.fill(rect, back);
     let side = scale.to_device(ICON).min(rect.w).min(rect.h);
     let line = scale.hairline();

@@ -48,7 +48,14 @@ impl Painter {
         let (pad, top) = (side(8), side(6));
         let swatch_top = top + (line - side(SWATCH)) / 2;
         let mut x = pad;
-        x += self.swatch(&mut canvas, (x, swatch_top), Some(spec.label), spec.not_isolated, Filled::Whole, panel, scale);
+        x += self.swatch(
+            &mut canvas,
+            (x, swatch_top),
+            (Some(spec.label), spec.not_isolated),
+            Filled::Whole,
+            panel,
+            scale,
+        );
         x += side(6);
         let field = DeviceRect::new(x, top, width - x - pad, line);
         let color = readable_on(self.theme.label_color(spec.label), panel);

@@ -99,6 +99,7 @@ impl Rgb {
     }
 
     /// CIE L*a*b* under D65.
+    #[expect(clippy::many_single_char_names, reason = "the names of the standard")]
     fn lab(self) -> [f32; 3] {
         let [r, g, b] = self.linear();
         let f = |t: f32| if t > 0.008_856 { t.cbrt() } else { 7.787 * t + 16.0 / 116.0 };
@@ -174,6 +175,7 @@ pub fn readable_on(color: Rgb, background: Rgb) -> Rgb {
 
 /// How different two colours look: CIEDE2000 (Sharma, Wu and Dalal 2005). 1 is just noticeable
 /// side by side, 10 is plain at a glance.
+#[expect(clippy::many_single_char_names, reason = "the names of the standard")]
 pub fn difference(a: Rgb, b: Rgb) -> f32 {
     let ([l1, a1, b1], [l2, a2, b2]) = (a.lab(), b.lab());
     let c_mean = f32::midpoint(a1.hypot(b1), a2.hypot(b2));
@@ -196,7 +198,7 @@ pub fn difference(a: Rgb, b: Rgb) -> f32 {
     let h_mean = match h1 + h2 {
         sum if grey => sum,
         sum if (h1 - h2).abs() <= 180.0 => sum / 2.0,
-        sum if sum < 360.0 => (sum + 360.0) / 2.0,
+        sum if sum < 360.0 => f32::midpoint(sum, 360.0),
         sum => (sum - 360.0) / 2.0,
     };
     let (l_mean, c_mean) = (f32::midpoint(l1, l2), f32::midpoint(c1, c2));

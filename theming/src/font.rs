@@ -72,8 +72,11 @@ impl FontBook {
             Fonts::Files(files) => {
                 let mut db = fontdb::Database::new();
                 for file in files {
+                    let before = db.len();
                     if let Err(error) = db.load_font_file(file) {
                         problems.push(format!("font {} cannot be read ({error})", file.display()));
+                    } else if db.len() == before {
+                        problems.push(format!("{} holds no font", file.display()));
                     }
                 }
                 ("en-US".to_owned(), db)

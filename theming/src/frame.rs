@@ -52,7 +52,7 @@ pub struct Part {
 /// Words behind the name of a qube that is not a virtual machine.
 pub(crate) const NOT_ISOLATED: &str = "not isolated";
 /// Least room for a title, in logical pixels; with less there is none.
-const LEAST_TITLE: i32 = 28;
+const LEAST_TITLE: i32 = 56;
 
 impl Painter {
     /// Where the parts of this frame are.
@@ -114,33 +114,42 @@ impl Painter {
         let mut x = bar.x + side(6);
         let swatch_y = bar.y + (bar.h - side(SWATCH)) / 2;
         if x + side(SWATCH) <= right {
-            x += self.swatch(canvas, (x, swatch_y), spec.label, spec.not_isolated, Filled::Whole, back, scale);
+            x += self.swatch(
+                canvas,
+                (x, swatch_y),
+                (spec.label, spec.not_isolated),
+                Filled::Whole,
+                back,
+                scale,
+            );
             x += side(6);
         }
-        x = self.name(canvas, spec, DeviceRect { x, w: right - x, ..bar }, (back, name_ink));
-        let left = x + side(8);
-        if right - left < side(LEAST_TITLE) {
+        let (end, whole) = self.name(canvas, spec, DeviceRect { x, w: right - x, ..bar }, (back, name_ink));
+        let left = end + side(8);
+        // Nothing that says who speaks gives way before the title.
+        if !whole || right - left < side(LEAST_TITLE) {
             return;
         }
         let thin = DeviceRect::new(left, bar.y + bar.h / 4, scale.hairline(), bar.h - 2 * (bar.h / 4));
         canvas.fill(thin, title_ink.alpha(110));
         let mut x = left + side(8);
         if let Some(pulse) = spec.attention {
-            x += self.dot(canvas, (x, bar.y + bar.h / 2), pulse, title_ink, scale) + side(6);
+            x += dot(canvas, (x, bar.y + bar.h / 2), 3.5, pulse, title_ink, scale) + side(6);
         }
         let style = self.style(Weight::Regular, title_ink, scale);
         let field = DeviceRect { x, w: right - x - side(6), ..bar };
         self.writer.write(canvas, spec.title, style, field, At::Left);
     }
 
-    /// The qube's name and, behind it, that it is not isolated. Returns where they end.
+    /// The qube's name and, behind it, that it is not isolated. Returns where they end,
+    /// and whether all of it is there.
     fn name(
         &mut self,
         canvas: &mut Canvas,
         spec: &FrameSpec<'_>,
         room: DeviceRect,
         (back, ink): (Rgb, Rgb),
-    ) -> i32 {
+    ) -> (i32, bool) {
         let scale = spec.scale;
         let style = self.style(Weight::Semibold, ink, scale);
         let mut x = room.x + self.writer.write(canvas, spec.qube, style, room, At::Left);
@@ -149,12 +158,13 @@ impl Painter {
             let ink = if spec.active { ink } else { readable_on(self.theme.dim_text(), back) };
             let style = self.small(ink, scale);
             let width = self.writer.width(NOT_ISOLATED, style);
-            if x + gap + width <= room.right() {
-                let field = DeviceRect { x: x + gap, w: width, ..room };
-                x += gap + self.writer.write(canvas, NOT_ISOLATED, style, field, At::Left);
+            if x + gap + width > room.right() {
+                return (x, false);
             }
+            let field = DeviceRect { x: x + gap, w: width, ..room };
+            x += gap + self.writer.write(canvas, NOT_ISOLATED, style, field, At::Left);
         }
-        x
+        (x, true)
     }
 
     /// Draws the buttons that fit; returns where the room left of them ends.
@@ -186,15 +196,22 @@ impl Painter {
         }
         end
     }
+}
 
-    /// The dot of a window that asks for attention. Returns its width.
-    pub(crate) fn dot(&mut self, canvas: &mut Canvas, (x, y): (i32, i32), pulse: f32, ink: Rgb, scale: Scale) -> i32 {
-        let radius = 3.5 * scale.factor();
-        let side = (2.0 * radius).ceil() as i32;
-        let strength = 0.7 + 0.3 * pulse.clamp(0.0, 1.0);
-        if let Some(path) = tiny_skia::PathBuilder::from_circle(x as f32 + radius, y as f32, radius) {
-            canvas.fill_path(&path, ink.alpha((255.0 * strength) as u8));
-        }
-        side
+/// The dot of what asks for attention: `x` is its left edge, `y` its middle. Returns its width.
+pub(crate) fn dot(
+    canvas: &mut Canvas,
+    (x, y): (i32, i32),
+    radius: f32,
+    pulse: f32,
+    ink: Rgb,
+    scale: Scale,
+) -> i32 {
+    let radius = radius * scale.factor();
+    let side = (2.0 * radius).ceil() as i32;
+    let strength = 0.7 + 0.3 * pulse.clamp(0.0, 1.0);
+    if let Some(path) = tiny_skia::PathBuilder::from_circle(x as f32 + radius, y as f32, radius) {
+        canvas.fill_path(&path, ink.alpha((255.0 * strength) as u8));
     }
+    side
 }

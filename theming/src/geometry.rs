@@ -113,7 +113,13 @@ impl Default for Scale {
 impl Scale {
     /// A scale in 120ths. Cut to 0.25 … 16, so that it can never be zero or overflow.
     pub const fn new(in_120ths: u32) -> Self {
-        let cut = if in_120ths < 30 { 30 } else if in_120ths > 1920 { 1920 } else { in_120ths };
+        let cut = if in_120ths < 30 {
+            30
+        } else if in_120ths > 1920 {
+            1920
+        } else {
+            in_120ths
+        };
         Self(cut)
     }
 
@@ -266,7 +272,9 @@ pub fn title_buttons(theme: &Theme, outer: Size) -> Vec<(TitleButton, Rect)> {
     buttons
         .iter()
         .enumerate()
-        .map(|(i, button)| (*button, Rect { x: from + i as i32 * BUTTON_WIDTH, y: frame, w: BUTTON_WIDTH, h }))
+        .map(|(i, button)| {
+            (*button, Rect { x: from + i as i32 * BUTTON_WIDTH, y: frame, w: BUTTON_WIDTH, h })
+        })
         .collect()
 }
 

@@ -45,8 +45,8 @@ pub use cursor::{CursorImage, CursorShape};
 pub use font::Fonts;
 pub use frame::{FrameSpec, Part};
 pub use geometry::{
-    CORNER, DeviceRect, FrameGeometry, FrameKind, Hit, Insets, Point, Rect, Scale, Size, TitleButton, hit_test,
-    title_buttons,
+    CORNER, DeviceRect, FrameGeometry, FrameKind, Hit, Insets, Point, Rect, Scale, Size, TitleButton,
+    hit_test, title_buttons,
 };
 pub use label::{Label, ParseLabelError, Pattern};
 pub use painter::Painter;

@@ -34,12 +34,14 @@ impl Painter {
 
     /// Ordinary text of bars.
     pub(crate) fn style(&self, weight: Weight, color: crate::Rgb, scale: Scale) -> Style {
-        Style { px: self.theme.font_size() as f32 * scale.factor(), weight, color }
+        let px = self.theme.font_size() as f32 * scale.factor();
+        Style { px, beside: px, weight, color }
     }
 
     /// Smaller text, for what goes with a name.
     pub(crate) fn small(&self, color: crate::Rgb, scale: Scale) -> Style {
+        let beside = self.theme.font_size() as f32 * scale.factor();
         let px = (self.theme.font_size() - 2) as f32 * scale.factor();
-        Style { px, weight: Weight::Regular, color }
+        Style { px, beside, weight: Weight::Regular, color }
     }
 }

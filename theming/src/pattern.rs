@@ -8,6 +8,8 @@ use std::{collections::HashMap, sync::Arc};
 
 use crate::{DeviceRect, Pattern, canvas::Canvas, theme::Tones};
 
+/// Thickest strip with a pattern, in device pixels: frames of 16 px at the largest scale.
+const MOST: i32 = 16 * 16 + 16;
 /// Samples per pixel and axis where edges are smoothed.
 const SAMPLES: i32 = 4;
 
@@ -36,8 +38,15 @@ impl Patterns {
     /// Fills the ring of this thickness just inside `outer` with colour and pattern. Of the ring
     /// only what lies on the canvas is drawn, so that a ring can be painted in parts: `outer` may
     /// begin and end outside.
-    pub(crate) fn ring(&mut self, canvas: &mut Canvas, outer: DeviceRect, t: i32, tones: Tones, pattern: Pattern) {
-        let t = t.clamp(1, 64).min(outer.w / 2).min(outer.h / 2);
+    pub(crate) fn ring(
+        &mut self,
+        canvas: &mut Canvas,
+        outer: DeviceRect,
+        t: i32,
+        tones: Tones,
+        pattern: Pattern,
+    ) {
+        let t = t.clamp(1, MOST).min(outer.w / 2).min(outer.h / 2);
         if t < 1 {
             canvas.fill(outer, tones.color);
             return;
@@ -50,31 +59,35 @@ impl Patterns {
             (DeviceRect::new(outer.right() - t, outer.y + t, t, middle), Way::Down),
         ];
         for (rect, way) in strips {
-            self.strip(canvas, rect, way, t, tones, pattern, outer);
+            self.strip(canvas, (rect, way), t, (tones, pattern), outer);
+        }
+        if let Some((from, thick)) = rail(pattern, t) {
+            canvas.outline(outer.inset(from), thick, tones.pattern);
         }
     }
 
     /// Fills one strip along the upper edge: a fullscreen window's.
     pub(crate) fn band(&mut self, canvas: &mut Canvas, rect: DeviceRect, tones: Tones, pattern: Pattern) {
-        self.strip(canvas, rect, Way::Across, rect.h.clamp(1, 64), tones, pattern, rect);
+        let t = rect.h.clamp(1, MOST);
+        self.strip(canvas, (rect, Way::Across), t, (tones, pattern), rect);
+        if let Some((from, thick)) = rail(pattern, t) {
+            canvas.fill(DeviceRect { y: rect.y + from, h: thick, ..rect }, tones.pattern);
+        }
     }
 
     fn strip(
         &mut self,
         canvas: &mut Canvas,
-        rect: DeviceRect,
-        way: Way,
+        (rect, way): (DeviceRect, Way),
         t: i32,
-        tones: Tones,
-        pattern: Pattern,
+        (tones, pattern): (Tones, Pattern),
         origin: DeviceRect,
     ) {
         canvas.fill(rect, tones.color);
-        if pattern == Pattern::Solid {
+        if matches!(pattern, Pattern::Solid | Pattern::Steel) {
             return;
         }
-        let tile =
-            self.tiles.entry((pattern, t)).or_insert_with(|| Arc::new(Tile::new(pattern, t))).clone();
+        let tile = self.tiles.entry((pattern, t)).or_insert_with(|| Arc::new(Tile::new(pattern, t))).clone();
         let seen = rect.intersection(&canvas.bounds());
         for y in seen.y..seen.bottom() {
             for x in seen.x..seen.right() {
@@ -119,7 +132,9 @@ impl Tile {
 fn period(pattern: Pattern, t: i32) -> i32 {
     match pattern {
         Pattern::Solid | Pattern::Steel => 1,
-        Pattern::StripesUp | Pattern::StripesDown | Pattern::Chevrons | Pattern::Dots | Pattern::Grid => 2 * t,
+        Pattern::StripesUp | Pattern::StripesDown | Pattern::Chevrons | Pattern::Dots | Pattern::Grid => {
+            2 * t
+        }
         Pattern::Waves => 4 * t,
         Pattern::Checks => 2 * check(t),
     }
@@ -127,7 +142,7 @@ fn period(pattern: Pattern, t: i32) -> i32 {
 
 /// Length of a field of the chequerboard.
 fn check(t: i32) -> i32 {
-    (2 * t / 3).max(1)
+    (t / 2).max(2)
 }
 
 /// True if the pattern's own tone is at this place of the strip.
@@ -135,29 +150,42 @@ fn covers(pattern: Pattern, along: f32, across: f32, t: i32, period: i32) -> boo
     let (size, turn) = (t as f32, period as f32);
     let from_middle = (across - size / 2.0).abs();
     match pattern {
-        Pattern::Solid => false,
+        Pattern::Solid | Pattern::Steel => false,
         Pattern::StripesUp => (along + across).rem_euclid(turn) < size,
         Pattern::StripesDown => (along - across).rem_euclid(turn) < size,
         Pattern::Dots => (along - size).hypot(across - size / 2.0) < size * 0.45,
-        Pattern::Grid => from_middle < middle(t) / 2.0 || along < (t / 3).max(1) as f32,
+        Pattern::Grid => along < (t / 3).max(1) as f32,
         Pattern::Chevrons => (along + from_middle * 1.6).rem_euclid(turn) < size * 0.8,
         Pattern::Waves => {
             let swing = (along / turn * std::f32::consts::TAU).sin() * size * 0.3;
             (across - size / 2.0 - swing).abs() < size * 0.2
         }
         Pattern::Checks => {
-            let rows = if t % 3 == 0 || t % 2 == 1 { 3 } else { 2 }.min(t);
-            let row = (0..rows).filter(|r| across >= ((r * t) as f32 / rows as f32).round()).count() as i32;
-            let column = (along / check(t) as f32) as i32;
-            (row + column) % 2 == 0
+            let column = (along / check(t) as f32) as i32 % 2 == 0;
+            // Three rows of one pixel, or two with a gap where the height is odd: all alike.
+            let (upper, lower) = if t == 3 { (1.0, 2.0) } else { ((t / 2) as f32, (t - t / 2) as f32) };
+            match across {
+                a if a < upper => column,
+                a if a >= lower => column == (t == 3),
+                _ => t == 3 && !column,
+            }
         }
-        Pattern::Steel => from_middle < (t - 2 * (t / 3)) as f32 / 2.0,
     }
 }
 
-/// Width of a line in the middle of a strip that has the same even- or oddness as the strip, so
-/// that it lies on device pixels.
-fn middle(t: i32) -> f32 {
-    let third = (t / 3).max(1);
-    (if third % 2 == t % 2 { third } else { (third - 1).max(2 - t % 2) }) as f32
+/// The line that runs along a strip of this pattern: where it begins, from the strip's outer
+/// edge, and its thickness. It goes all around a ring and has corners of its own.
+fn rail(pattern: Pattern, t: i32) -> Option<(i32, i32)> {
+    match pattern {
+        Pattern::Grid | Pattern::Steel if t < 2 => None,
+        Pattern::Grid | Pattern::Steel if t == 2 => Some((1, 1)),
+        Pattern::Grid => {
+            let third = t / 3;
+            // As even or odd as the strip, so that it lies in its middle.
+            let thick = if third % 2 == t % 2 { third } else { (third - 1).max(2 - t % 2) };
+            Some(((t - thick) / 2, thick))
+        }
+        Pattern::Steel => Some((t / 3, t - 2 * (t / 3))),
+        _ => None,
+    }
 }

@@ -49,7 +49,7 @@ pub struct NoticeSpec<'a> {
     pub scale: Scale,
 }
 
-/// Width of a question's sentence, in logical pixels.
+/// Least width of a question's sentence, in logical pixels.
 const WIDTH: i32 = 440;
 /// Space around it.
 const PAD: i32 = 22;
@@ -73,13 +73,6 @@ impl Painter {
     /// Draws a question and its answers.
     pub fn prompt(&mut self, spec: &PromptSpec<'_>) -> PromptImage {
         let scale = spec.scale;
-        let sentence = self.lay_out(spec.sentence, scale.to_device(WIDTH), scale);
-        // Whole logical pixels, so that answers have places in them.
-        let words = scale.to_logical_up(self.sentence_height(&sentence, scale) as f32);
-        let (width, height) = (WIDTH + 2 * PAD, words + 3 * PAD + ANSWER_HEIGHT);
-        let mut canvas = self.panel(scale.to_device(width), scale.to_device(height), scale.to_device(4));
-        let pad = scale.to_device(PAD);
-        self.write_sentence(&mut canvas, &sentence, (pad, pad), scale);
         let style = self.style(Weight::Semibold, self.theme.text(), scale);
         let widths: Vec<i32> = spec
             .answers
@@ -88,6 +81,15 @@ impl Painter {
             .collect();
         let gap = 12;
         let total: i32 = widths.iter().sum::<i32>() + gap * (widths.len() as i32 - 1).max(0);
+        // Answers that are wider than the sentence widen the whole: none may be out of reach.
+        let inner = total.max(WIDTH);
+        let sentence = self.lay_out(spec.sentence, scale.to_device(inner), scale);
+        // Whole logical pixels, so that answers have places in them.
+        let words = scale.to_logical_up(self.sentence_height(&sentence, scale) as f32);
+        let (width, height) = (inner + 2 * PAD, words + 3 * PAD + ANSWER_HEIGHT);
+        let mut canvas = self.panel(scale.to_device(width), scale.to_device(height), scale.to_device(4));
+        let pad = scale.to_device(PAD);
+        self.write_sentence(&mut canvas, &sentence, (pad, pad), scale);
         let mut x = width - PAD - total;
         let y = height - PAD - ANSWER_HEIGHT;
         let mut answers = Vec::with_capacity(widths.len());
@@ -123,8 +125,10 @@ impl Painter {
         let scale = spec.scale;
         let sentence = self.lay_out(spec.runs, scale.to_device(NOTICE_WIDTH), scale);
         let (pad_x, pad_y) = (scale.to_device(16), scale.to_device(10));
-        let (width, height) =
-            (sentence.width.max(scale.to_device(120)) + 2 * pad_x, self.sentence_height(&sentence, scale) + 2 * pad_y);
+        let (width, height) = (
+            sentence.width.max(scale.to_device(120)) + 2 * pad_x,
+            self.sentence_height(&sentence, scale) + 2 * pad_y,
+        );
         let mut canvas = self.panel(width, height, scale.to_device(3));
         self.write_sentence(&mut canvas, &sentence, (pad_x, pad_y), scale);
         canvas.into_opaque()

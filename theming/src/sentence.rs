@@ -61,7 +61,12 @@ impl Painter {
             .min(most);
             // Punctuation belongs to the word before it.
             let tight = matches!(word, Run::Text(text) if text.starts_with([',', '.', ':', ';', '?', '!']));
-            let gap = if x == 0 || tight { 0 } else { space };
+            let gap = match word {
+                _ if x == 0 || tight => 0,
+                Run::Text(_) => space,
+                // A swatch needs a bit more room than a letter.
+                Run::Qube { .. } => space.max(scale.to_device(5)),
+            };
             if x > 0 && x + gap + width > most {
                 x = 0;
                 line += 1;
@@ -87,7 +92,13 @@ impl Painter {
     }
 
     /// Writes a sentence on dom0's panel with its corner at `(x, y)`.
-    pub(crate) fn write_sentence(&mut self, canvas: &mut Canvas, sentence: &Sentence<'_>, (x, y): (i32, i32), scale: Scale) {
+    pub(crate) fn write_sentence(
+        &mut self,
+        canvas: &mut Canvas,
+        sentence: &Sentence<'_>,
+        (x, y): (i32, i32),
+        scale: Scale,
+    ) {
         let height = self.line_height(scale);
         let panel = self.theme.panel();
         for placed in &sentence.words {
@@ -99,7 +110,7 @@ impl Painter {
                 }
                 Run::Qube { name, label } => {
                     let top = field.y + (height - scale.to_device(SWATCH)) / 2;
-                    self.swatch(canvas, (field.x, top), Some(label), false, Filled::Whole, panel, scale);
+                    self.swatch(canvas, (field.x, top), (Some(label), false), Filled::Whole, panel, scale);
                     let shift = scale.to_device(SWATCH + 5);
                     let color = readable_on(self.theme.label_color(label), panel);
                     let style = self.style(Weight::Semibold, color, scale);

@@ -33,8 +33,7 @@ impl Painter {
         &mut self,
         canvas: &mut Canvas,
         (x, y): (i32, i32),
-        label: Option<Label>,
-        not_isolated: bool,
+        (label, not_isolated): (Option<Label>, bool),
         filled: Filled,
         on: Rgb,
         scale: Scale,
@@ -45,27 +44,41 @@ impl Painter {
         let tones = self.theme.tones(label);
         let pattern = label.map_or(Pattern::Steel, Label::pattern);
         canvas.outline(rect, line, best_text_on(on));
-        let ring = rect.inset(line);
-        let band = scale.to_device(2).max(1);
+        let mut inner = rect.inset(line);
         if not_isolated {
-            hazard(canvas, ring, band);
-        } else {
-            self.patterns.ring(canvas, ring, band, tones, pattern);
+            let band = scale.to_device(2);
+            hazard(canvas, inner, band);
+            inner = inner.inset(band);
         }
-        let plate = ring.inset(band);
-        match filled {
-            Filled::Whole => canvas.fill(plate, tones.color),
-            Filled::Half => {
-                canvas.fill(plate, on);
-                canvas.fill(DeviceRect { y: plate.y + plate.h / 2, h: plate.h - plate.h / 2, ..plate }, tones.color);
+        // As thick as a frame's band where there is room, so that the pattern is the very same.
+        let thin = not_isolated || filled == Filled::Ring;
+        let band = scale.to_device(if thin { 2 } else { 3 });
+        canvas.fill(inner, on);
+        if filled == Filled::Ring || label.is_none() {
+            self.patterns.ring(canvas, inner, band, tones, pattern);
+            if filled != Filled::Ring {
+                canvas.fill(inner.inset(band), tones.color);
             }
-            Filled::Ring => canvas.fill(plate, on),
+            return side;
+        }
+        let half = if filled == Filled::Half { inner.h / 2 } else { 0 };
+        canvas.fill(DeviceRect { y: inner.y + half, h: inner.h - half, ..inner }, tones.color);
+        // Beside the hazard stripes there is no room for a pattern; the frame shows it.
+        let foot = if not_isolated { 0 } else { band };
+        if foot > 0 {
+            let strip = DeviceRect { y: inner.bottom() - foot, h: foot, ..inner };
+            self.patterns.band(canvas, strip, tones, pattern);
         }
         if let (Some(label), Filled::Whole) = (label, filled) {
-            let color = best_text_on(tones.color);
-            let style = Style { px: plate.h as f32 * 1.2, weight: Weight::Semibold, color };
-            let field = DeviceRect { x: plate.x - band, w: plate.w + 2 * band, ..plate };
-            self.writer.write(canvas, label.letter().encode_utf8(&mut [0; 4]), style, field, At::Middle);
+            let high = inner.h - foot;
+            // A solid foot cannot be told from the rest: the letter stands in the middle of both.
+            let top = if pattern == Pattern::Solid { foot / 2 } else { 0 };
+            let plate = DeviceRect { y: inner.y + top, h: high, ..inner };
+            // The same room above and below, in whole pixels.
+            let margin = (plate.h / 8).max(1);
+            let px = self.writer.px_for_capitals((plate.h - 2 * margin).max(1));
+            let style = Style { px, beside: px, weight: Weight::Semibold, color: best_text_on(tones.color) };
+            self.writer.write(canvas, label.letter().encode_utf8(&mut [0; 4]), style, plate, At::Middle);
         }
         side
     }
@@ -88,8 +101,10 @@ fn hazard(canvas: &mut Canvas, rect: DeviceRect, band: i32) {
 
 /// A cross, as on the button that closes.
 pub(crate) fn cross(canvas: &mut Canvas, rect: DeviceRect, thick: f32, color: Rgb) {
-    let (left, top) = (rect.x as f32, rect.y as f32);
-    let (right, bottom) = (rect.right() as f32, rect.bottom() as f32);
+    // The ends of a slanted line stick out by about half its thickness.
+    let inset = thick * 0.5;
+    let (left, top) = (rect.x as f32 + inset, rect.y as f32 + inset);
+    let (right, bottom) = (rect.right() as f32 - inset, rect.bottom() as f32 - inset);
     let mut path = PathBuilder::new();
     path.move_to(left, top);
     path.line_to(right, bottom);

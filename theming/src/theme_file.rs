@@ -20,7 +20,7 @@ use crate::{
 /// column; as a [`miette::Diagnostic`] it also shows the place.
 #[derive(Debug)]
 pub struct ThemeError {
-    source: NamedSource<String>,
+    source: Box<NamedSource<String>>,
     span: Option<SourceSpan>,
     reason: String,
     line: usize,
@@ -34,7 +34,7 @@ impl ThemeError {
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
         let reason = reason.split_whitespace().collect::<Vec<_>>().join(" ");
-        let source = NamedSource::new(file_name, text.to_owned());
+        let source = Box::new(NamedSource::new(file_name, text.to_owned()));
         Self { source, span, reason, line, column }
     }
 
@@ -64,7 +64,7 @@ impl std::error::Error for ThemeError {}
 
 impl Diagnostic for ThemeError {
     fn source_code(&self) -> Option<&dyn miette::SourceCode> {
-        Some(&self.source)
+        Some(&*self.source)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
@@ -83,16 +83,15 @@ impl Theme {
     /// patterns that cannot be seen, and text that cannot be read (below 4.5 : 1).
     pub fn parse(file_name: &str, text: &str) -> Result<Self, ThemeError> {
         let file: File = knus::parse(file_name, text).map_err(|error| from_knus(file_name, text, &error))?;
-        file.into_theme().map_err(|(span, reason)| {
-            ThemeError::new(file_name, text, span.map(SourceSpan::from), &reason)
-        })
+        file.into_theme()
+            .map_err(|(span, reason)| ThemeError::new(file_name, text, span.map(SourceSpan::from), &reason))
     }
 }
 
 /// The first place that KDL complains about.
 fn from_knus(file_name: &str, text: &str, error: &knus::Error) -> ThemeError {
     let first = error.related().and_then(|mut all| all.next());
-    let span = first.and_then(|e| e.labels()).and_then(|mut all| all.next()).map(|label| *label.inner());
+    let span = first.and_then(Diagnostic::labels).and_then(|mut all| all.next()).map(|label| *label.inner());
     let reason = first.map_or_else(|| error.to_string(), ToString::to_string);
     ThemeError::new(file_name, text, span, &reason)
 }
@@ -207,6 +206,9 @@ impl<const MIN: i32, const MAX: i32> DecodeScalar<Span> for Pixels<MIN, MAX> {
         value: &Spanned<Literal, Span>,
         ctx: &mut Context<Span>,
     ) -> Result<Self, DecodeError<Span>> {
+        if !matches!(**value, Literal::Int(_)) {
+            return Err(DecodeError::conversion(value, "expected a whole number of logical pixels"));
+        }
         let number = i32::raw_decode(value, ctx)?;
         if !(MIN..=MAX).contains(&number) {
             let reason = format!("{number} is out of range: {MIN} to {MAX} logical pixels");
@@ -280,11 +282,15 @@ impl File {
             ),
             Fault::FaintPattern(Some(which)) => (
                 label(*which),
-                format!("the pattern of label \"{which}\" cannot be seen on its colour; choose a darker or lighter one"),
+                format!(
+                    "the pattern of label \"{which}\" cannot be seen on its colour; choose a darker or lighter one"
+                ),
             ),
-            Fault::FaintPattern(None) => {
-                (steel, "the pattern of steel cannot be seen on its colour; choose a darker or lighter one".to_owned())
-            }
+            Fault::FaintPattern(None) => (
+                steel,
+                "the pattern of steel cannot be seen on its colour; choose a darker or lighter one"
+                    .to_owned(),
+            ),
             Fault::Unreadable(text, on) => (
                 neutral,
                 format!("\"{text}\" cannot be read on \"{on}\": the contrast must be at least 4.5 : 1"),

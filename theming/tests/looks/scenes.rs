@@ -1,0 +1,201 @@
+//! What is drawn for people and for the golden pictures.
+
+use transom_theming::{
+    Answer, BarQube, BarSpec, CaptionSpec, CursorShape, FrameKind, FrameSpec, Image, Label, NoticeSpec,
+    Painter, PromptSpec, QubeMark, Rgb, Run, Scale, Size, TitleButton, WelcomeSpec,
+};
+
+use super::sheet::framed;
+
+/// Stands for a window's content.
+pub(crate) const CONTENT: Rgb = Rgb::new(0x30, 0x50, 0x48);
+
+/// A toplevel with the keys.
+pub(crate) fn toplevel(label: Option<Label>, title: &str, scale: Scale) -> FrameSpec<'_> {
+    FrameSpec {
+        kind: FrameKind::Toplevel,
+        label,
+        qube: label.map_or("dom0", |label| match label {
+            Label::Red => "untrusted",
+            Label::Orange => "disposable-17",
+            Label::Yellow => "shopping",
+            Label::Green => "personal",
+            Label::Blue => "work",
+            Label::Purple => "project-gq",
+            Label::Grey => "sys-net",
+            Label::Black => "vault",
+        }),
+        title,
+        active: true,
+        attention: None,
+        not_isolated: false,
+        maximised: false,
+        hovered: None,
+        pressed: None,
+        content: Size { w: 250, h: 10 },
+        scale,
+    }
+}
+
+/// All labels, then dom0.
+pub(crate) fn owners() -> impl Iterator<Item = Option<Label>> {
+    Label::ALL.into_iter().map(Some).chain([None])
+}
+
+/// The states of a frame with this label, one picture each.
+pub(crate) fn states(painter: &mut Painter, label: Option<Label>, scale: Scale) -> Vec<Image> {
+    let plain = toplevel(label, "report.odt - LibreOffice Writer", scale);
+    let close = Some(TitleButton::Close);
+    let specs = [
+        plain.clone(),
+        FrameSpec { active: false, ..plain.clone() },
+        FrameSpec { active: false, attention: Some(0.5), ..plain.clone() },
+        FrameSpec { not_isolated: label.is_some(), hovered: Some(TitleButton::Minimise), ..plain.clone() },
+        FrameSpec { not_isolated: label.is_some(), active: false, hovered: close, ..plain.clone() },
+        FrameSpec { maximised: true, hovered: close, pressed: close, ..plain.clone() },
+    ];
+    specs.iter().map(|spec| framed(painter, spec, CONTENT)).collect()
+}
+
+/// Titles that are hard to set.
+pub(crate) const TITLES: [&str; 8] = [
+    "ÄÇjgpqy|ÅÉ 0123456789 — “quotes”",
+    "🎉 party 👩‍👩‍👧 🇩🇪 ❤️ plan ✅",
+    "مرحبا بالعالم - report.odt",
+    "שלום עולם (draft) 12:45",
+    "日本語のタイトル 中文 한국어",
+    "Z͑ͫ̓ͪ̂ͫ̽͏̴̙̤̞͉͚̯̞̠͍A̴̵̜̰͔ͫ͗͢L̠ͨͧͩ͘G̴̻͈͍͔̹̑͗̎̅͛́Ǫ̵̹̻̝̳͂̌̌͘",
+    "a very long title that goes on and on until nobody can be expected to read it to its end - Firefox",
+    "\u{202e}reversed by a control character",
+];
+
+/// One title per row, with and without the keys.
+pub(crate) fn titles(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
+    let labels = Label::ALL.into_iter();
+    TITLES
+        .into_iter()
+        .zip(labels)
+        .map(|(title, label)| {
+            let spec = FrameSpec { content: Size { w: 400, h: 6 }, ..toplevel(Some(label), title, scale) };
+            let inactive = FrameSpec { active: false, not_isolated: true, ..spec.clone() };
+            [spec, inactive].iter().map(|s| framed(painter, s, CONTENT)).collect()
+        })
+        .collect()
+}
+
+/// Frames as they grow narrower.
+pub(crate) fn narrow(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
+    [[240, 200, 160, 130], [110, 90, 60, 30], [20, 8, 1, 0]]
+        .into_iter()
+        .map(|widths| {
+            widths
+                .into_iter()
+                .map(|w| {
+                    let spec = toplevel(Some(Label::Orange), "inbox", scale);
+                    framed(
+                        painter,
+                        &FrameSpec { content: Size { w, h: 30 }, not_isolated: w == 200, ..spec },
+                        CONTENT,
+                    )
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// Popups, a drag icon and fullscreen strips of every label.
+pub(crate) fn thin(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
+    [(FrameKind::Popup, 90), (FrameKind::DragIcon, 40), (FrameKind::Fullscreen, 110)]
+        .into_iter()
+        .map(|(kind, w)| {
+            owners()
+                .map(|label| {
+                    let spec = toplevel(label, "", scale);
+                    framed(painter, &FrameSpec { kind, content: Size { w, h: 40 }, ..spec }, CONTENT)
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// dom0's bar in several states.
+pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
+    let marks = [QubeMark::Running, QubeMark::Halted, QubeMark::Starting];
+    let qubes: Vec<BarQube<'_>> = owners()
+        .flatten()
+        .flat_map(|label| marks.map(|mark| (label, mark)))
+        .enumerate()
+        .map(|(i, (label, mark))| BarQube { name: "q", label, mark, not_isolated: i % 5 == 0 })
+        .collect();
+    let workspaces = [(1, true, false), (2, false, true), (3, false, false), (10, false, false)];
+    let full = BarSpec {
+        width: 1280,
+        scale,
+        focused: Some(("work", Label::Blue, false)),
+        workspaces: &workspaces,
+        clock: "Thu 14 May  09:41",
+        qubes: &qubes[..12],
+        clipboard: Some("work → untrusted, 42 s left"),
+    };
+    let specs = [
+        full,
+        BarSpec { focused: None, qubes: &qubes[12..], clipboard: None, ..full },
+        BarSpec { focused: Some(("untrusted", Label::Red, true)), qubes: &qubes[..3], ..full },
+        BarSpec { width: 640, qubes: &qubes, ..full },
+        BarSpec { width: 220, ..full },
+    ];
+    specs.iter().map(|spec| vec![painter.bar(spec)]).collect()
+}
+
+/// Questions, notices, captions and the empty desktop's words.
+pub(crate) fn panels(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
+    let sentence = [
+        Run::Qube { name: "work", label: Label::Blue },
+        Run::Text("wants to send report.pdf (1.2 MB) to"),
+        Run::Qube { name: "untrusted", label: Label::Red },
+        Run::Text(". The qube gets a copy; it cannot be taken back."),
+    ];
+    let answers = |enabled: bool, focused: bool| {
+        [
+            Answer { text: "Do not send", enabled: true, focused: !focused, gives_away: false },
+            Answer { text: "Send", enabled, focused, gives_away: true },
+        ]
+    };
+    let questions = [(false, false), (true, false), (true, true)]
+        .map(|(enabled, focused)| {
+            painter
+                .prompt(&PromptSpec { sentence: &sentence, answers: &answers(enabled, focused), scale })
+                .image
+        })
+        .to_vec();
+    let notices = vec![
+        painter.notice(&NoticeSpec { runs: &sentence, scale }),
+        painter.notice(&NoticeSpec { runs: &[Run::Text("Nothing to paste.")], scale }),
+    ];
+    let captions = Label::ALL
+        .into_iter()
+        .enumerate()
+        .map(|(i, label)| {
+            let spec = toplevel(Some(label), TITLES[i], scale);
+            painter.caption(&CaptionSpec {
+                label,
+                qube: spec.qube,
+                title: spec.title,
+                width: 180,
+                not_isolated: i % 3 == 0,
+                scale,
+            })
+        })
+        .collect();
+    let lines = [
+        ("Open a program", "Super + Space"),
+        ("Switch windows", "Alt + Tab"),
+        ("Copy between qubes", "Ctrl + Shift + C, then Ctrl + Shift + V"),
+    ];
+    vec![questions, notices, captions, vec![painter.welcome(&WelcomeSpec { lines: &lines, scale })]]
+}
+
+/// All pointers.
+pub(crate) fn cursors(painter: &mut Painter, scale: Scale) -> Vec<Image> {
+    CursorShape::ALL.into_iter().map(|shape| painter.cursor(scale, shape).image).collect()
+}
