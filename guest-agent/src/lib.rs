@@ -125,6 +125,7 @@ impl Agent {
 
     /// The end of each turn of the event loop: what is queued goes out.
     pub fn settle(&mut self) {
+        self.x11_look_again();
         self.tell_constraint();
         self.send_deferred();
         let gone = self.pools.take_gone();

@@ -4,11 +4,11 @@
 //! the corner of a screen of its own, as far as X11 knows; what a program places relative to its
 //! window (menus, tooltips) is placed relative to it on dom0's desktop too.
 
-use std::{os::fd::OwnedFd, process::Stdio};
+use std::{collections::HashMap, os::fd::OwnedFd, process::Stdio};
 
 use smithay::{
     delegate_xwayland_shell,
-    reexports::wayland_server::protocol::wl_surface::WlSurface,
+    reexports::wayland_server::{Client, Resource, protocol::wl_surface::WlSurface},
     utils::{Logical, Rectangle},
     wayland::{
         selection::SelectionTarget,
@@ -34,7 +34,13 @@ use crate::{
 #[derive(Debug, Default)]
 pub(crate) struct X11 {
     pub(crate) xwm: Option<X11Wm>,
+    /// Xwayland itself, as a client.
+    client: Option<Client>,
     windows: Vec<X11Surface>,
+    /// Surfaces of windows, for Xwayland before 23.1, which names them by number.
+    numbered: HashMap<X11Window, WlSurface>,
+    /// Numbers that windows had before they were hidden: they may name other surfaces by now.
+    stale: HashMap<X11Window, u32>,
     /// The managed window that had the keys last.
     focused: Option<X11Surface>,
 }
@@ -43,6 +49,11 @@ impl X11 {
     /// A managed window has the keys now.
     pub(crate) fn focused(&mut self, window: &X11Surface) {
         self.focused = Some(window.clone());
+    }
+
+    /// The surface of a window, if it is known.
+    pub(crate) fn surface(&self, window: &X11Surface) -> Option<WlSurface> {
+        window.wl_surface().or_else(|| self.numbered.get(&window.window_id()).cloned()).filter(Resource::is_alive)
     }
 
     fn by_id(&self, id: X11Window) -> Option<&X11Surface> {
@@ -55,13 +66,13 @@ impl X11 {
 
     /// The surface of the window that a dialog belongs to.
     pub(crate) fn transient_parent(&self, window: &X11Surface) -> Option<WlSurface> {
-        self.transient_for(window).filter(|parent| !parent.is_override_redirect())?.wl_surface()
+        self.transient_for(window).filter(|parent| !parent.is_override_redirect()).and_then(|parent| self.surface(parent))
     }
 
     /// The managed window that a menu or tooltip hangs on: the one it names, else the one the
     /// person used last.
     fn popup_parent_window(&self, window: &X11Surface) -> Option<&X11Surface> {
-        let managed = |w: &&X11Surface| !w.is_override_redirect() && w.is_mapped() && w.wl_surface().is_some();
+        let managed = |w: &&X11Surface| !w.is_override_redirect() && self.surface(w).is_some();
         self.transient_for(window)
             .filter(managed)
             .or_else(|| self.focused.as_ref().filter(managed))
@@ -70,7 +81,7 @@ impl X11 {
 
     /// Its surface.
     pub(crate) fn popup_parent(&self, window: &X11Surface) -> Option<WlSurface> {
-        self.popup_parent_window(window)?.wl_surface()
+        self.popup_parent_window(window).and_then(|parent| self.surface(parent))
     }
 
     /// Where a menu is, relative to the window it hangs on.
@@ -94,6 +105,7 @@ impl Agent {
             XWayland::spawn(&self.display, None, envs, true, Stdio::null(), Stdio::null(), |_| ())
                 .map_err(AgentError::Xwayland)?;
         let number = server.display_number();
+        self.x11.client = Some(client.clone());
         self.handle
             .insert_source(server, move |event, (), agent: &mut Self| match event {
                 XWaylandEvent::Ready { x11_socket, display_number } => {
@@ -138,9 +150,15 @@ impl Agent {
         self.windows.by_id.iter().find(|(_, w)| same(&w.role)).map(|(id, _)| *id)
     }
 
+    #[expect(deprecated, reason = "see x11_look_again")]
     fn x11_gone(&mut self, window: &X11Surface) {
         if let Some(id) = self.window_of_x11(window) {
             self.destroy_window(id);
+        }
+        if self.x11.numbered.remove(&window.window_id()).is_some()
+            && let Some(number) = window.wl_surface_id()
+        {
+            self.x11.stale.insert(window.window_id(), number);
         }
         if self.x11.focused.as_ref() == Some(window) {
             self.x11.focused = None;
@@ -149,8 +167,8 @@ impl Agent {
 
     /// A window of X11 is on the screen, as far as X11 knows, and its surface is known.
     fn x11_appears(&mut self, window: &X11Surface) {
-        let Some(surface) = window.wl_surface() else { return };
-        if id_of(&surface).is_none() && (window.is_override_redirect() || window.is_mapped()) {
+        let Some(surface) = self.x11.surface(window) else { return };
+        if id_of(&surface).is_none() {
             let hangs = window.is_override_redirect() && self.x11.popup_parent_window(window).is_some();
             let role = if hangs { Role::X11Popup(window.clone()) } else { Role::X11(window.clone()) };
             self.windows.create(&surface, role);
@@ -159,8 +177,31 @@ impl Agent {
         }
     }
 
+    /// Finds the surfaces of windows that Xwayland before 23.1 names by number, in a message that
+    /// may come before or after the surface itself.
+    #[expect(deprecated, reason = "it is the only way with Xwayland before 23.1, which Debian 12 has")]
+    pub(crate) fn x11_look_again(&mut self) {
+        let Some(client) = self.x11.client.clone() else { return };
+        let new: Vec<(X11Surface, u32)> = self
+            .x11
+            .windows
+            .iter()
+            .filter(|window| self.x11.surface(window).is_none())
+            .filter_map(|window| Some((window.clone(), window.wl_surface_id()?)))
+            .filter(|(window, number)| self.x11.stale.get(&window.window_id()) != Some(number))
+            .collect();
+        for (window, number) in new {
+            if let Ok(surface) = client.object_from_protocol_id::<WlSurface>(&self.display, number)
+                && id_of(&surface).is_none()
+            {
+                self.x11.numbered.insert(window.window_id(), surface);
+                self.x11_appears(&window);
+            }
+        }
+    }
+
     fn x11_wish(&mut self, window: &X11Surface, request: Request) {
-        if let Some(surface) = window.wl_surface() {
+        if let Some(surface) = self.x11.surface(window) {
             self.wish(&surface, request);
         }
     }
@@ -226,6 +267,7 @@ impl XwmHandler for Agent {
     fn destroyed_window(&mut self, _: XwmId, window: X11Surface) {
         self.x11_gone(&window);
         self.x11.windows.retain(|known| *known != window);
+        self.x11.stale.remove(&window.window_id());
     }
 
     fn configure_request(

@@ -52,7 +52,10 @@ pub(super) fn run(demo: &Demo) -> Result<(), String> {
     let has_display =
         ["WAYLAND_DISPLAY", "DISPLAY"].iter().any(|v| std::env::var_os(v).is_some_and(|v| !v.is_empty()));
     // A supervisor of its own: the demo touches nobody's qubes.
-    let runtime = tempfile::Builder::new().prefix("transom-demo-").tempdir().map_err(|e| e.to_string())?;
+    let runtime = tempfile::Builder::new()
+        .prefix("transom-demo-")
+        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+        .tempdir().map_err(|e| e.to_string())?;
     let launch = Launch {
         runtime_dir: Some(runtime.path().to_owned()),
         data_dir: Some(out.join("data")),

@@ -21,15 +21,15 @@ use crate::Agent;
 pub enum KeyboardFocus {
     /// A surface of a Wayland program.
     Wayland(WlSurface),
-    /// A window of an X11 program.
-    X11(X11Surface),
+    /// A window of an X11 program, and its surface.
+    X11(X11Surface, WlSurface),
 }
 
 impl IsAlive for KeyboardFocus {
     fn alive(&self) -> bool {
         match self {
             Self::Wayland(surface) => surface.alive(),
-            Self::X11(window) => window.alive(),
+            Self::X11(window, _) => window.alive(),
         }
     }
 }
@@ -38,14 +38,14 @@ impl WaylandFocus for KeyboardFocus {
     fn wl_surface(&self) -> Option<Cow<'_, WlSurface>> {
         match self {
             Self::Wayland(surface) => Some(Cow::Borrowed(surface)),
-            Self::X11(window) => window.wl_surface().map(Cow::Owned),
+            Self::X11(_, surface) => Some(Cow::Borrowed(surface)),
         }
     }
 
     fn same_client_as(&self, object: &ObjectId) -> bool {
         match self {
             Self::Wayland(surface) => surface.same_client_as(object),
-            Self::X11(window) => window.same_client_as(object),
+            Self::X11(_, surface) => surface.same_client_as(object),
         }
     }
 }
@@ -54,14 +54,27 @@ impl KeyboardTarget<Agent> for KeyboardFocus {
     fn enter(&self, seat: &Seat<Agent>, agent: &mut Agent, keys: Vec<KeysymHandle<'_>>, serial: Serial) {
         match self {
             Self::Wayland(surface) => KeyboardTarget::enter(surface, seat, agent, keys, serial),
-            Self::X11(window) => KeyboardTarget::enter(window, seat, agent, keys, serial),
+            Self::X11(window, surface) => {
+                // Xwayland before 23.1 does not tie the two together, and is told of both.
+                if window.wl_surface().is_none() {
+                    KeyboardTarget::enter(window, seat, agent, Vec::new(), serial);
+                    KeyboardTarget::enter(surface, seat, agent, keys, serial);
+                } else {
+                    KeyboardTarget::enter(window, seat, agent, keys, serial);
+                }
+            }
         }
     }
 
     fn leave(&self, seat: &Seat<Agent>, agent: &mut Agent, serial: Serial) {
         match self {
             Self::Wayland(surface) => KeyboardTarget::leave(surface, seat, agent, serial),
-            Self::X11(window) => KeyboardTarget::leave(window, seat, agent, serial),
+            Self::X11(window, surface) => {
+                KeyboardTarget::leave(window, seat, agent, serial);
+                if window.wl_surface().is_none() {
+                    KeyboardTarget::leave(surface, seat, agent, serial);
+                }
+            }
         }
     }
 
@@ -76,7 +89,13 @@ impl KeyboardTarget<Agent> for KeyboardFocus {
     ) {
         match self {
             Self::Wayland(surface) => KeyboardTarget::key(surface, seat, agent, key, state, serial, time),
-            Self::X11(window) => KeyboardTarget::key(window, seat, agent, key, state, serial, time),
+            Self::X11(window, surface) => {
+                if window.wl_surface().is_none() {
+                    KeyboardTarget::key(surface, seat, agent, key, state, serial, time);
+                } else {
+                    KeyboardTarget::key(window, seat, agent, key, state, serial, time);
+                }
+            }
         }
     }
 
@@ -88,7 +107,12 @@ impl KeyboardTarget<Agent> for KeyboardFocus {
         let modifiers = ModifiersState { serialized, ..modifiers };
         match self {
             Self::Wayland(surface) => KeyboardTarget::modifiers(surface, seat, agent, modifiers, serial),
-            Self::X11(window) => KeyboardTarget::modifiers(window, seat, agent, modifiers, serial),
+            Self::X11(window, surface) => {
+                KeyboardTarget::modifiers(window, seat, agent, modifiers, serial);
+                if window.wl_surface().is_none() {
+                    KeyboardTarget::modifiers(surface, seat, agent, modifiers, serial);
+                }
+            }
         }
     }
 }

@@ -20,7 +20,7 @@ impl Agent {
         let Some(keyboard) = self.keyboard() else { return };
         let Some(window) = self.windows.get(id) else { return };
         let focus = match &window.role {
-            Role::X11(x11) | Role::X11Popup(x11) => KeyboardFocus::X11(x11.clone()),
+            Role::X11(x11) | Role::X11Popup(x11) => KeyboardFocus::X11(x11.clone(), window.surface.clone()),
             _ => KeyboardFocus::Wayland(window.surface.clone()),
         };
         if let Role::X11(x11) = &window.role {

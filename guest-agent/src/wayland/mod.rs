@@ -8,7 +8,10 @@ mod shell;
 pub mod shm;
 
 use smithay::{
-    reexports::wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
+    reexports::{
+        wayland_protocols_misc::server_decoration::server::org_kde_kwin_server_decoration_manager::Mode,
+        wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
+    },
     wayland::{
         compositor::CompositorState,
         cursor_shape::CursorShapeManagerState,
@@ -20,7 +23,10 @@ use smithay::{
         presentation::PresentationState,
         relative_pointer::RelativePointerManagerState,
         selection::{data_device::DataDeviceState, primary_selection::PrimarySelectionState},
-        shell::xdg::{XdgShellState, decoration::XdgDecorationState},
+        shell::{
+            kde::decoration::KdeDecorationState,
+            xdg::{XdgShellState, decoration::XdgDecorationState},
+        },
         single_pixel_buffer::SinglePixelBufferState,
         text_input::TextInputManagerState,
         viewporter::ViewporterState,
@@ -43,6 +49,7 @@ pub(crate) struct Protocols {
     pub(crate) primary_selection: PrimarySelectionState,
     pub(crate) activation: XdgActivationState,
     pub(crate) xwayland_shell: XWaylandShellState,
+    pub(crate) kde_decoration: KdeDecorationState,
     _decoration: XdgDecorationState,
     _outputs: OutputManagerState,
     _viewporter: ViewporterState,
@@ -67,6 +74,8 @@ impl Protocols {
             primary_selection: PrimarySelectionState::new::<Agent>(display),
             activation: XdgActivationState::new::<Agent>(display),
             xwayland_shell: XWaylandShellState::new::<Agent>(display),
+            // The only protocol by which GTK 3 leaves its title bar out.
+            kde_decoration: KdeDecorationState::new::<Agent>(display, Mode::Server),
             _decoration: XdgDecorationState::new::<Agent>(display),
             _outputs: OutputManagerState::new_with_xdg_output::<Agent>(display),
             _viewporter: ViewporterState::new::<Agent>(display),

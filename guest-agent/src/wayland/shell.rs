@@ -1,7 +1,7 @@
 //! `xdg_shell`: toplevels, popups and their decoration.
 
 use smithay::{
-    delegate_xdg_decoration, delegate_xdg_shell,
+    delegate_kde_decoration, delegate_xdg_decoration, delegate_xdg_shell,
     reexports::{
         wayland_protocols::xdg::{
             decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode,
@@ -10,9 +10,12 @@ use smithay::{
         wayland_server::protocol::{wl_output::WlOutput, wl_seat::WlSeat, wl_surface::WlSurface},
     },
     utils::Serial,
-    wayland::shell::xdg::{
-        Configure, PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState,
-        decoration::XdgDecorationHandler,
+    wayland::shell::{
+        kde::decoration::{KdeDecorationHandler, KdeDecorationState},
+        xdg::{
+            Configure, PopupSurface, PositionerState, ToplevelSurface, XdgShellHandler, XdgShellState,
+            decoration::XdgDecorationHandler,
+        },
     },
 };
 use transom_protocol::{
@@ -189,5 +192,12 @@ fn server_side(toplevel: &ToplevelSurface) {
     }
 }
 
+impl KdeDecorationHandler for Agent {
+    fn kde_decoration_state(&self) -> &KdeDecorationState {
+        &self.protocols.kde_decoration
+    }
+}
+
+delegate_kde_decoration!(Agent);
 delegate_xdg_shell!(Agent);
 delegate_xdg_decoration!(Agent);
