@@ -49,6 +49,8 @@ pub struct Options {
     pub scale: u32,
     /// Who says when a frame is drawn.
     pub pace: Pace,
+    /// The bar shows the time of day.
+    pub time_of_day: bool,
 }
 
 impl Default for Options {
@@ -62,6 +64,7 @@ impl Default for Options {
             size: (1920, 1080),
             scale: 120,
             pace: Pace::Timer,
+            time_of_day: false,
         }
     }
 }
@@ -148,7 +151,7 @@ pub struct Desktop {
 impl Desktop {
     /// A desktop in an event loop.
     pub fn new(handle: LoopHandle<'static, Self>, options: Options) -> Result<Self, DesktopError> {
-        let Options { clock, config, theme, fonts, renderer, size, scale, pace } = options;
+        let Options { clock, config, theme, fonts, renderer, size, scale, pace, time_of_day } = options;
         let size: Size<i32, Physical> = (size.0 as i32, size.1 as i32).into();
         let canvas = Canvas::new(renderer, size)?;
         let theme = theme.unwrap_or_else(|| Theme::builtin(Variant::Dark));
@@ -180,6 +183,9 @@ impl Desktop {
             figures: crate::ipc::Figures::default(),
             timers: crate::timers::Timers::default(),
         };
+        if time_of_day {
+            desktop.show_time_of_day();
+        }
         desktop.outputs_changed();
         if let Some(problem) = desktop.ui.problem() {
             warn!("{problem}");

@@ -19,6 +19,8 @@ const HIDDEN_FRAME: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Timers {
     set: Option<(Duration, RegistrationToken)>,
+    /// When the time of day in the bar changes, if it is shown.
+    next_minute: Option<Duration>,
 }
 
 impl Desktop {
@@ -32,6 +34,7 @@ impl Desktop {
             self.trust.clipboard.state_text(now).map(|_| now + Duration::from_secs(1)),
             self.ui.kept.prompt.as_ref().and_then(|p| p.enables_at(now)),
             self.next_hidden_frame(),
+            self.timers.next_minute,
         ]
         .into_iter()
         .flatten()
@@ -77,9 +80,21 @@ impl Desktop {
         let effects = self.trust.clipboard.tick(now);
         self.clipboard_effects(effects);
         self.hidden_frames(now);
+        if self.timers.next_minute.is_some_and(|minute| now >= minute) {
+            self.show_time_of_day();
+        }
         if self.ui.kept.prompt.is_some() || self.trust.clipboard.state_text(now).is_some() {
             self.damage_all();
         }
+    }
+
+    /// Brings the clock in the bar up to date; once a minute from then on.
+    pub(crate) fn show_time_of_day(&mut self) {
+        let local = jiff::Zoned::now();
+        self.ui.clock_text = local.strftime("%H:%M").to_string();
+        let left = 60_u64.saturating_sub(u64::try_from(local.second()).unwrap_or(0)).max(1);
+        self.timers.next_minute = Some(self.clock.now() + Duration::from_secs(left));
+        self.damage_all();
     }
 
     fn hidden_roots(&self) -> Vec<crate::render::scene::SurfaceKey> {

@@ -59,6 +59,7 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
         size: session.size,
         scale: ((session.scale * 120.0).round() as u32).clamp(60, 480),
         pace: Pace::Timer,
+        time_of_day: true,
     };
     let mut event_loop = EventLoop::<Desktop>::try_new().map_err(|e| e.to_string())?;
     let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;

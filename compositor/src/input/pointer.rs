@@ -57,8 +57,8 @@ pub(crate) struct Pointer {
     pub hovered: Option<(SurfaceKey, TitleButton)>,
     /// Title button that was pressed.
     pub pressed: Option<(SurfaceKey, TitleButton)>,
-    /// Last press on a title bar, for double clicks: window and milliseconds.
-    pub last_title_press: Option<(SurfaceKey, u32)>,
+    /// Last press on a title bar, for double clicks: window, milliseconds and place.
+    pub last_title_press: Option<(SurfaceKey, u32, Point<f64, Logical>)>,
     /// The pointer's picture as the qube under it wants it.
     pub wish: Option<Wish>,
     /// The pointer is locked to, or confined in, this window.

@@ -22,6 +22,8 @@ use crate::{Desktop, clock::millis, render::scene::SurfaceKey, shell, trust::Qub
 
 /// Two presses on a title bar within this time are a double click.
 const DOUBLE_CLICK_MS: u32 = 400;
+/// … and this near to each other, in logical pixels.
+const DOUBLE_CLICK_REACH: f64 = 5.0;
 
 impl Desktop {
     /// Something a person did.
@@ -356,17 +358,20 @@ impl Desktop {
         match hit {
             Hit::Button(button) => self.input.pointer.pressed = Some((key, button)),
             Hit::TitleBar => {
-                let time = millis(now);
+                let (time, at) = (millis(now), self.input.pointer.at);
                 let double = self
                     .input
                     .pointer
                     .last_title_press
                     .take()
-                    .is_some_and(|(last, at)| last == key && time.wrapping_sub(at) <= DOUBLE_CLICK_MS);
+                    .is_some_and(|(last, since, place)| {
+                        let near = (place - at).x.hypot((place - at).y) <= DOUBLE_CLICK_REACH;
+                        last == key && near && time.wrapping_sub(since) <= DOUBLE_CLICK_MS
+                    });
                 if double {
                     self.toggle_maximised(key);
                 } else {
-                    self.input.pointer.last_title_press = Some((key, time));
+                    self.input.pointer.last_title_press = Some((key, time, at));
                     self.begin_move(key);
                 }
             }

@@ -50,6 +50,12 @@ fn failed(error: impl fmt::Display) -> CanvasError {
     CanvasError::Draw(error.to_string())
 }
 
+/// True if there is a device to render with.
+fn has_gpu() -> bool {
+    let nodes = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
+    nodes.into_iter().any(|node| node.file_name().to_string_lossy().starts_with("renderD"))
+}
+
 /// A picture in memory and the painter that draws on it.
 #[derive(Debug)]
 pub enum Canvas {
@@ -83,6 +89,8 @@ impl Canvas {
         match kind {
             RendererKind::Pixman => Self::pixman(size),
             RendererKind::Gles => Self::gles(size),
+            // OpenGL in software only costs more than pixman.
+            RendererKind::Auto if !has_gpu() => Self::pixman(size),
             RendererKind::Auto => Self::gles(size).or_else(|error| {
                 tracing::info!(%error, "drawing with pixman");
                 Self::pixman(size)

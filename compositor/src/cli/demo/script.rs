@@ -60,6 +60,7 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
         size: (1920, 1080),
         scale: 120,
         pace: Pace::Timer,
+        time_of_day: true,
     };
     let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;
     desktop
