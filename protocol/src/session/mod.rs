@@ -44,7 +44,8 @@ pub struct Limits {
     pub windows: u32,
     /// Most grants.
     pub grants: u32,
-    /// Most bytes in all grants together.
+    /// Most bytes in all grants together. They are address space, not memory: programs make pools
+    /// far larger than what they fill (foot: 512 MiB each).
     pub grant_bytes: u64,
     /// Most bytes of one selection.
     pub selection_bytes: u32,
@@ -52,7 +53,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { windows: 1_024, grants: 4_096, grant_bytes: 2 << 30, selection_bytes: 16 << 20 }
+        Self { windows: 1_024, grants: 4_096, grant_bytes: 64 << 30, selection_bytes: 16 << 20 }
     }
 }
 

@@ -1,0 +1,153 @@
+//! Real processes: the `transom` command with a supervisor and files of its own.
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use transom::ipc::{self, Reply, Request, State};
+
+/// Longest time anything may take on a slow and busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Where cargo put the binaries.
+pub fn binary(name: &str) -> PathBuf {
+    let mut path = std::env::current_exe().expect("a path");
+    path.pop();
+    if path.ends_with("deps") {
+        path.pop();
+    }
+    let binary = path.join(name);
+    assert!(binary.exists(), "{} is not built: run `make build`", binary.display());
+    binary
+}
+
+/// A runtime directory and a data directory, with a supervisor of its own while one runs.
+#[derive(Debug)]
+pub struct House {
+    dir: tempfile::TempDir,
+    desktop: Option<Child>,
+}
+
+impl House {
+    /// An empty house.
+    pub fn new() -> Self {
+        let dir = tempfile::Builder::new()
+            .prefix("transom-test-")
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir()
+            .expect("a folder");
+        Self { dir, desktop: None }
+    }
+
+    /// Its folder.
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The home of a qube.
+    pub fn home(&self, qube: &str) -> PathBuf {
+        self.dir.path().join("data/transom/qubes").join(qube).join("home")
+    }
+
+    /// A command of `transom`.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(binary("transom"));
+        command
+            .args(arguments)
+            .env("TRANSOM_RUNTIME_DIR", self.dir.path())
+            .env("XDG_DATA_HOME", self.dir.path().join("data"))
+            .env("XDG_CONFIG_HOME", self.dir.path().join("config"))
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command of `transom` to its end.
+    pub fn run(&self, arguments: &[&str]) -> Output {
+        self.command(arguments).output().expect("transom runs")
+    }
+
+    /// As [`House::run`]; it must succeed.
+    pub fn must(&self, arguments: &[&str]) {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    /// Starts a headless desktop and waits until it answers.
+    pub fn start_desktop(&mut self) {
+        let log = std::fs::File::create(self.dir.path().join("desktop.log")).expect("a file");
+        let child = self
+            .command(&["headless", "--renderer", "pixman", "--size", "1280x800"])
+            .stderr(log)
+            .spawn()
+            .expect("transom runs");
+        self.desktop = Some(child);
+        let socket = self.socket();
+        until("the desktop answers", || ipc::ask(&socket, &Request::State).ok().map(drop));
+    }
+
+    /// Kills the desktop as a crash would.
+    pub fn kill_desktop(&mut self) {
+        if let Some(mut child) = self.desktop.take() {
+            child.kill().expect("a process");
+            child.wait().expect("a process");
+        }
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.dir.path().join("desktop.sock")
+    }
+
+    /// Asks the desktop.
+    pub fn ask(&self, request: &Request) -> Reply {
+        ipc::ask(&self.socket(), request).expect("an answer")
+    }
+
+    /// Everything about the desktop.
+    pub fn state(&self) -> State {
+        match self.ask(&Request::State) {
+            Reply::State(state) => *state,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+impl Default for House {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Drop for House {
+    fn drop(&mut self) {
+        self.kill_desktop();
+        // The supervisor ends its qubes with itself.
+        let pid = std::fs::read_to_string(self.dir.path().join("qubed.pid"));
+        if let Some(pid) = pid.ok().and_then(|pid| rustix::process::Pid::from_raw(pid.trim().parse().ok()?)) {
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+            let end = Instant::now() + Duration::from_secs(10);
+            while rustix::process::test_kill_process(pid).is_ok() && Instant::now() < end {
+                std::thread::park_timeout(Duration::from_millis(20));
+            }
+        }
+    }
+}
+
+/// Looks again and again until there is an answer.
+///
+/// # Panics
+/// If there is none after a minute.
+pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < end, "not within a minute: {what}");
+        // Another process is watched; there is nothing to wait on but time.
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
