@@ -124,14 +124,8 @@ impl Default for House {
 impl Drop for House {
     fn drop(&mut self) {
         self.kill_desktop();
-        // The supervisor ends its qubes with itself.
-        let pid = std::fs::read_to_string(self.dir.path().join("qubed.pid"));
-        if let Some(pid) = pid.ok().and_then(|pid| rustix::process::Pid::from_raw(pid.trim().parse().ok()?)) {
-            let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
-            let end = Instant::now() + Duration::from_secs(10);
-            while rustix::process::test_kill_process(pid).is_ok() && Instant::now() < end {
-                std::thread::park_timeout(Duration::from_millis(20));
-            }
+        if let Err(error) = transom_hypervisor::client::stop(&self.dir.path().join(transom_hypervisor::paths::SOCKET_NAME)) {
+            eprintln!("the supervisor of {} is still there: {error}", self.dir.path().display());
         }
     }
 }

@@ -144,8 +144,7 @@ fn interactive(supervisor: &mut Client, runtime: &Path) -> Result<(), String> {
 
 /// Ends the demo's own supervisor.
 fn stop_supervisor(runtime: &Path) {
-    let pid = std::fs::read_to_string(runtime.join("qubed.pid")).ok().and_then(|t| t.trim().parse().ok());
-    if let Some(pid) = pid.and_then(rustix::process::Pid::from_raw) {
-        let _ = rustix::process::kill_process(pid, rustix::process::Signal::TERM);
+    if let Err(error) = transom_hypervisor::client::stop(&runtime.join(paths::SOCKET_NAME)) {
+        tracing::warn!(%error, "the demo's supervisor is still there");
     }
 }

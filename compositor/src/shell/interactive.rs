@@ -214,7 +214,10 @@ impl<K: Key> Shell<K> {
         self.change |= Change::WANTED;
         if let Some(window) = self.windows.get_mut(&drag.key) {
             if window.floats() {
-                window.output = self.outputs.best_for(window.floating()).id;
+                let output = self.outputs.best_for(window.floating()).id;
+                if output != std::mem::replace(&mut window.output, output) {
+                    self.change |= Change::LAYOUT;
+                }
             }
             if !window.unanswered {
                 window.anchor = None;

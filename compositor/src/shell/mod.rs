@@ -337,8 +337,11 @@ impl<K: Key> Shell<K> {
     pub fn set_parent(&mut self, key: K, parent: Option<K>) {
         let parent = parent.filter(|parent| self.can_adopt(*parent, key));
         let Some(window) = self.windows.get_mut(&key) else { return };
-        window.parent = parent;
-        self.change |= Change::WANTED;
+        if window.parent != parent {
+            window.parent = parent;
+            // Without a minimised parent it is in sight again, with all its dialogs.
+            self.change |= Change::LAYOUT | Change::WANTED;
+        }
         if let Some(parent) = parent {
             if let Some(number) = self.workspace_of(parent) {
                 self.family_to_workspace(key, number);

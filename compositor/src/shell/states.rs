@@ -115,12 +115,12 @@ impl<K: Key> Shell<K> {
 
     pub(super) fn put(&mut self, key: K, place: Point) {
         let Some(window) = self.windows.get_mut(&key) else { return };
-        let before = window.at;
+        let before = (window.at, window.output);
         window.at = place;
         window.at = self.outputs.within_reach(window.floating());
         window.output = self.outputs.best_for(window.floating()).id;
         window.displaced = None;
-        if window.at != before {
+        if (window.at, window.output) != before {
             self.change |= Change::LAYOUT;
         }
     }

@@ -86,6 +86,9 @@ pub fn default_socket_path() -> Result<PathBuf, PathError> {
     Ok(paths::runtime_dir()?.join(paths::SOCKET_NAME))
 }
 
+/// How long qubed may take to end its qubes and itself.
+const STOP: std::time::Duration = std::time::Duration::from_secs(15);
+
 /// A connection to `transom-qubed`.
 #[derive(Debug)]
 pub struct Client {
@@ -192,6 +195,30 @@ impl Client {
                 }
                 other => return Err(unexpected(&other)),
             }
+        }
+    }
+}
+
+/// Asks the qubed behind a socket to end, with all its qubes, and waits until it has. One that is
+/// not there counts as ended.
+pub fn stop(path: &Path) -> Result<(), ClientError> {
+    let mut client = match Client::connect(path) {
+        Err(ClientError::NotRunning { .. }) => return Ok(()),
+        other => other?,
+    };
+    let deadline = Instant::now() + STOP;
+    let ReplyBody::Pong { pid, .. } = client.call(RequestBody::Ping, deadline)? else {
+        return Err(ClientError::Foreign("no pong".to_owned()));
+    };
+    if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+        rustix::process::kill_process(pid, rustix::process::Signal::TERM)?;
+    }
+    // Its end closes the socket; what comes before that is of no interest.
+    loop {
+        match client.recv() {
+            Ok(Some(_)) => {}
+            Ok(None) => wait_readable(&client.socket, deadline)?,
+            Err(_) => return Ok(()),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What a person sees of single operations.
 
 use super::{OUTPUT, shell, spec};
-use crate::shell::{Edges, Point, Rect, Shell, Size, Spec, Wanted};
+use crate::shell::{Change, Edges, Point, Rect, Shell, Size, Spec, Wanted};
 
 #[test]
 fn new_windows_do_not_cover_each_other_while_there_is_room() {
@@ -132,6 +132,21 @@ fn a_dialog_of_a_closed_dialog_belongs_to_the_window_under_both() {
     shell.remove(7);
     assert_eq!(shell.parent(8), Some(0));
     assert_eq!(shell.focused(), Some(8));
+}
+
+#[test]
+fn a_dialog_that_leaves_its_minimised_parent_is_in_sight_again_and_says_so() {
+    let mut shell = shell(2);
+    shell.insert(7, Spec { parent: Some(0), ..spec(100, 80) });
+    shell.minimise(0);
+    assert!(shell.visible().all(|p| p.key == 1));
+    shell.take_change();
+    shell.set_parent(7, None);
+    assert_eq!(shell.visible().map(|p| p.key).collect::<Vec<_>>(), [7, 1]);
+    assert!(shell.take_change().contains(Change::LAYOUT | Change::WANTED));
+    assert_eq!(shell.focused(), Some(1));
+    shell.set_parent(7, None);
+    assert!(shell.take_change().is_empty(), "nothing new");
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Screens that come, go and change.
 
 use super::{OUTPUT, shell};
-use crate::shell::{Output, Point, Rect, Shell, State};
+use crate::shell::{Change, Output, Point, Rect, Shell, State};
 
 fn second() -> Output {
     Output::with_bar(2, Rect::new(1280, 0, 1920, 1080))
@@ -81,6 +81,30 @@ fn a_window_between_screens_may_stay_there() {
     shell.move_to(0, Point::new(1150, 200));
     assert_eq!(shell.outer(0).map(Rect::location), Some(Point::new(1150, 200)));
     assert_eq!(shell.placed(0).map(|p| p.output), Some(2), "more of it is there");
+}
+
+#[test]
+fn another_screen_is_a_change_even_if_the_place_is_the_same() {
+    let mut before = two();
+    before.set_maximised(0, true);
+    before.set_fullscreen_on(0, 2);
+    before.set_fullscreen(0, false);
+    before.float(0);
+    assert_eq!(before.placed(0).map(|p| p.output), Some(2), "it stood there");
+    let at = before.outer(0).map(Rect::location).expect("it is there");
+    let ways: [fn(&mut Shell<u32>, Point); 3] = [
+        |shell, at| shell.move_to(0, at),
+        |shell, _| shell.move_by(0, 0, 0),
+        |shell, _| shell.end_drag(),
+    ];
+    for way in ways {
+        let mut shell = before.clone();
+        shell.begin_move(0, at);
+        shell.take_change();
+        way(&mut shell, at);
+        assert_eq!(shell.placed(0).map(|p| (p.outer.location(), p.output)), Some((at, 1)));
+        assert!(shell.take_change().contains(Change::LAYOUT));
+    }
 }
 
 #[test]

@@ -185,6 +185,9 @@ fn apply(shell: &mut Shell<u32>, op: &Op) {
 #[derive(Debug, PartialEq)]
 struct Seen {
     visible: Vec<Placed<u32>>,
+    /// Those out of sight too.
+    placed: Vec<Option<Placed<u32>>>,
+    stacking: Vec<u32>,
     wanted: Vec<Option<Wanted>>,
     focused: Option<u32>,
     workspaces: Vec<(u32, bool, bool)>,
@@ -194,6 +197,8 @@ struct Seen {
 fn look(shell: &Shell<u32>) -> Seen {
     Seen {
         visible: shell.visible().collect(),
+        placed: (0..KEYS).map(|key| shell.placed(key)).collect(),
+        stacking: shell.stacking().to_vec(),
         wanted: (0..KEYS).map(|key| shell.wanted(key)).collect(),
         focused: shell.focused(),
         workspaces: shell.workspaces_in_use(),
@@ -205,6 +210,8 @@ fn look(shell: &Shell<u32>) -> Seen {
 fn check_change(before: &Seen, after: &Seen, change: Change) -> Result<(), TestCaseError> {
     for (differs, part, name) in [
         (before.visible != after.visible, Change::LAYOUT, "layout"),
+        (before.placed != after.placed, Change::LAYOUT, "layout out of sight"),
+        (before.stacking != after.stacking, Change::LAYOUT, "stacking"),
         (before.wanted != after.wanted, Change::WANTED, "wanted"),
         (before.focused != after.focused, Change::FOCUS, "focus"),
         (before.workspaces != after.workspaces, Change::WORKSPACE, "workspaces"),

@@ -1,0 +1,10 @@
+//! Lane 1: the real compositor, real agents and Wayland clients in one thread.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod bad_input;
+mod clipboard;
+mod focus;
+mod frame;
+mod pictures;
+mod restart;
+mod surfaces;
