@@ -31,9 +31,13 @@ struct Options {
 fn main() -> ExitCode {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let started = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(false).with_writer(std::io::stderr).try_init();
+    let started = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(false)
+        .with_writer(std::io::stderr)
+        .try_init();
     if let Err(error) = started {
-        eprintln!("transom-agent: no log: {error}");
+        warn!(%error, "a log was started before");
     }
     match run(&Options::parse()) {
         Ok(()) => ExitCode::SUCCESS,

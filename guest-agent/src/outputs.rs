@@ -36,20 +36,19 @@ impl Outputs {
 impl Agent {
     pub(crate) fn output_changed(&mut self, told: &message::Output) {
         let id = told.output.get();
-        let output = match self.outputs.by_id.get(&id) {
-            Some((output, _)) => output.clone(),
-            None => {
-                let properties = PhysicalProperties {
-                    size: (told.width_mm.get() as i32, told.height_mm.get() as i32).into(),
-                    subpixel: Subpixel::Unknown,
-                    make: "Transom".into(),
-                    model: "dom0".into(),
-                };
-                let output = Output::new(format!("dom0-{id}"), properties);
-                let global = output.create_global::<Self>(&self.display);
-                self.outputs.by_id.insert(id, (output.clone(), global));
-                output
-            }
+        let output = if let Some((output, _)) = self.outputs.by_id.get(&id) {
+            output.clone()
+        } else {
+            let properties = PhysicalProperties {
+                size: (told.width_mm.get() as i32, told.height_mm.get() as i32).into(),
+                subpixel: Subpixel::Unknown,
+                make: "Transom".into(),
+                model: "dom0".into(),
+            };
+            let output = Output::new(format!("dom0-{id}"), properties);
+            let global = output.create_global::<Self>(&self.display);
+            self.outputs.by_id.insert(id, (output.clone(), global));
+            output
         };
         let mode = Mode {
             size: (told.width.get() as i32, told.height.get() as i32).into(),

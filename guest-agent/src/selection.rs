@@ -9,8 +9,13 @@ use smithay::{
     input::Seat,
     wayland::selection::{
         SelectionHandler, SelectionSource, SelectionTarget,
-        data_device::{current_data_device_selection_userdata, request_data_device_client_selection, set_data_device_selection},
-        primary_selection::{current_primary_selection_userdata, request_primary_client_selection, set_primary_selection},
+        data_device::{
+            current_data_device_selection_userdata, request_data_device_client_selection,
+            set_data_device_selection,
+        },
+        primary_selection::{
+            current_primary_selection_userdata, request_primary_client_selection, set_primary_selection,
+        },
     },
 };
 use tracing::{debug, warn};
@@ -99,7 +104,9 @@ impl Agent {
         let index = usize::from(target == SelectionTarget::Primary);
         let Some(link) = self.dom0.open() else { return };
         let fits = |mime: &&String| {
-            !mime.is_empty() && mime.len() <= MAX_MIME && mime.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+            !mime.is_empty()
+                && mime.len() <= MAX_MIME
+                && mime.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
         };
         let types = self.selections.offered[index].iter().filter(fits).take(MAX_MIME_TYPES);
         let tail = join_strings(types.map(String::as_str));
@@ -195,7 +202,8 @@ impl Agent {
             return;
         }
         let Some(incoming) = self.selections.incoming.take() else { return };
-        let content = Content(incoming.types.into_iter().zip(incoming.data.into_iter().map(Arc::from)).collect());
+        let content =
+            Content(incoming.types.into_iter().zip(incoming.data.into_iter().map(Arc::from)).collect());
         self.own_clipboard(Owner::Pasted(Arc::new(content)), None);
     }
 
@@ -229,11 +237,14 @@ impl Agent {
 
     /// It has given it up.
     pub(crate) fn x11_selection_gone(&mut self, target: SelectionTarget) {
-        use smithay::wayland::selection::{data_device::clear_data_device_selection, primary_selection::clear_primary_selection};
+        use smithay::wayland::selection::{
+            data_device::clear_data_device_selection, primary_selection::clear_primary_selection,
+        };
         let seat = self.seat.clone();
         let x11 = match target {
             SelectionTarget::Clipboard => {
-                let x11 = matches!(current_data_device_selection_userdata(&seat).as_deref(), Some(Owner::X11));
+                let x11 =
+                    matches!(current_data_device_selection_userdata(&seat).as_deref(), Some(Owner::X11));
                 if x11 {
                     clear_data_device_selection(&self.display, &seat);
                 }
@@ -273,7 +284,14 @@ impl SelectionHandler for Agent {
         self.offer(target, types.unwrap_or_default());
     }
 
-    fn send_selection(&mut self, target: SelectionTarget, mime: String, fd: OwnedFd, _: Seat<Self>, owner: &Owner) {
+    fn send_selection(
+        &mut self,
+        target: SelectionTarget,
+        mime: String,
+        fd: OwnedFd,
+        _: Seat<Self>,
+        owner: &Owner,
+    ) {
         let owner = owner.clone();
         if !self.write_owned(target, mime, fd, &owner) {
             debug!("a program asked for a selection that nobody can hand out");

@@ -96,7 +96,9 @@ impl Agent {
         let bytes = std::mem::take(&mut self.service.incoming);
         let mut consumed = 0;
         loop {
-            match next_to_agent(&bytes[consumed..]).and_then(|raw| raw.map(|raw| Ok((raw, ToAgent::parse(&raw)?))).transpose()) {
+            match next_to_agent(&bytes[consumed..])
+                .and_then(|raw| raw.map(|raw| Ok((raw, ToAgent::parse(&raw)?))).transpose())
+            {
                 Ok(Some((raw, message))) => {
                     consumed += raw.wire_len();
                     self.qubed_says(raw.header.serial.get(), &message);

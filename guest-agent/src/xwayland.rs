@@ -53,7 +53,10 @@ impl X11 {
 
     /// The surface of a window, if it is known.
     pub(crate) fn surface(&self, window: &X11Surface) -> Option<WlSurface> {
-        window.wl_surface().or_else(|| self.numbered.get(&window.window_id()).cloned()).filter(Resource::is_alive)
+        window
+            .wl_surface()
+            .or_else(|| self.numbered.get(&window.window_id()).cloned())
+            .filter(Resource::is_alive)
     }
 
     fn by_id(&self, id: X11Window) -> Option<&X11Surface> {
@@ -66,7 +69,9 @@ impl X11 {
 
     /// The surface of the window that a dialog belongs to.
     pub(crate) fn transient_parent(&self, window: &X11Surface) -> Option<WlSurface> {
-        self.transient_for(window).filter(|parent| !parent.is_override_redirect()).and_then(|parent| self.surface(parent))
+        self.transient_for(window)
+            .filter(|parent| !parent.is_override_redirect())
+            .and_then(|parent| self.surface(parent))
     }
 
     /// The managed window that a menu or tooltip hangs on: the one it names, else the one the
@@ -114,7 +119,9 @@ impl Agent {
                             info!(display = display_number, "X11 programs can run");
                             agent.x11.xwm = Some(xwm);
                         }
-                        Err(error) => warn!(%error, "no window manager for X11: its programs cannot be shown"),
+                        Err(error) => {
+                            warn!(%error, "no window manager for X11: its programs cannot be shown");
+                        }
                     }
                 }
                 XWaylandEvent::Error => warn!("Xwayland did not start: X11 programs cannot be shown"),
@@ -124,7 +131,7 @@ impl Agent {
     }
 
     /// dom0 says which size and state a managed window should have.
-    pub(crate) fn configure_x11(&mut self, window: &X11Surface, configure: &Configure) {
+    pub(crate) fn configure_x11(window: &X11Surface, configure: &Configure) {
         let bits = configure.states.get();
         let size = window.geometry().size;
         let side = |wanted: u32, own: i32| if wanted == 0 { own } else { wanted as i32 };
@@ -239,12 +246,9 @@ impl XwmHandler for Agent {
 
     fn map_window_request(&mut self, _: XwmId, window: X11Surface) {
         let size = window.geometry().size;
-        let placed = window
-            .set_mapped(true)
-            .map_err(|error| error.to_string())
-            .and_then(|()| {
-                window.configure(Rectangle::new((0, 0).into(), size)).map_err(|error| error.to_string())
-            });
+        let placed = window.set_mapped(true).map_err(|error| error.to_string()).and_then(|()| {
+            window.configure(Rectangle::new((0, 0).into(), size)).map_err(|error| error.to_string())
+        });
         if let Err(error) = placed {
             warn!(%error, "an X11 window cannot be shown");
         }
@@ -289,7 +293,13 @@ impl XwmHandler for Agent {
         }
     }
 
-    fn configure_notify(&mut self, _: XwmId, window: X11Surface, _: Rectangle<i32, Logical>, _: Option<X11Window>) {
+    fn configure_notify(
+        &mut self,
+        _: XwmId,
+        window: X11Surface,
+        _: Rectangle<i32, Logical>,
+        _: Option<X11Window>,
+    ) {
         let Some(id) = self.window_of_x11(&window) else { return };
         let Some(known) = self.windows.get(id) else { return };
         if !known.announced || !matches!(known.role, Role::X11Popup(_)) {

@@ -19,7 +19,7 @@ use crate::client::{Client, ClientError, Launch, ensure_running, unexpected};
 /// How long an answer that needs no waiting may take.
 const SOON: Duration = Duration::from_secs(15);
 /// How long starting may take: longer than qubed itself allows.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Manage qubes.
 #[derive(Clone, Debug, Subcommand)]

@@ -40,11 +40,6 @@ impl Backend {
         self.window = Some(window);
     }
 
-    /// True if the pointer is part of the picture.
-    pub(crate) fn draws_cursor(&self) -> bool {
-        true
-    }
-
     /// Shows what was drawn.
     pub(crate) fn present(&mut self, canvas: &mut Canvas, damage: &[DeviceRect]) {
         if let Some(window) = &mut self.window

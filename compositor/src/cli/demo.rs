@@ -55,7 +55,8 @@ pub(super) fn run(demo: &Demo) -> Result<(), String> {
     let runtime = tempfile::Builder::new()
         .prefix("transom-demo-")
         .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        .tempdir().map_err(|e| e.to_string())?;
+        .tempdir()
+        .map_err(|e| e.to_string())?;
     let launch = Launch {
         runtime_dir: Some(runtime.path().to_owned()),
         data_dir: Some(out.join("data")),

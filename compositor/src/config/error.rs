@@ -33,8 +33,10 @@ impl ConfigError {
     /// The first thing that KDL complains about.
     pub(super) fn from_knus(file: &str, text: &str, error: &knus::Error) -> Self {
         let first = error.related().and_then(|mut all| all.next());
-        let offset =
-            first.and_then(|e| e.labels()).and_then(|mut all| all.next()).map_or(0, |label| label.offset());
+        let offset = first
+            .and_then(miette::Diagnostic::labels)
+            .and_then(|mut all| all.next())
+            .map_or(0, |label| label.offset());
         let reason = first.map_or_else(|| error.to_string(), ToString::to_string);
         Self::at(file, text, offset, &reason)
     }

@@ -41,7 +41,7 @@ pub(crate) enum Under {
 }
 
 /// State of the pointer.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Pointer {
     /// Position on the desktop.
     pub at: Point<f64, Logical>,
@@ -71,23 +71,6 @@ pub(crate) enum Wish {
     Hidden,
     Shape(u8),
     Surface(u32, Point<i32, Logical>),
-}
-
-impl Default for Pointer {
-    fn default() -> Self {
-        Self {
-            at: Point::default(),
-            entered: None,
-            buttons: BTreeSet::new(),
-            grab: None,
-            swallowed: BTreeSet::new(),
-            hovered: None,
-            pressed: None,
-            last_title_press: None,
-            wish: None,
-            constraint: None,
-        }
-    }
 }
 
 /// dom0's picture for a named shape of `cursor-shape-v1`.

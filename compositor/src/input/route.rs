@@ -359,12 +359,8 @@ impl Desktop {
             Hit::Button(button) => self.input.pointer.pressed = Some((key, button)),
             Hit::TitleBar => {
                 let (time, at) = (millis(now), self.input.pointer.at);
-                let double = self
-                    .input
-                    .pointer
-                    .last_title_press
-                    .take()
-                    .is_some_and(|(last, since, place)| {
+                let double =
+                    self.input.pointer.last_title_press.take().is_some_and(|(last, since, place)| {
                         let near = (place - at).x.hypot((place - at).y) <= DOUBLE_CLICK_REACH;
                         last == key && near && time.wrapping_sub(since) <= DOUBLE_CLICK_MS
                     });
@@ -549,10 +545,10 @@ impl Desktop {
 
     /// What the pointer looks like now.
     pub(crate) fn cursor(&self) -> Cursor {
-        if let Some((key, Constraint::Lock)) = self.input.pointer.constraint {
-            if self.input.pointer.entered.is_some_and(|(entered, _)| entered == key) {
-                return Cursor::Hidden;
-            }
+        if let Some((key, Constraint::Lock)) = self.input.pointer.constraint
+            && self.input.pointer.entered.is_some_and(|(entered, _)| entered == key)
+        {
+            return Cursor::Hidden;
         }
         match self.under(self.input.pointer.at) {
             Under::Content(over, _) if self.input.pointer.entered.is_some_and(|(k, _)| k == over) => {

@@ -14,7 +14,6 @@ use std::{
 };
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
-use transom_protocol::wire::HEADER_LEN;
 
 /// Most bytes that may wait to be read by a qube before it is cut off.
 const MAX_OUT: usize = 4 << 20;
@@ -167,11 +166,6 @@ impl Stream {
     /// True if something waits to be sent.
     pub(super) fn wants_write(&self) -> bool {
         self.sent < self.out.len()
-    }
-
-    /// Bytes that a reader must be able to hold for one message of at most `max` payload bytes.
-    pub(super) const fn buffer_for(max: usize) -> usize {
-        HEADER_LEN + max
     }
 }
 

@@ -72,7 +72,7 @@ impl Desktop {
         loop {
             let Some(supervisor) = &mut self.supervisor else { return PostAction::Remove };
             match supervisor.client.recv() {
-                Ok(Some((message, fds))) => self.from_qubed(message, fds),
+                Ok(Some((message, fds))) => self.qubed_says(message, fds),
                 Ok(None) => return PostAction::Continue,
                 Err(error) => {
                     error!(%error, "transom-qubed is gone");
@@ -87,7 +87,7 @@ impl Desktop {
         }
     }
 
-    fn from_qubed(&mut self, message: FromQubed, fds: Vec<OwnedFd>) {
+    fn qubed_says(&mut self, message: FromQubed, fds: Vec<OwnedFd>) {
         self.damage_all();
         match message {
             FromQubed::Reply(reply) => match reply.result {
@@ -110,13 +110,12 @@ impl Desktop {
             FromQubed::Event(Event::Link { qube, .. }) => {
                 let identity = identity(&qube);
                 self.know_qube(qube);
-                match fds.into_iter().next() {
-                    Some(fd) => {
-                        if let Err(error) = self.add_link(identity, UnixStream::from(fd)) {
-                            error!(%error, "a qube's link cannot be used");
-                        }
+                if let Some(fd) = fds.into_iter().next() {
+                    if let Err(error) = self.add_link(identity, UnixStream::from(fd)) {
+                        error!(%error, "a qube's link cannot be used");
                     }
-                    None => error!("a link came without its descriptor"),
+                } else {
+                    error!("a link came without its descriptor");
                 }
             }
             FromQubed::Event(Event::QubeRemoved { qube }) => {

@@ -67,7 +67,8 @@ impl Content {
 /// State that comes with a commit.
 #[derive(Debug, Default)]
 struct Pending {
-    /// `None`: the buffer stays.
+    /// `None`: the buffer stays; `Some(None)`: it goes.
+    #[expect(clippy::option_option, reason = "two questions: is it new, and is there one")]
     content: Option<Option<Content>>,
     damage: Vec<Rectangle<i32, Buffer>>,
     regions: Regions,

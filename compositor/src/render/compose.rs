@@ -5,10 +5,7 @@
 //! caller draws, and cuts to it. Behind every content lies an opaque backdrop, so that a
 //! transparent window never shows what is behind it inside its own frame.
 
-use smithay::{
-    backend::renderer::element::Id,
-    utils::{Logical, Physical, Point, Rectangle, Size},
-};
+use smithay::utils::{Logical, Physical, Point, Rectangle, Size};
 use transom_protocol::session::WindowRole;
 use transom_theming::{FrameKind, FrameSpec};
 
@@ -21,8 +18,6 @@ use crate::{Desktop, input::Cursor, qubes::surface::Content, ui::frames::FrameLo
 /// A window's frame on the screen: where it is, what is inside.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Framed {
-    /// The whole, in device pixels.
-    pub outer: DeviceRect,
     /// Inside the frame: the only place for the qube's pixels.
     pub inner: DeviceRect,
 }
@@ -140,7 +135,7 @@ impl Desktop {
             rect.loc += at;
             rect
         };
-        Framed { outer: place(frame.outer), inner: place(frame.inner) }
+        Framed { inner: place(frame.inner) }
     }
 
     /// A window made smaller, in a frame of its own: for the switcher.
@@ -201,9 +196,6 @@ impl Desktop {
     }
 
     fn compose_cursor(&mut self, items: &mut Vec<Item>) {
-        if !self.backend.draws_cursor() {
-            return;
-        }
         let at = self.input.pointer.at;
         let at = self.to_device((at.x.floor() as i32, at.y.floor() as i32).into());
         match self.cursor() {
@@ -299,9 +291,4 @@ fn snap(size: Size<i32, Physical>, content: &Content) -> Size<i32, Physical> {
     let buffer = content.transform.transform_size(content.buffer_size());
     let near = |a: i32, b: i32| (a - b).abs() <= 1;
     if near(size.w, buffer.w) && near(size.h, buffer.h) { (buffer.w, buffer.h).into() } else { size }
-}
-
-/// Identity of what dom0 draws once.
-pub(crate) fn fresh_id() -> Id {
-    Id::new()
 }

@@ -55,7 +55,7 @@ pub struct GuestTexture<T> {
 #[derive(Clone, Debug)]
 enum Memory {
     Grant { grant: u32, map: Rc<GrantMap> },
-    Kept(Rc<[u8]>),
+    Kept { _bytes: Rc<[u8]> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ fn locate(content: &Content) -> Result<(*const u8, Memory, Layout), ImportError>
                 return Err(ImportError::NoMemory);
             }
             let layout = Layout { address: kept.as_ptr() as usize, stride: row as u32, size, format };
-            Ok((kept.as_ptr(), Memory::Kept(kept.clone()), layout))
+            Ok((kept.as_ptr(), Memory::Kept { _bytes: kept.clone() }, layout))
         }
         Pixels::Solid => Err(ImportError::NoMemory),
     }

@@ -31,7 +31,7 @@ impl Default for ClipboardConfig {
         Self {
             max_bytes: 16 << 20,
             transfer_timeout: Duration::from_secs(3),
-            wipe_after: Duration::from_secs(60),
+            wipe_after: Duration::from_mins(1),
             prompt_timeout: Duration::from_secs(30),
             policy: Policy { rules: Vec::new(), fallback: Decision::Allow },
         }
@@ -481,7 +481,7 @@ fn choose(offered: &[String]) -> Vec<String> {
     let mut chosen: Vec<String> = Vec::new();
     for mime in preferred.chain(others) {
         let plain = |m: &str| m.starts_with("text/plain") || m == "UTF8_STRING";
-        if !chosen.contains(&mime) && !(plain(&mime) && chosen.iter().any(|c| plain(c))) {
+        if !chosen.contains(&mime) && (!plain(&mime) || !chosen.iter().any(|c| plain(c))) {
             chosen.push(mime);
         }
     }
@@ -493,7 +493,7 @@ fn choose(offered: &[String]) -> Vec<String> {
 fn summary(copy: &Copy) -> String {
     let mime = copy.types.first().map_or("", |(mime, _)| mime.as_str());
     let kind = match mime.split('/').next() {
-        Some("text") | Some("UTF8_STRING") => "text",
+        Some("text" | "UTF8_STRING") => "text",
         Some("image") => "a picture",
         _ => "data",
     };

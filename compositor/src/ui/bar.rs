@@ -4,7 +4,6 @@
 
 use std::rc::Rc;
 
-use smithay::utils::Rectangle;
 use transom_theming::{BarQube, BarSpec, Label, QubeMark, Scale};
 
 use crate::{
@@ -68,12 +67,6 @@ impl Desktop {
                 .map(|l| (l.qube.name.clone(), l.qube.label, QubeMark::Running, !l.qube.isolated))
                 .collect(),
         }
-    }
-
-    /// Area of the bar in logical pixels.
-    pub(crate) fn bar_area(&self) -> Rectangle<i32, smithay::utils::Logical> {
-        let size = self.screen.logical().size;
-        Rectangle::from_size((size.w, self.ui.theme().bar_height().min(size.h)).into())
     }
 }
 

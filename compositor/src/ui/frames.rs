@@ -15,8 +15,6 @@ use crate::render::{
 pub(crate) struct Frame {
     /// Strips that fill the ring between `outer` and `inner`.
     pub parts: Vec<(DeviceRect, Rc<Picture>)>,
-    /// The whole.
-    pub outer: DeviceRect,
     /// Where the content goes.
     pub inner: DeviceRect,
 }
@@ -86,7 +84,7 @@ fn draw(painter: &mut Painter, spec: &FrameSpec<'_>) -> Frame {
     let geometry = painter.frame_geometry(spec);
     let parts =
         painter.frame(spec).into_iter().map(|part| (device(part.rect), Picture::new(part.image))).collect();
-    Frame { parts, outer: device(geometry.outer), inner: device(geometry.inner) }
+    Frame { parts, inner: device(geometry.inner) }
 }
 
 fn device(rect: transom_theming::DeviceRect) -> Rectangle<i32, Physical> {

@@ -12,7 +12,7 @@ mod transfer;
 use std::{collections::HashMap, rc::Rc};
 
 use smithay::utils::{Physical, Point};
-use transom_theming::{CursorShape, Fonts, FrameSpec, Painter, Rgb, Scale, Theme};
+use transom_theming::{CursorShape, Fonts, FrameSpec, Painter, Scale, Theme};
 
 use self::{
     frames::{Frame, FrameCache},
@@ -22,13 +22,16 @@ use self::{
 pub(crate) use self::{overlays::Prompt, transfer::size};
 use crate::render::scene::{Patch, Picture, SurfaceKey, color};
 
+/// A pointer and its hot spot.
+type CursorPicture = (Rc<Picture>, Point<i32, Physical>);
+
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Ui {
     painter: Painter,
     frames: FrameCache,
     backdrops: HashMap<SurfaceKey, Patch>,
-    cursors: HashMap<(CursorShape, u32), (Rc<Picture>, Point<i32, Physical>)>,
+    cursors: HashMap<(CursorShape, u32), CursorPicture>,
     pub(crate) notices: Notices,
     pub(crate) kept: Kept,
     dim: Patch,
@@ -94,10 +97,5 @@ impl Ui {
                 (Picture::new(cursor.image), (cursor.hotspot.0, cursor.hotspot.1).into())
             })
             .clone()
-    }
-
-    /// Colour of the empty desktop, for tests.
-    pub(crate) fn background(&self) -> Rgb {
-        self.painter.theme().background()
     }
 }

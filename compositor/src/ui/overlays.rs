@@ -40,12 +40,22 @@ impl Kept {
         self.welcome = None;
         self.outline = None;
         if let Some(prompt) = &mut self.prompt {
-            prompt.picture = None;
+            prompt.drawn = None;
         }
     }
 }
 
 type CaptionKey = (Label, String, String, bool, u32);
+
+/// A question as it was drawn.
+#[derive(Debug)]
+struct DrawnPrompt {
+    /// The answer that gives something away was on; it was chosen.
+    state: (bool, bool),
+    picture: Rc<Picture>,
+    /// Where the answers are, relative to the picture.
+    answers: Vec<Rectangle<i32, Logical>>,
+}
 
 /// A question to the person.
 #[derive(Debug)]
@@ -56,13 +66,13 @@ pub(crate) struct Prompt {
     since: Duration,
     /// The answer that gives something away is chosen.
     allow_chosen: bool,
-    picture: Option<(bool, bool, Rc<Picture>, Vec<Rectangle<i32, Logical>>)>,
+    drawn: Option<DrawnPrompt>,
 }
 
 impl Prompt {
     /// A new question; the safe answer is chosen.
     pub(crate) fn new(id: u64, sentence: Vec<Part>, now: Duration) -> Self {
-        Self { id, sentence, since: now, allow_chosen: false, picture: None }
+        Self { id, sentence, since: now, allow_chosen: false, drawn: None }
     }
 
     fn enabled(&self, now: Duration) -> bool {
@@ -184,13 +194,13 @@ impl Desktop {
         }
     }
 
-    fn prompt_picture(&mut self) -> Option<(Rc<Picture>, Vec<Rectangle<i32, Logical>>)> {
+    fn prompt_picture(&mut self) -> Option<&DrawnPrompt> {
         let now = self.clock.now();
         let scale = Scale::new(self.screen.scale);
         let ui = &mut self.ui;
         let prompt = ui.kept.prompt.as_mut()?;
         let (enabled, chosen) = (prompt.enabled(now), prompt.allow_chosen);
-        if !prompt.picture.as_ref().is_some_and(|(e, c, ..)| (*e, *c) == (enabled, chosen)) {
+        if prompt.drawn.as_ref().is_none_or(|drawn| drawn.state != (enabled, chosen)) {
             let runs: Vec<Run<'_>> = prompt
                 .sentence
                 .iter()
@@ -204,15 +214,16 @@ impl Desktop {
                 Answer { text: "Allow", enabled, focused: chosen, gives_away: true },
             ];
             let drawn = ui.painter.prompt(&PromptSpec { sentence: &runs, answers: &answers, scale });
-            let areas =
+            let answers =
                 drawn.answers.iter().map(|r| Rectangle::new((r.x, r.y).into(), (r.w, r.h).into())).collect();
-            prompt.picture = Some((enabled, chosen, Picture::new(drawn.image), areas));
+            let picture = Picture::new(drawn.image);
+            prompt.drawn = Some(DrawnPrompt { state: (enabled, chosen), picture, answers });
         }
-        prompt.picture.as_ref().map(|(_, _, picture, areas)| (picture.clone(), areas.clone()))
+        prompt.drawn.as_ref()
     }
 
     fn compose_prompt(&mut self, items: &mut Vec<Item>) {
-        let Some((picture, _)) = self.prompt_picture() else { return };
+        let Some(picture) = self.prompt_picture().map(|drawn| drawn.picture.clone()) else { return };
         let (screen, size) = (self.screen.size, picture.size());
         let at = ((screen.w - size.w) / 2, (screen.h - size.h) / 2);
         items.push(Item::Picture { picture, at: at.into(), clip: None });
@@ -221,7 +232,8 @@ impl Desktop {
     /// A press of the left button or a finger on dom0's own pictures.
     pub(crate) fn press_on_ui(&mut self, at: Point<f64, Logical>, now: Duration) {
         if self.ui.kept.prompt.is_some() {
-            let Some((picture, areas)) = self.prompt_picture() else { return };
+            let Some(drawn) = self.prompt_picture() else { return };
+            let (picture, areas) = (drawn.picture.clone(), drawn.answers.clone());
             let (screen, size) = (self.screen.size, picture.size());
             let factor = f64::from(self.screen.scale) / 120.0;
             let origin = Point::<f64, Logical>::from((

@@ -7,7 +7,12 @@ use crate::Agent;
 
 impl Agent {
     /// A message that has passed the state machine.
-    pub(super) fn dom0_says(&mut self, window: u32, serial: u32, message: &ToQube<'_>) -> Result<(), LinkError> {
+    pub(super) fn dom0_says(
+        &mut self,
+        window: u32,
+        serial: u32,
+        message: &ToQube<'_>,
+    ) -> Result<(), LinkError> {
         match message {
             ToQube::Welcome(_) => self.dom0_open(),
             ToQube::Goodbye(goodbye) => {
@@ -20,7 +25,7 @@ impl Agent {
             ToQube::Configure(configure) => self.configure(window, serial, configure),
             ToQube::Close(()) => self.close(window),
             ToQube::PopupDone(()) => self.popup_done(window),
-            ToQube::FrameDone(time) => self.frame_done(window, time),
+            ToQube::FrameDone(time) => self.frame_done(window, **time),
             ToQube::Presented(presented) => self.presented(window, serial, presented),
             ToQube::Discarded(()) => self.discarded(window, serial),
             ToQube::Release(()) => {
@@ -48,7 +53,7 @@ impl Agent {
             ToQube::Gesture(gesture) => self.gesture(serial, gesture),
             ToQube::TouchDown(point) => self.touch_down(window, serial, point),
             ToQube::TouchMotion(point) => self.touch_motion(window, point),
-            ToQube::TouchUp(up) => self.touch_up(serial, up),
+            ToQube::TouchUp(up) => self.touch_up(serial, **up),
             ToQube::TouchFrame(()) => self.touch_frame(),
             ToQube::TouchCancel(()) => self.touch_cancel(),
             // dom0 has no input method yet and never says these.

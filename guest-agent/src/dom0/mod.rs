@@ -194,9 +194,10 @@ impl Agent {
 
     fn dom0_readable(&mut self) {
         if let Err(error) = self.read_dom0() {
-            match &error {
-                LinkError::Io(_) => info!(%error, "link closed"),
-                _ => warn!(%error, "link closed"),
+            if let LinkError::Io(_) = &error {
+                info!(%error, "link closed");
+            } else {
+                warn!(%error, "link closed");
             }
             self.lost_dom0();
         }

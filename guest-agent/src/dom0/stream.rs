@@ -155,13 +155,9 @@ mod tests {
             let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
             let mut control = RecvAncillaryBuffer::new(&mut space);
             let mut buffer = [0; 16];
-            let got = recvmsg(
-                &theirs,
-                &mut [io::IoSliceMut::new(&mut buffer)],
-                &mut control,
-                RecvFlags::empty(),
-            )
-            .unwrap();
+            let got =
+                recvmsg(&theirs, &mut [io::IoSliceMut::new(&mut buffer)], &mut control, RecvFlags::empty())
+                    .unwrap();
             bytes.extend(&buffer[..got.bytes]);
             for message in control.drain() {
                 if let RecvAncillaryMessage::ScmRights(rights) = message {

@@ -34,7 +34,8 @@ impl Agent {
             CursorImageStatus::Surface(surface) => {
                 let Some(id) = self.cursor_window(surface) else { return };
                 let hotspot = with_states(surface, |states| {
-                    let data = states.data_map.get::<CursorImageSurfaceData>().and_then(|data| data.lock().ok());
+                    let data =
+                        states.data_map.get::<CursorImageSurfaceData>().and_then(|data| data.lock().ok());
                     data.map(|data| data.hotspot).unwrap_or_default()
                 });
                 let near = |v: i32| v.clamp(-(MAX_DIMENSION as i32), MAX_DIMENSION as i32).into();
@@ -54,14 +55,13 @@ impl Agent {
 
     /// The window of a cursor surface that dom0 knows of.
     fn cursor_window(&mut self, surface: &WlSurface) -> Option<u32> {
-        let id = match id_of(surface) {
-            Some(id) => id,
-            None => {
-                let id = self.windows.create(surface, Role::Cursor);
-                // It may have been committed before it was anyone's cursor.
-                self.committed(surface);
-                id
-            }
+        let id = if let Some(id) = id_of(surface) {
+            id
+        } else {
+            let id = self.windows.create(surface, Role::Cursor);
+            // It may have been committed before it was anyone's cursor.
+            self.committed(surface);
+            id
         };
         self.announce(id);
         self.windows.get(id).filter(|window| window.announced).map(|_| id)

@@ -17,6 +17,7 @@ use smithay::{
 use crate::Agent;
 
 /// See the module's text.
+#[expect(clippy::large_enum_variant, reason = "there are as many as people have keyboards")]
 #[derive(Clone, Debug, PartialEq)]
 pub enum KeyboardFocus {
     /// A surface of a Wayland program.

@@ -36,7 +36,9 @@ impl Agent {
         // With nobody listening every key goes up: the next window begins with none.
         for code in keyboard.pressed_keys() {
             let (serial, time) = (SERIAL_COUNTER.next_serial(), self.input.time);
-            keyboard.input::<(), _>(self, code, KeyState::Released, serial, time, |_, _, _| FilterResult::Forward);
+            keyboard.input::<(), _>(self, code, KeyState::Released, serial, time, |_, _, _| {
+                FilterResult::Forward
+            });
         }
     }
 
@@ -54,8 +56,12 @@ impl Agent {
     }
 
     pub(crate) fn modifiers(&mut self, modifiers: &message::Modifiers) {
-        let told =
-            (modifiers.depressed.get(), modifiers.latched.get(), modifiers.locked.get(), modifiers.group.get());
+        let told = (
+            modifiers.depressed.get(),
+            modifiers.latched.get(),
+            modifiers.locked.get(),
+            modifiers.group.get(),
+        );
         self.input.modifiers = told;
         let focus = self.keyboard().and_then(|keyboard| keyboard.current_focus());
         if let Some(focus) = focus {

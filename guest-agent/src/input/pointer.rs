@@ -9,9 +9,7 @@ use smithay::{
     },
     reexports::wayland_server::{Resource, protocol::wl_surface::WlSurface},
     utils::{Logical, Point, SERIAL_COUNTER},
-    wayland::{
-        pointer_constraints::{PointerConstraint, with_pointer_constraint},
-    },
+    wayland::pointer_constraints::{PointerConstraint, with_pointer_constraint},
 };
 use transom_protocol::{
     message::{self, ToDom0, tail_bytes},
@@ -43,7 +41,10 @@ impl Agent {
         let Some(pointer) = self.pointer() else { return };
         let focus = self.surface_under(id, location).or_else(|| {
             // dom0 says it is in the window, a program's input region says nobody is there.
-            pointer.is_grabbed().then(|| self.windows.get(id).map(|w| (w.surface.clone(), (0.0, 0.0).into()))).flatten()
+            pointer
+                .is_grabbed()
+                .then(|| self.windows.get(id).map(|w| (w.surface.clone(), (0.0, 0.0).into())))
+                .flatten()
         });
         let (serial, time) = (self.input.serial(serial), self.input.time);
         pointer.motion(self, focus, &MotionEvent { location, serial, time });
@@ -172,7 +173,8 @@ impl Agent {
                     PointerConstraint::Confined(_) => Constraint::Confine,
                     PointerConstraint::Locked(_) => Constraint::Lock,
                 };
-                let rects = constraint.region().map(|r| region::rects(r).unwrap_or_else(|| region::bounds(r)));
+                let rects =
+                    constraint.region().map(|r| region::rects(r).unwrap_or_else(|| region::bounds(r)));
                 Some((kind, rects.unwrap_or_default()))
             })?;
             Some((id, kind, rects))

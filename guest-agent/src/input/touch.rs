@@ -38,7 +38,7 @@ impl Agent {
         touch.motion(self, focus, &MotionEvent { slot: slot(point.id.get()), location, time });
     }
 
-    pub(crate) fn touch_up(&mut self, serial: u32, up: &TouchUp) {
+    pub(crate) fn touch_up(&mut self, serial: u32, up: TouchUp) {
         let Some(touch) = self.touch() else { return };
         let time = up.time.get();
         self.input.time = time;

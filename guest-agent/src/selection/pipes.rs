@@ -1,11 +1,6 @@
 //! Bytes of selections through pipes, a piece at a time, waiting for nobody.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    os::fd::OwnedFd,
-    sync::Arc,
-};
+use std::{collections::BTreeMap, io, os::fd::OwnedFd, sync::Arc};
 
 use calloop::{Interest, Mode, PostAction, RegistrationToken, generic::Generic};
 use rustix::{
@@ -49,9 +44,9 @@ impl Agent {
     /// Carries what comes out of a pipe to dom0. False if that cannot be done.
     pub(super) fn read_for_dom0(&mut self, serial: u32, reader: OwnedFd) -> bool {
         let source = Generic::new(reader, Interest::READ, Mode::Level);
-        let inserted = self.handle.insert_source(source, move |_, fd, agent: &mut Self| {
-            Ok(agent.selection_readable(serial, fd))
-        });
+        let inserted = self
+            .handle
+            .insert_source(source, move |_, fd, agent: &mut Self| Ok(agent.selection_readable(serial, fd)));
         match inserted {
             Ok(source) => {
                 self.selections.transfers.readers.insert(serial, Reader { source, bytes: 0 });
@@ -66,8 +61,10 @@ impl Agent {
 
     fn selection_readable(&mut self, serial: u32, fd: &OwnedFd) -> PostAction {
         let Some(link) = self.dom0.open() else { return PostAction::Remove };
-        let Some(reader) = self.selections.transfers.readers.get_mut(&serial) else { return PostAction::Remove };
-        let mut chunk = [0; MAX_CHUNK];
+        let Some(reader) = self.selections.transfers.readers.get_mut(&serial) else {
+            return PostAction::Remove;
+        };
+        let mut chunk = vec![0; MAX_CHUNK];
         let most = u64::from(link.session().limits().selection_bytes);
         let (end, failed, bytes) = match rustix::io::read(fd, &mut chunk) {
             Ok(0) => (true, false, 0),

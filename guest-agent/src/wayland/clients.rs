@@ -53,14 +53,17 @@ impl Agent {
                 }
             };
             self.handle
-                .insert_source(Generic::new(socket, Interest::READ, Mode::Level), |_, socket, agent: &mut Self| {
-                    while let Some(stream) = socket.accept()? {
-                        if let Err(error) = agent.add_program(stream) {
-                            warn!(%error, "a program cannot be taken in");
+                .insert_source(
+                    Generic::new(socket, Interest::READ, Mode::Level),
+                    |_, socket, agent: &mut Self| {
+                        while let Some(stream) = socket.accept()? {
+                            if let Err(error) = agent.add_program(stream) {
+                                warn!(%error, "a program cannot be taken in");
+                            }
                         }
-                    }
-                    Ok(PostAction::Continue)
-                })
+                        Ok(PostAction::Continue)
+                    },
+                )
                 .map_err(|error| AgentError::Loop(error.to_string()))?;
             return Ok(name.into());
         }

@@ -1,9 +1,10 @@
 //! Protocols that need little of the agent.
 
 use smithay::{
-    delegate_compositor, delegate_cursor_shape, delegate_fractional_scale, delegate_idle_inhibit, delegate_output,
-    delegate_pointer_constraints, delegate_pointer_gestures, delegate_presentation, delegate_relative_pointer,
-    delegate_single_pixel_buffer, delegate_text_input_manager, delegate_viewporter, delegate_xdg_activation,
+    delegate_compositor, delegate_cursor_shape, delegate_fractional_scale, delegate_idle_inhibit,
+    delegate_output, delegate_pointer_constraints, delegate_pointer_gestures, delegate_presentation,
+    delegate_relative_pointer, delegate_single_pixel_buffer, delegate_text_input_manager,
+    delegate_viewporter, delegate_xdg_activation,
     input::pointer::PointerHandle,
     reexports::wayland_server::{
         Client, Resource,
@@ -18,7 +19,9 @@ use smithay::{
         output::OutputHandler,
         pointer_constraints::PointerConstraintsHandler,
         tablet_manager::TabletSeatHandler,
-        xdg_activation::{XdgActivationHandler, XdgActivationState, XdgActivationToken, XdgActivationTokenData},
+        xdg_activation::{
+            XdgActivationHandler, XdgActivationState, XdgActivationToken, XdgActivationTokenData,
+        },
     },
     xwayland::XWaylandClientData,
 };
@@ -35,7 +38,10 @@ impl CompositorHandler for Agent {
         &mut self.protocols.compositor
     }
 
-    #[expect(clippy::panic, reason = "every client is made with one of the two; there is nothing to return else")]
+    #[expect(
+        clippy::panic,
+        reason = "every client is made with one of the two; there is nothing to return else"
+    )]
     fn client_compositor_state<'a>(&self, client: &'a Client) -> &'a CompositorClientState {
         let own = client.get_data::<ProgramData>().map(|data| &data.compositor);
         let x11 = || client.get_data::<XWaylandClientData>().map(|data| &data.compositor_state);
@@ -52,7 +58,8 @@ impl CompositorHandler for Agent {
     fn destroyed(&mut self, surface: &WlSurface) {
         self.roleless.remove(&surface.id());
         // The surface's own data is gone already; its window is found by the surface.
-        let found = self.windows.by_id.iter().find(|(_, window)| window.surface == *surface).map(|(id, _)| *id);
+        let found =
+            self.windows.by_id.iter().find(|(_, window)| window.surface == *surface).map(|(id, _)| *id);
         if let Some(id) = found {
             self.destroy_window(id);
         }

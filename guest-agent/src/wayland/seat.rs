@@ -7,14 +7,12 @@ use smithay::{
         Resource,
         protocol::{wl_data_source::WlDataSource, wl_surface::WlSurface},
     },
-    wayland::{
-        seat::WaylandFocus,
-        selection::{
-            data_device::{
-                ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler, set_data_device_focus,
-            },
-            primary_selection::{PrimarySelectionHandler, PrimarySelectionState, set_primary_focus},
+    wayland::selection::{
+        data_device::{
+            ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler,
+            set_data_device_focus,
         },
+        primary_selection::{PrimarySelectionHandler, PrimarySelectionState, set_primary_focus},
     },
 };
 
@@ -34,7 +32,9 @@ impl SeatHandler for Agent {
     }
 
     fn focus_changed(&mut self, seat: &Seat<Self>, focused: Option<&KeyboardFocus>) {
-        let client = focused.and_then(|focus| focus.wl_surface()).and_then(|surface| surface.client());
+        let client = focused
+            .and_then(smithay::wayland::seat::WaylandFocus::wl_surface)
+            .and_then(|surface| surface.client());
         set_data_device_focus(&self.display, seat, client.clone());
         set_primary_focus(&self.display, seat, client);
     }

@@ -4,8 +4,7 @@ use smithay::{
     delegate_kde_decoration, delegate_xdg_decoration, delegate_xdg_shell,
     reexports::{
         wayland_protocols::xdg::{
-            decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode,
-            shell::server::xdg_toplevel,
+            decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode, shell::server::xdg_toplevel,
         },
         wayland_server::protocol::{wl_output::WlOutput, wl_seat::WlSeat, wl_surface::WlSurface},
     },
@@ -80,7 +79,13 @@ impl XdgShellHandler for Agent {
         self.ask_move(id, serial);
     }
 
-    fn resize_request(&mut self, toplevel: ToplevelSurface, _: WlSeat, serial: Serial, edge: xdg_toplevel::ResizeEdge) {
+    fn resize_request(
+        &mut self,
+        toplevel: ToplevelSurface,
+        _: WlSeat,
+        serial: Serial,
+        edge: xdg_toplevel::ResizeEdge,
+    ) {
         use xdg_toplevel::ResizeEdge as E;
         let Some(id) = id_of(toplevel.wl_surface()) else { return };
         let Some(serial) = self.input.dom0_serial(serial) else { return };
@@ -135,7 +140,8 @@ impl XdgShellHandler for Agent {
 
 impl Agent {
     fn role_gone(&mut self, surface: &WlSurface) {
-        let found = self.windows.by_id.iter().find(|(_, window)| window.surface == *surface).map(|(id, _)| *id);
+        let found =
+            self.windows.by_id.iter().find(|(_, window)| window.surface == *surface).map(|(id, _)| *id);
         if let Some(id) = found {
             self.destroy_window(id);
         }

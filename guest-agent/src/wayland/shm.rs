@@ -37,7 +37,8 @@ impl Pool {
 
     /// True if the file is as long as the program says.
     pub fn is_backed(&self) -> bool {
-        rustix::fs::fstat(&self.fd).is_ok_and(|stat| u64::try_from(stat.st_size).is_ok_and(|size| size >= self.bytes()))
+        rustix::fs::fstat(&self.fd)
+            .is_ok_and(|stat| u64::try_from(stat.st_size).is_ok_and(|size| size >= self.bytes()))
     }
 }
 
@@ -122,7 +123,8 @@ impl Dispatch<wl_shm::WlShm, ()> for Agent {
             return;
         };
         state.pools.next += 1;
-        let pool = Pool { id: state.pools.next, fd, bytes: bytes.into(), gone: Arc::clone(&state.pools.gone) };
+        let pool =
+            Pool { id: state.pools.next, fd, bytes: bytes.into(), gone: Arc::clone(&state.pools.gone) };
         if !pool.is_backed() {
             shm.post_error(wl_shm::Error::InvalidFd, format!("the file has fewer than {size} bytes"));
             return;
@@ -157,7 +159,10 @@ impl Dispatch<wl_shm_pool::WlShmPool, Arc<Pool>> for Agent {
                     None => resource.post_error(wl_shm::Error::InvalidFd, "a pool can only grow"),
                 }
                 if !pool.is_backed() {
-                    resource.post_error(wl_shm::Error::InvalidFd, format!("the file has fewer than {size} bytes"));
+                    resource.post_error(
+                        wl_shm::Error::InvalidFd,
+                        format!("the file has fewer than {size} bytes"),
+                    );
                 }
             }
             _ => {}

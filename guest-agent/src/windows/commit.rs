@@ -78,7 +78,8 @@ fn appearance(states: &SurfaceData) -> Appearance {
     }
     let mut cached = states.cached_state.get::<SurfaceCachedState>();
     if let Some(g) = cached.current().geometry {
-        appearance.content = region::clamp(g.loc.x, g.loc.y, g.size.w, g.size.h).unwrap_or(appearance.content);
+        appearance.content =
+            region::clamp(g.loc.x, g.loc.y, g.size.w, g.size.h).unwrap_or(appearance.content);
     }
     appearance
 }
@@ -196,7 +197,7 @@ impl Agent {
         if let Some(assignment) = news.buffer.take() {
             let picture = match assignment {
                 BufferAssignment::Removed => None,
-                BufferAssignment::NewBuffer(buffer) => self.picture(surface, buffer),
+                BufferAssignment::NewBuffer(buffer) => picture(surface, buffer),
             };
             self.show(id, picture);
         }
@@ -206,7 +207,8 @@ impl Agent {
             let mut plain = window.appearance.clone();
             (plain.source, plain.destination) = (None, None);
             let (w, h) = plain.surface_size((w, h));
-            let valid = with_states(surface, |states| ensure_viewport_valid(states, (w as i32, h as i32).into()));
+            let valid =
+                with_states(surface, |states| ensure_viewport_valid(states, (w as i32, h as i32).into()));
             if !valid {
                 return;
             }
@@ -215,20 +217,6 @@ impl Agent {
         self.tell_children(id);
         let hold = is_sync_subsurface(surface);
         self.send_commit(id, hold, &news.damage, news.delta, news.feedback);
-    }
-
-    /// A buffer as a picture; a program's unknown kind of buffer shows nothing.
-    fn picture(&mut self, surface: &WlSurface, buffer: smithay::reexports::wayland_server::protocol::wl_buffer::WlBuffer) -> Option<Picture> {
-        if let Some(shm) = buffer.data::<ShmBuffer>() {
-            return Some(Picture::Shm(buffer.clone(), shm.clone()));
-        }
-        if let Ok(pixel) = get_single_pixel_buffer(&buffer) {
-            let [r, g, b, a] = pixel.rgba8888().map(u32::from);
-            buffer.release();
-            return Some(Picture::Solid(a << 24 | r << 16 | g << 8 | b));
-        }
-        warn!(surface = ?surface.id(), "a buffer of a kind that was not offered");
-        None
     }
 
     /// A window shows another picture from now on.
@@ -351,6 +339,23 @@ impl Agent {
             self.send_again(id);
         }
     }
+}
+
+/// A buffer as a picture; a program's unknown kind of buffer shows nothing.
+fn picture(
+    surface: &WlSurface,
+    buffer: smithay::reexports::wayland_server::protocol::wl_buffer::WlBuffer,
+) -> Option<Picture> {
+    if let Some(shm) = buffer.data::<ShmBuffer>() {
+        return Some(Picture::Shm(buffer.clone(), shm.clone()));
+    }
+    if let Ok(pixel) = get_single_pixel_buffer(&buffer) {
+        let [r, g, b, a] = pixel.rgba8888().map(u32::from);
+        buffer.release();
+        return Some(Picture::Solid(a << 24 | r << 16 | g << 8 | b));
+    }
+    warn!(surface = ?surface.id(), "a buffer of a kind that was not offered");
+    None
 }
 
 /// A commit being put together.

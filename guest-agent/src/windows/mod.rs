@@ -312,7 +312,7 @@ impl Agent {
     }
 
     /// dom0: a good moment to draw again.
-    pub(crate) fn frame_done(&mut self, id: u32, time: &Time) {
+    pub(crate) fn frame_done(&mut self, id: u32, time: Time) {
         let Some(window) = self.windows.get_mut(id) else { return };
         for callback in std::mem::take(&mut window.callbacks) {
             callback.done(time.time.get());

@@ -39,13 +39,15 @@ pub(crate) fn rects(region: &RegionAttributes) -> Option<Vec<Rect>> {
             return None;
         }
     }
-    (parts.len() <= MAX_RECTS).then(|| parts.iter().map(|r| Rect::new(r.loc.x, r.loc.y, r.size.w, r.size.h)).collect())
+    (parts.len() <= MAX_RECTS)
+        .then(|| parts.iter().map(|r| Rect::new(r.loc.x, r.loc.y, r.size.w, r.size.h)).collect())
 }
 
 /// One rectangle around all of a region's added parts.
 pub(crate) fn bounds(region: &RegionAttributes) -> Vec<Rect> {
-    let added = region.rects.iter().filter(|(kind, _)| matches!(kind, RectangleKind::Add)).map(|(_, rect)| *rect);
-    let around = added.reduce(|a, b| a.merge(b));
+    let added =
+        region.rects.iter().filter(|(kind, _)| matches!(kind, RectangleKind::Add)).map(|(_, rect)| *rect);
+    let around = added.reduce(smithay::utils::Rectangle::merge);
     around.and_then(|r| clamp(r.loc.x, r.loc.y, r.size.w, r.size.h)).into_iter().collect()
 }
 

@@ -15,7 +15,9 @@ use smithay::{
 use tracing::debug;
 use transom_protocol::{
     limits::{MAX_APP_ID, MAX_DIMENSION, MAX_OFFSET, MAX_TITLE},
-    message::{Configure, PopupCreate, PopupReposition, SetParent, SizeLimits, ToDom0, WindowCreate, WindowRequest},
+    message::{
+        Configure, PopupCreate, PopupReposition, SetParent, SizeLimits, ToDom0, WindowCreate, WindowRequest,
+    },
     types::{Anchor, Positioner, Rect, Request, WindowKind, states},
 };
 
@@ -87,12 +89,17 @@ impl Agent {
             Role::Popup(popup, grab) => {
                 let positioner = positioner(&popup.with_pending_state(|state| state.positioner));
                 let grab_serial = grab.unwrap_or(0);
-                let message = PopupCreate { parent: parent.unwrap_or(0).into(), positioner, grab: grab.is_some().into() };
+                let message = PopupCreate {
+                    parent: parent.unwrap_or(0).into(),
+                    positioner,
+                    grab: grab.is_some().into(),
+                };
                 link.send(id, grab_serial, &ToDom0::PopupCreate(&message))
             }
             Role::X11Popup(x11) => {
                 let positioner = exactly_at(self.x11.relative(x11));
-                let message = PopupCreate { parent: parent.unwrap_or(0).into(), positioner, grab: false.into() };
+                let message =
+                    PopupCreate { parent: parent.unwrap_or(0).into(), positioner, grab: false.into() };
                 link.send(id, 0, &ToDom0::PopupCreate(&message))
             }
         };
@@ -158,7 +165,7 @@ impl Agent {
             return;
         }
         let Some(link) = self.dom0.open() else { return };
-        let cut = |text: &str, most: usize| text[..text.floor_char_boundary(most)].as_bytes().to_vec();
+        let cut = |text: &str, most: usize| text.as_bytes()[..text.floor_char_boundary(most)].to_vec();
         if let Some(title) = title {
             link.send(id, 0, &ToDom0::Title(&cut(title, MAX_TITLE)));
         }
@@ -171,7 +178,8 @@ impl Agent {
     pub(crate) fn tell_parent(&mut self, id: u32) {
         let Some(window) = self.windows.get(id).filter(|w| w.announced) else { return };
         let parent = self.parent_of(window).as_ref().and_then(id_of);
-        let parent = parent.filter(|p| self.windows.get(*p).is_some_and(|w| w.announced && w.role.is_toplevel()));
+        let parent =
+            parent.filter(|p| self.windows.get(*p).is_some_and(|w| w.announced && w.role.is_toplevel()));
         let Some(link) = self.dom0.open() else { return };
         let set = SetParent { parent: parent.unwrap_or(0).into(), modal: false.into() };
         if link.session().window(id).is_some_and(|w| w.parent != parent.unwrap_or(0)) {
@@ -261,7 +269,7 @@ impl Agent {
                 }
             }
             Role::X11(x11) => {
-                self.configure_x11(&x11, configure);
+                Self::configure_x11(&x11, configure);
                 self.acknowledge(id, serial);
             }
             Role::X11Popup(_) => self.acknowledge(id, serial),
@@ -379,7 +387,12 @@ pub(crate) fn positioner(state: &PositionerState) -> Positioner {
     Positioner {
         width: side(state.rect_size.w).into(),
         height: side(state.rect_size.h).into(),
-        anchor_rect: Rect::new(far(rect.loc.x), far(rect.loc.y), far(rect.size.w.max(0)), far(rect.size.h.max(0))),
+        anchor_rect: Rect::new(
+            far(rect.loc.x),
+            far(rect.loc.y),
+            far(rect.size.w.max(0)),
+            far(rect.size.h.max(0)),
+        ),
         anchor,
         gravity,
         adjustment: (state.constraint_adjustment.bits() & 63) as u8,

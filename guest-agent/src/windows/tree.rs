@@ -23,7 +23,9 @@ pub(crate) fn children(surface: &WlSurface) -> Vec<(Option<WlSurface>, Point<i32
     with_surface_tree_upward(
         surface,
         (),
-        |found, _, ()| if found == surface { TraversalAction::DoChildren(()) } else { TraversalAction::SkipChildren },
+        |found, _, ()| {
+            if found == surface { TraversalAction::DoChildren(()) } else { TraversalAction::SkipChildren }
+        },
         |found, states, ()| {
             if found == surface {
                 out.push((None, Point::default()));
@@ -83,7 +85,11 @@ impl Agent {
 
     /// The surface of a window's tree under a point that is relative to the window's content, and
     /// the place of that surface's origin in the same measure.
-    pub(crate) fn surface_under(&self, id: u32, at: Point<f64, Logical>) -> Option<(WlSurface, Point<f64, Logical>)> {
+    pub(crate) fn surface_under(
+        &self,
+        id: u32,
+        at: Point<f64, Logical>,
+    ) -> Option<(WlSurface, Point<f64, Logical>)> {
         let window = self.windows.get(id)?;
         let (x, y, _, _) = window.appearance.content.get();
         let origin = Point::<i32, Logical>::from((-x, -y));
@@ -111,9 +117,14 @@ impl Agent {
                 let Some(picture) = &part.picture else { return };
                 let (w, h) = part.appearance.surface_size(picture.size());
                 let local = at - place.to_f64();
-                let inside = local.x >= 0.0 && local.y >= 0.0 && local.x < f64::from(w) && local.y < f64::from(h);
+                let inside =
+                    local.x >= 0.0 && local.y >= 0.0 && local.x < f64::from(w) && local.y < f64::from(h);
                 let mut cached = states.cached_state.get::<SurfaceAttributes>();
-                let takes = cached.current().input_region.as_ref().is_none_or(|r| region::contains(r, local.x, local.y));
+                let takes = cached
+                    .current()
+                    .input_region
+                    .as_ref()
+                    .is_none_or(|r| region::contains(r, local.x, local.y));
                 if inside && takes {
                     found = Some((surface.clone(), place.to_f64()));
                 }

@@ -235,7 +235,7 @@ fn wait_readable(fd: impl AsFd, deadline: Instant) -> Result<(), ClientError> {
         if left.is_zero() {
             return Err(ClientError::Timeout);
         }
-        let timeout = Timespec::try_from(left.min(Duration::from_secs(3_600))).ok();
+        let timeout = Timespec::try_from(left.min(Duration::from_hours(1))).ok();
         match poll(&mut [PollFd::new(&fd, PollFlags::IN)], timeout.as_ref()) {
             Ok(0) | Err(Errno::INTR) => {}
             Ok(_) => return Ok(()),

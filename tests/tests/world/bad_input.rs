@@ -78,7 +78,10 @@ fn a_picture_outside_its_memory() {
     let (mut world, mut hostile) = world();
     hostile.hello();
     hostile.create(1, WindowKind::Toplevel, 0);
-    hostile.commit(1, transom_protocol::message::Commit { buffer: BufferChange::Detach, ..Hostile::picture(0, 0, 0) });
+    hostile.commit(
+        1,
+        transom_protocol::message::Commit { buffer: BufferChange::Detach, ..Hostile::picture(0, 0, 0) },
+    );
     world.turn();
     hostile.acknowledge();
     hostile.grant(1, &memory(100, 0xff00_ff00), 400);
@@ -112,7 +115,10 @@ fn memory_that_vanishes_while_it_is_read() {
     let (mut world, mut hostile) = world();
     hostile.hello();
     hostile.create(1, WindowKind::Toplevel, 0);
-    hostile.commit(1, transom_protocol::message::Commit { buffer: BufferChange::Detach, ..Hostile::picture(0, 0, 0) });
+    hostile.commit(
+        1,
+        transom_protocol::message::Commit { buffer: BufferChange::Detach, ..Hostile::picture(0, 0, 0) },
+    );
     world.turn();
     hostile.acknowledge();
     let fd = memory(200 * 100, 0xff00_ff00);
@@ -136,7 +142,10 @@ fn a_title_full_of_tricks_is_clean() {
     hostile.hello();
     hostile.create(1, WindowKind::Toplevel, 0);
     hostile.say(1, 0, &ToDom0::Title("a\u{202e}gpj.exe\u{1b}[2J\u{2029}\n".as_bytes()));
-    hostile.commit(1, transom_protocol::message::Commit { buffer: BufferChange::Detach, ..Hostile::picture(0, 0, 0) });
+    hostile.commit(
+        1,
+        transom_protocol::message::Commit { buffer: BufferChange::Detach, ..Hostile::picture(0, 0, 0) },
+    );
     world.turn();
     hostile.acknowledge();
     hostile.grant(1, &memory(200 * 100, 0xff00_ff00), 200 * 100 * 4);

@@ -9,6 +9,8 @@ use transom_theming::Label;
 const SUPER: u32 = 125;
 const C: u32 = 46;
 const V: u32 = 47;
+const TAB: u32 = 15;
+const ENTER: u32 = 28;
 const TEXT: &str = "text/plain;charset=utf-8";
 
 fn world(config: &str) -> World {
@@ -91,8 +93,6 @@ fn a_rule_forbids() {
 #[test]
 fn a_rule_asks_and_the_hasty_answer_does_not_count() {
     let mut world = world("clipboard { otherwise \"ask\"; }");
-    const TAB: u32 = 15;
-    const ENTER: u32 = 28;
     copy(&mut world, &[(TEXT, b"secret")]);
     world.chord(&[SUPER, C]);
     click_into(&mut world, "web");

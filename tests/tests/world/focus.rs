@@ -30,7 +30,10 @@ fn a_new_window_takes_no_keys() {
     let mut world = two_qubes();
     world.chord(&[A]);
     assert!(world.clients.iter().all(|c| c.heard.keys.is_empty() && !c.heard.keyboard));
-    assert!(world.desktop.state().windows.iter().all(|w| w.attention && !w.focused), "they ask by being marked");
+    assert!(
+        world.desktop.state().windows.iter().all(|w| w.attention && !w.focused),
+        "they ask by being marked"
+    );
 }
 
 #[test]
@@ -65,9 +68,13 @@ fn alt_tab_goes_back_and_no_qube_hears_of_it() {
     let mut world = two_qubes();
     click_into(&mut world, "work");
     click_into(&mut world, "web");
-    world.input(&[InputEvent::Key { code: ALT, pressed: true }, InputEvent::Key { code: TAB, pressed: true }]);
+    world
+        .input(&[InputEvent::Key { code: ALT, pressed: true }, InputEvent::Key { code: TAB, pressed: true }]);
     assert!(world.desktop.state().switcher.is_some());
-    world.input(&[InputEvent::Key { code: TAB, pressed: false }, InputEvent::Key { code: ALT, pressed: false }]);
+    world.input(&[
+        InputEvent::Key { code: TAB, pressed: false },
+        InputEvent::Key { code: ALT, pressed: false },
+    ]);
     let state = world.desktop.state();
     assert!(state.switcher.is_none());
     assert!(state.windows.iter().any(|w| w.title == "work" && w.focused));

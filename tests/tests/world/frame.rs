@@ -24,16 +24,49 @@ const POOL: usize = 256 * 256;
 
 #[derive(Clone, Debug)]
 enum Step {
-    Toplevel { window: u32 },
-    Popup { window: u32, parent: u32, x: i32, y: i32, w: u32, h: u32 },
-    Subsurface { window: u32, parent: u32, x: i32, y: i32 },
-    Show { window: u32, w: u32, h: u32, offset: u64, content: [i32; 4], dest: (u32, u32), scale: u8, turn: usize },
-    Hide { window: u32 },
-    Destroy { window: u32 },
+    Toplevel {
+        window: u32,
+    },
+    Popup {
+        window: u32,
+        parent: u32,
+        x: i32,
+        y: i32,
+        w: u32,
+        h: u32,
+    },
+    Subsurface {
+        window: u32,
+        parent: u32,
+        x: i32,
+        y: i32,
+    },
+    Show {
+        window: u32,
+        w: u32,
+        h: u32,
+        offset: u64,
+        content: [i32; 4],
+        dest: (u32, u32),
+        scale: u8,
+        turn: usize,
+    },
+    Hide {
+        window: u32,
+    },
+    Destroy {
+        window: u32,
+    },
     Noise(Vec<u8>),
-    Point { x: f64, y: f64 },
+    Point {
+        x: f64,
+        y: f64,
+    },
     Press(bool),
-    Drag { from: (f64, f64), to: (f64, f64) },
+    Drag {
+        from: (f64, f64),
+        to: (f64, f64),
+    },
     Key(usize),
     Frame,
 }
@@ -156,7 +189,8 @@ impl Tale {
             }
             Step::Subsurface { window, parent, x, y } => {
                 self.hostile.create(window, WindowKind::Subsurface, parent);
-                let place = SubsurfacePlace { x: x.into(), y: y.into(), sibling: 0.into(), above: true.into() };
+                let place =
+                    SubsurfacePlace { x: x.into(), y: y.into(), sibling: 0.into(), above: true.into() };
                 self.hostile.say(window, 0, &ToDom0::SubsurfacePlace(&place));
             }
             Step::Show { window, w, h, offset, content: [x, y, cw, ch], dest, scale, turn } => {
@@ -254,7 +288,11 @@ fn check(a: &mut Tale, b: &mut Tale) -> Result<usize, TestCaseError> {
         shown += 1;
         let (x, y) = (x as i32, y as i32);
         // The switcher's previews have frames of their own; its cards are checked by eye and gold.
-        prop_assert!(covered || may_show(&state, x, y), "a pixel of the qube at {x},{y}: {:?}", state.windows);
+        prop_assert!(
+            covered || may_show(&state, x, y),
+            "a pixel of the qube at {x},{y}: {:?}",
+            state.windows
+        );
     }
     Ok(shown)
 }

@@ -42,7 +42,7 @@ impl Person {
         // open most often.
         let (x, y) = (f64::from(window.outer[0]) + 40.0, f64::from(window.outer[1]) + 15.0);
         self.click(x, y);
-        self.until(5, |s| focused(s).is_some_and(|w| w.id == window.id && w.qube == qube))?;
+        self.until(20, |s| focused(s).is_some_and(|w| w.id == window.id && w.qube == qube))?;
         let state = self.desktop.state();
         find(&state, qube, app).cloned().ok_or_else(|| format!("{app} of {qube} is gone"))
     }
@@ -101,27 +101,27 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
         p.go_to("work", "foot")?;
         p.press(key::ALT);
         p.tap(key::TAB);
-        p.until(5, |s| s.switcher.as_ref().is_some_and(|(w, chosen)| w.len() == 9 && *chosen == 1)).map(drop)
+        p.until(20, |s| s.switcher.as_ref().is_some_and(|(w, chosen)| w.len() == 9 && *chosen == 1)).map(drop)
     });
     person.step("alt-tab done", |p| {
         p.release(key::ALT);
-        p.until(5, |s| focused(s).is_some_and(|w| w.qube == "personal" && w.app_id.contains("mousepad")))
+        p.until(20, |s| focused(s).is_some_and(|w| w.qube == "personal" && w.app_id.contains("mousepad")))
             .map(drop)
     });
     person.step("open a menu", |p| {
         let window = p.go_to("personal", "mousepad")?;
         p.click(f64::from(window.content[0]) + 20.0, f64::from(window.content[1]) + 12.0);
-        p.until(5, |s| find(s, "personal", "mousepad").is_some_and(|w| !w.popups.is_empty())).map(drop)
+        p.until(20, |s| find(s, "personal", "mousepad").is_some_and(|w| !w.popups.is_empty())).map(drop)
     });
     person.step("close the menu", |p| {
         p.tap(key::ESC);
-        p.until(5, |s| find(s, "personal", "mousepad").is_some_and(|w| w.popups.is_empty())).map(drop)
+        p.until(20, |s| find(s, "personal", "mousepad").is_some_and(|w| w.popups.is_empty())).map(drop)
     });
     person.step("move a window", |p| {
         let window = p.go_to("untrusted", "foot")?;
         let from = (f64::from(window.outer[0]) + 200.0, f64::from(window.outer[1]) + 15.0);
         p.drag(from, (from.0 - 120.0, from.1 + 60.0));
-        p.until(5, |s| {
+        p.until(20, |s| {
             find(s, "untrusted", "foot")
                 .is_some_and(|w| w.outer[0] == window.outer[0] - 120 && w.outer[1] == window.outer[1] + 60)
         })
@@ -132,7 +132,7 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
         let [x, y, w, h] = window.outer;
         let corner = (f64::from(x + w) - 2.0, f64::from(y + h) - 2.0);
         p.drag(corner, (corner.0 + 90.0, corner.1 + 70.0));
-        p.until(5, |s| {
+        p.until(20, |s| {
             find(s, "untrusted", "foot").is_some_and(|n| n.outer[2] > w + 50 && n.outer[3] > h + 40)
         })
         .map(drop)
@@ -144,26 +144,26 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
         p.write("the minutes of Monday");
         p.chord(&[key::CTRL, key::A]);
         p.chord(&[key::CTRL, key::C]);
-        p.wait(Duration::from_millis(300));
+        p.wait(Duration::from_millis(800));
         p.chord(&[key::SUPER, key::C]);
-        p.until(5, |s| s.clipboard.is_some()).map(drop)
+        p.until(20, |s| s.clipboard.is_some()).map(drop)
     });
     person.step("asked before the paste", |p| {
         p.go_to("untrusted", "mousepad")?;
         p.chord(&[key::SUPER, key::V]);
-        p.until(5, |s| s.prompt.is_some()).map(drop)
+        p.until(20, |s| s.prompt.is_some()).map(drop)
     });
     person.step("paste into untrusted", |p| {
         p.wait(Duration::from_millis(600));
         p.tap(key::TAB);
         p.tap(key::ENTER);
-        p.until(5, |s| s.prompt.is_none() && s.clipboard.is_none())?;
-        p.wait(Duration::from_millis(300));
+        p.until(20, |s| s.prompt.is_none() && s.clipboard.is_none())?;
+        p.wait(Duration::from_millis(800));
         let window = p.go_to("untrusted", "mousepad")?;
         let (x, y) = middle(window.content);
         p.click(x, y);
         p.chord(&[key::CTRL, key::V]);
-        p.wait(Duration::from_millis(300));
+        p.wait(Duration::from_millis(800));
         p.chord(&[key::CTRL, key::S]);
         p.file_has(&home("untrusted", "notes.txt"), "the minutes of Monday")
     });
@@ -171,12 +171,13 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
         p.go_to("untrusted", "mousepad")?;
         p.chord(&[key::CTRL, key::A]);
         p.chord(&[key::CTRL, key::C]);
-        p.wait(Duration::from_millis(300));
+        p.wait(Duration::from_millis(800));
         p.chord(&[key::SUPER, key::C]);
-        p.until(5, |s| s.clipboard.is_some())?;
+        p.until(20, |s| s.clipboard.is_some())?;
         p.go_to("work", "mousepad")?;
         p.chord(&[key::SUPER, key::V]);
-        p.until(5, |s| s.notices.iter().any(|n| n.contains("not allowed") || n.contains("refused"))).map(drop)
+        p.until(20, |s| s.notices.iter().any(|n| n.contains("not allowed") || n.contains("refused")))
+            .map(drop)
     });
     let desktop_picture = out.join("desktop.png");
     person.step("three qubes side by side", |p| {

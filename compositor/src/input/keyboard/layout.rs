@@ -9,11 +9,11 @@ pub(super) struct Layout {
     /// Rules, model, layout, variant, options.
     pub(super) names: [String; 5],
     /// `None`: XKB has no data at all; keys are handed on, nothing is known of their meaning.
-    keymap: Option<Keymap>,
+    xkb: Option<Keymap>,
 }
 
 struct Keymap {
-    keymap: xkb::Keymap,
+    map: xkb::Keymap,
     /// All keys of the device.
     device: xkb::State,
     /// Those that the focused qube was handed.
@@ -63,22 +63,22 @@ impl Layout {
         let names = [&config.rules, &config.model, &config.layout, &config.variant, &config.options]
             .map(String::clone);
         let (device, seen) = (xkb::State::new(&keymap), xkb::State::new(&keymap));
-        Ok(Self { names, keymap: Some(Keymap { keymap, device, seen, group: 0 }) })
+        Ok(Self { names, xkb: Some(Keymap { map: keymap, device, seen, group: 0 }) })
     }
 
     pub(super) fn none() -> Self {
-        Self { names: std::array::from_fn(|_| String::new()), keymap: None }
+        Self { names: std::array::from_fn(|_| String::new()), xkb: None }
     }
 
     /// What the key means now.
     pub(super) fn sym(&self, code: u32) -> Keysym {
-        self.keymap.as_ref().map_or(Keysym::from(0), |k| k.device.key_get_one_sym(keycode(code)))
+        self.xkb.as_ref().map_or(Keysym::from(0), |k| k.device.key_get_one_sym(keycode(code)))
     }
 
     /// What the key means without modifiers: in the layout chosen, then in the others, so that
     /// chords with letters work with a layout that has none of them.
     pub(super) fn syms(&self, code: u32) -> Vec<Keysym> {
-        let Some(Keymap { keymap, group, .. }) = &self.keymap else { return Vec::new() };
+        let Some(Keymap { map: keymap, group, .. }) = &self.xkb else { return Vec::new() };
         let code = keycode(code);
         let layouts = keymap.num_layouts_for_key(code);
         let first = (*group).min(layouts.saturating_sub(1));
@@ -93,11 +93,11 @@ impl Layout {
 
     /// True if the key may repeat.
     pub(super) fn repeats(&self, code: u32) -> bool {
-        self.keymap.as_ref().is_some_and(|k| k.keymap.key_repeats(keycode(code)))
+        self.xkb.as_ref().is_some_and(|k| k.map.key_repeats(keycode(code)))
     }
 
     pub(super) fn device_key(&mut self, code: u32, pressed: bool) {
-        if let Some(k) = &mut self.keymap {
+        if let Some(k) = &mut self.xkb {
             k.device.update_key(keycode(code), direction(pressed));
             // A key of the layout itself may have chosen another one.
             k.group = k.device.serialize_layout(xkb::STATE_LAYOUT_EFFECTIVE);
@@ -105,22 +105,22 @@ impl Layout {
     }
 
     pub(super) fn seen_key(&mut self, code: u32, pressed: bool) {
-        if let Some(k) = &mut self.keymap {
+        if let Some(k) = &mut self.xkb {
             k.seen.update_key(keycode(code), direction(pressed));
         }
     }
 
     /// The qube is told of no key.
     pub(super) fn forget_seen(&mut self) {
-        if let Some(k) = &mut self.keymap {
-            k.seen = xkb::State::new(&k.keymap);
+        if let Some(k) = &mut self.xkb {
+            k.seen = xkb::State::new(&k.map);
         }
     }
 
     /// The modifiers that the qube is told of. Locks and the layout are the person's own choice
     /// and hold for every window; what is held down is only what the qube was handed.
     pub(super) fn seen(&self) -> ModifierState {
-        let Some(k) = &self.keymap else { return ModifierState::default() };
+        let Some(k) = &self.xkb else { return ModifierState::default() };
         ModifierState {
             depressed: k.seen.serialize_mods(xkb::STATE_MODS_DEPRESSED),
             latched: k.seen.serialize_mods(xkb::STATE_MODS_LATCHED),
@@ -131,8 +131,8 @@ impl Layout {
 
     /// The next layout.
     pub(super) fn next(&mut self) {
-        let Some(k) = &mut self.keymap else { return };
-        let count = k.keymap.num_layouts().max(1);
+        let Some(k) = &mut self.xkb else { return };
+        let count = k.map.num_layouts().max(1);
         k.group = (k.group + 1) % count;
         let mods = |state: &xkb::State, part| state.serialize_mods(part);
         let (depressed, latched, locked) = (

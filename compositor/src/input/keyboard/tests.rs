@@ -183,16 +183,13 @@ proptest! {
             for outcome in &out {
                 let Outcome::Forward { code, state } = outcome else { continue };
                 prop_assert_ne!(*code, SUPER);
-                match state {
-                    ForwardState::Pressed => {
-                        prop_assert!(!fired, "pressed together with a chord");
-                        prop_assert!(!down.contains(code));
-                        down.push(*code);
-                    }
-                    _ => {
-                        prop_assert!(down.contains(code), "released what was never pressed");
-                        down.retain(|c| c != code);
-                    }
+                if state == &ForwardState::Pressed {
+                    prop_assert!(!fired, "pressed together with a chord");
+                    prop_assert!(!down.contains(code));
+                    down.push(*code);
+                } else {
+                    prop_assert!(down.contains(code), "released what was never pressed");
+                    down.retain(|c| c != code);
                 }
             }
         }

@@ -92,11 +92,8 @@ fn another_screen_is_a_change_even_if_the_place_is_the_same() {
     before.float(0);
     assert_eq!(before.placed(0).map(|p| p.output), Some(2), "it stood there");
     let at = before.outer(0).map(Rect::location).expect("it is there");
-    let ways: [fn(&mut Shell<u32>, Point); 3] = [
-        |shell, at| shell.move_to(0, at),
-        |shell, _| shell.move_by(0, 0, 0),
-        |shell, _| shell.end_drag(),
-    ];
+    let ways: [fn(&mut Shell<u32>, Point); 3] =
+        [|shell, at| shell.move_to(0, at), |shell, _| shell.move_by(0, 0, 0), |shell, _| shell.end_drag()];
     for way in ways {
         let mut shell = before.clone();
         shell.begin_move(0, at);

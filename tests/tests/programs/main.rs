@@ -1,0 +1,6 @@
+//! Lane 2: real programs in real sandbox qubes, with real processes.
+#![allow(clippy::unwrap_used, reason = "tests")]
+
+mod complaints;
+mod crash;
+mod demo;
