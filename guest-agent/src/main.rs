@@ -1,11 +1,8 @@
 //! `transom-agent`: the agent as a program.
 
-use std::{ffi::OsString, path::PathBuf, process::ExitCode};
+use std::{ffi::OsString, os::unix::net::UnixStream, path::PathBuf, process::ExitCode};
 
-use calloop::{
-    EventLoop,
-    signals::{Signal, Signals},
-};
+use calloop::{EventLoop, Interest, Mode, PostAction, generic::Generic};
 use clap::Parser;
 use tracing::{error, info, warn};
 use transom_agent::Agent;
@@ -52,10 +49,13 @@ fn run(options: &Options) -> Result<(), String> {
     let mut event_loop = EventLoop::<Agent>::try_new().map_err(|e| e.to_string())?;
     let mut agent = Agent::new(event_loop.handle()).map_err(|e| e.to_string())?;
     agent.set_signal(event_loop.get_signal());
-    let signals = Signals::new(&[Signal::SIGTERM, Signal::SIGINT]).map_err(|e| e.to_string())?;
+    let signals = Generic::new(asked_to_end().map_err(|e| e.to_string())?, Interest::READ, Mode::Level);
     event_loop
         .handle()
-        .insert_source(signals, |_, (), agent: &mut Agent| agent.quit())
+        .insert_source(signals, |_, _, agent: &mut Agent| {
+            agent.quit();
+            Ok(PostAction::Remove)
+        })
         .map_err(|e| e.to_string())?;
     let name = agent.listen_in(&options.runtime_dir).map_err(|e| e.to_string())?;
     info!(socket = %name.display(), "serving programs");
@@ -78,4 +78,14 @@ fn run(options: &Options) -> Result<(), String> {
         agent.serve_qubed(socket).map_err(|e| format!("{}: {e}", socket.display()))?;
     }
     event_loop.run(None, &mut agent, Agent::settle).map_err(|e| e.to_string())
+}
+
+/// A stream that can be read once a signal asks this program to end. Signals are caught, not
+/// blocked: what this program starts would inherit a block, and never be interrupted again.
+fn asked_to_end() -> std::io::Result<UnixStream> {
+    let (ours, handlers) = UnixStream::pair()?;
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::low_level::pipe::register(signal, handlers.try_clone()?)?;
+    }
+    Ok(ours)
 }

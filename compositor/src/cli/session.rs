@@ -1,9 +1,8 @@
 //! A desktop from the command line: `transom nested` and `transom headless`.
 
-use smithay::reexports::calloop::{
-    EventLoop,
-    signals::{Signal, Signals},
-};
+use std::os::unix::net::UnixStream;
+
+use smithay::reexports::calloop::{EventLoop, Interest, Mode, PostAction, generic::Generic};
 use tracing::{error, info};
 use transom_hypervisor::client::{Launch, ensure_running};
 use transom_theming::{Fonts, Theme};
@@ -68,8 +67,14 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
         desktop.notify(Notice::Text(problem));
     }
     desktop.set_signal(event_loop.get_signal());
-    let signals = Signals::new(&[Signal::SIGINT, Signal::SIGTERM]).map_err(|e| e.to_string())?;
-    event_loop.handle().insert_source(signals, |_, (), desktop| desktop.quit()).map_err(|e| e.to_string())?;
+    let signals = Generic::new(asked_to_end().map_err(|e| e.to_string())?, Interest::READ, Mode::Level);
+    event_loop
+        .handle()
+        .insert_source(signals, |_, _, desktop: &mut Desktop| {
+            desktop.quit();
+            Ok(PostAction::Remove)
+        })
+        .map_err(|e| e.to_string())?;
     if in_window {
         nested::start(&event_loop.handle(), &mut desktop).map_err(|e| e.to_string())?;
     }
@@ -87,4 +92,14 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
     let ended = event_loop.run(None, &mut desktop, Desktop::settle).map_err(|e| e.to_string());
     let _ = std::fs::remove_file(path);
     ended
+}
+
+/// A stream that can be read once a signal asks this program to end. Signals are caught, not
+/// blocked: what this program starts would inherit a block, and never be interrupted again.
+fn asked_to_end() -> std::io::Result<UnixStream> {
+    let (ours, handlers) = UnixStream::pair()?;
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::low_level::pipe::register(signal, handlers.try_clone()?)?;
+    }
+    Ok(ours)
 }

@@ -4,3 +4,4 @@
 mod complaints;
 mod crash;
 mod demo;
+mod signals;

@@ -33,14 +33,27 @@ fn middle(r: [i32; 4]) -> (f64, f64) {
     (f64::from(r[0]) + f64::from(r[2]) / 2.0, f64::from(r[1]) + f64::from(r[3]) / 2.0)
 }
 
+/// A place on a window that no other window covers: on its title bar, left of the buttons, else
+/// anywhere in it.
+fn open_place(state: &State, window: &Window) -> Option<(f64, f64)> {
+    let [x, y, w, h] = window.outer;
+    let above = state.windows.iter().skip_while(|other| *other != window).skip(1);
+    let covers: Vec<[i32; 4]> = above.map(|other| other.outer).collect();
+    let open = |px: i32, py: i32| {
+        !covers.iter().any(|[cx, cy, cw, ch]| px >= *cx && px < cx + cw && py >= *cy && py < cy + ch)
+    };
+    let bar = (40..w - 110).step_by(10).map(|dx| (x + dx, y + 15));
+    let rest =
+        (40..h - 10).step_by(10).flat_map(|dy| (10..w - 10).step_by(10).map(move |dx| (x + dx, y + dy)));
+    bar.chain(rest).find(|(px, py)| open(*px, *py)).map(|(px, py)| (f64::from(px), f64::from(py)))
+}
+
 impl Person {
     /// Clicks into a window's content and waits until it has the keys.
     fn go_to(&mut self, qube: &str, app: &str) -> Result<Window, String> {
         let state = self.desktop.state();
         let window = find(&state, qube, app).ok_or_else(|| format!("{qube} has no {app}"))?.clone();
-        // The title bar, left of the buttons, is the part of a window that other windows leave
-        // open most often.
-        let (x, y) = (f64::from(window.outer[0]) + 40.0, f64::from(window.outer[1]) + 15.0);
+        let (x, y) = open_place(&state, &window).ok_or_else(|| format!("{app} of {qube} is covered"))?;
         self.click(x, y);
         self.until(20, |s| focused(s).is_some_and(|w| w.id == window.id && w.qube == qube))?;
         let state = self.desktop.state();
