@@ -52,7 +52,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     process::idle(if quick { 3 } else { 10 }, &mut figures);
     println!("{:44} {:>10} {:8} {:>8} {:6} {:>7}", "figure", "value", "unit", "goal", "holds", "samples");
     for f in &figures {
-        let goal = f.goal.map_or_else(|| "-".into(), |goal| format!("≤ {goal}"));
+        let goal = f.goal.map_or_else(|| "-".into(), |goal| format!("≤ {goal:.1}"));
         let holds = f.holds.map_or("-", |holds| if holds { "yes" } else { "no" });
         println!("{:44} {:>10.2} {:8} {:>8} {:6} {:>7}", f.name, f.value, f.unit, goal, holds, f.samples);
     }
