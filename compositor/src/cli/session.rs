@@ -62,6 +62,7 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
     };
     let mut event_loop = EventLoop::<Desktop>::try_new().map_err(|e| e.to_string())?;
     let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;
+    problems.extend(desktop.font_problem().map(str::to_owned));
     for problem in problems {
         error!("{problem}");
         desktop.notify(Notice::Text(problem));
@@ -91,7 +92,7 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
     desktop.settle();
     let ended = event_loop.run(None, &mut desktop, Desktop::settle).map_err(|e| e.to_string());
     let _ = std::fs::remove_file(path);
-    ended
+    ended.and_then(|()| desktop.failure().map_or(Ok(()), |reason| Err(reason.into())))
 }
 
 /// A stream that can be read once a signal asks this program to end. Signals are caught, not

@@ -97,10 +97,9 @@ impl Desktop {
         match request {
             Request::State => Reply::State(Box::new(self.state())),
             Request::Screenshot { path } => {
-                let saved = self
-                    .screenshot()
-                    .map_err(|e| e.to_string())
-                    .and_then(|picture| picture.save(path).map_err(|e| e.to_string()));
+                let saved = self.screenshot().map_err(|e| e.to_string()).and_then(|picture| {
+                    picture.save_with_format(path, image::ImageFormat::Png).map_err(|e| e.to_string())
+                });
                 match saved {
                     Ok(()) => Reply::Done,
                     Err(error) => {

@@ -4,4 +4,5 @@
 mod complaints;
 mod crash;
 mod demo;
+mod shortages;
 mod signals;
