@@ -152,6 +152,11 @@ fn place(x: i32, y: i32) -> (f64, f64) {
     (f64::from(x) / 256.0 + f64::from(ORIGIN.0), f64::from(y) / 256.0 + f64::from(ORIGIN.1))
 }
 
+/// As [`place`], for fingers: against its header, WLCS 1.5 counts them in whole pixels.
+fn whole_place(x: i32, y: i32) -> (f64, f64) {
+    (f64::from(x + ORIGIN.0), f64::from(y + ORIGIN.1))
+}
+
 extern "C" fn create_server(_: c_int, _: *const *const c_char) -> *mut DisplayServer {
     guarded(std::ptr::null_mut(), || match Server::new() {
         Ok(server) => Box::into_raw(Box::new(DisplayServer {
@@ -289,7 +294,7 @@ unsafe extern "C" fn destroy_pointer(pointer: *mut Pointer) {
 unsafe extern "C" fn touch_down(touch: *mut Touch, x: i32, y: i32) {
     // SAFETY: made by `create_touch` and alive.
     let touch = unsafe { &*touch };
-    let (x, y) = place(x, y);
+    let (x, y) = whole_place(x, y);
     let events = vec![InputEvent::TouchDown { id: 0, x, y }, InputEvent::TouchFrame];
     guarded((), || touch.remote.input(events));
 }
@@ -297,7 +302,7 @@ unsafe extern "C" fn touch_down(touch: *mut Touch, x: i32, y: i32) {
 unsafe extern "C" fn touch_move(touch: *mut Touch, x: i32, y: i32) {
     // SAFETY: made by `create_touch` and alive.
     let touch = unsafe { &*touch };
-    let (x, y) = place(x, y);
+    let (x, y) = whole_place(x, y);
     let events = vec![InputEvent::TouchMotion { id: 0, x, y }, InputEvent::TouchFrame];
     guarded((), || touch.remote.input(events));
 }
