@@ -182,7 +182,7 @@ mod tests {
         let table = dsdt(2);
         let code = &table.as_slice()[36..];
         // Name (_S5_, Package (2) {5, 0})
-        assert!(contains(code, &[8, b'_', b'S', b'5', b'_', 0x12, 5, 2, 0x0a, 5, 0x0a, 0][..11]));
+        assert!(contains(code, b"\x08_S5_\x12\x05\x02\x0a\x05\x00"));
         // Name (_HID, "LNRO0005") twice; EISAID ("PNP0501").
         assert_eq!(code.windows(8).filter(|window| window == b"LNRO0005").count(), 2);
         assert!(contains(code, &[0x0c, 0x41, 0xd0, 0x05, 0x01]));

@@ -103,6 +103,8 @@ pub struct Vmm {
     ram: Option<(Layout, OwnedFd)>,
     stages: Option<Vec<Stage>>,
     last_word: Option<Outcome>,
+    /// The jailed process has closed its end: it has ended, and all that it held is gone.
+    closed: bool,
     status: Option<ExitStatus>,
 }
 
@@ -158,6 +160,7 @@ impl Vmm {
             ram: None,
             stages: None,
             last_word: None,
+            closed: false,
             status: None,
         };
         for files in files.0.chunks(MAX_FDS) {
@@ -181,7 +184,7 @@ impl Vmm {
 
     /// When one of these is readable, [`Self::step`] wants to be called.
     pub fn events(&self) -> Vec<BorrowedFd<'_>> {
-        let control = self.last_word.is_none().then(|| self.control.as_fd());
+        let control = (!self.closed).then(|| self.control.as_fd());
         let process = self.status.is_none().then(|| self.pidfd.as_fd());
         control.into_iter().chain(process).collect()
     }
@@ -199,14 +202,22 @@ impl Vmm {
         }
         // After the look at the process, so that its last word is heard with its end.
         self.hear();
-        let status = self.status?;
+        let status = self.status.filter(|_| self.closed)?;
         Some(self.last_word.clone().unwrap_or(Outcome::Died(status)))
     }
 
     fn hear(&mut self) {
         // A few messages are all that there ever are; one that says more is not listened to.
         for _ in 0..8 {
-            let Ok(Received::Packet(bytes, mut files)) = packet::recv(&self.control) else { return };
+            let (bytes, mut files) = match packet::recv(&self.control) {
+                Ok(Received::Packet(bytes, files)) => (bytes, files),
+                Ok(Received::Nothing) => return,
+                Ok(Received::TooLarge) => continue,
+                Ok(Received::Closed) | Err(_) => {
+                    self.closed = true;
+                    return;
+                }
+            };
             match serde_json::from_slice(&bytes) {
                 Ok(FromVmm::Ram(layout)) if self.ram.is_none() && files.len() == 1 => {
                     self.ram = files.pop().map(|file| (layout, file));
@@ -279,6 +290,7 @@ impl Drop for Vmm {
             self.kill();
             // Killed processes end soon; not to wait would leave a zombie.
             let _ = self.child.wait();
+            self.status = Some(ExitStatus::default());
         }
     }
 }
