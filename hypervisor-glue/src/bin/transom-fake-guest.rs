@@ -140,7 +140,11 @@ fn disk() -> Result<String> {
             return Err(format!("sector {number} is wrong").into());
         }
     }
-    if OpenOptions::new().write(true).open("/dev/vda").is_ok() {
+    let written = OpenOptions::new()
+        .write(true)
+        .open("/dev/vda")
+        .and_then(|mut file| file.write_all(&[1; 4096]).and_then(|()| file.sync_all()));
+    if written.is_ok() {
         return Err("it can be written".into());
     }
     Ok(format!("read, serial {}, read-only", first_word("/sys/block/vda/serial")))
@@ -192,8 +196,11 @@ fn net() -> Result<String> {
         socket
     };
     let mut file = File::from(socket);
-    let mut frame = vec![0xff; 14];
-    frame[12..].copy_from_slice(&ETHER_TYPE.to_be_bytes());
+    let mut frame = vec![0xff; 6];
+    for byte in address.split(':') {
+        frame.push(u8::from_str_radix(byte, 16)?);
+    }
+    frame.extend(ETHER_TYPE.to_be_bytes());
     frame.extend(b"from the guest".iter().chain(&[0; 100]));
     file.write_all(&frame)?;
     let mut answer = [0; 2048];

@@ -32,6 +32,18 @@ const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 /// One boot, under two layers of emulation.
 const PATIENCE: Duration = Duration::from_secs(240);
 
+/// Of what a guest says; all of it is shown when a test fails.
+const WORTH_SEEING: &[&str] = &[
+    "GUEST",
+    "Linux version",
+    "Run /init",
+    "PM: (supports",
+    "Brought up",
+    "Kernel panic",
+    "reboot: ",
+    "BUG",
+];
+
 #[test]
 #[ignore = "runs inside the machine that the other test makes"]
 fn all() {
@@ -180,7 +192,9 @@ impl Run {
         while let Some(end) = self.heard[self.shown..].find('\n') {
             let line = self.heard[self.shown..self.shown + end].trim_end().to_owned();
             self.shown += end + 1;
-            println!("{MARK}{:>6.2} | {line}", self.start.elapsed().as_secs_f32());
+            if WORTH_SEEING.iter().any(|words| line.contains(words)) {
+                println!("{MARK}{:>6.2} | {line}", self.start.elapsed().as_secs_f32());
+            }
             if line == "GUEST done" {
                 self.memory();
             }
@@ -222,6 +236,14 @@ impl Run {
             }
         }
         println!("{MARK}both processes over guest RAM, KiB: {sums:?}");
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            println!("{}", self.heard);
+        }
     }
 }
 

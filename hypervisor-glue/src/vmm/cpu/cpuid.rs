@@ -9,12 +9,6 @@ const TSC_DEADLINE: u32 = 1 << 24;
 const HYPERVISOR: u32 = 1 << 31;
 /// Leaf 1, EDX: more than one processor in the package.
 const MANY: u32 = 1 << 28;
-/// Leaf 7, ECX: protection keys and their use by the OS. Saving their state is inconsistent under
-/// some hosts, and no guest of ours needs them.
-const PKU: u32 = 1 << 3 | 1 << 4;
-/// Leaf 0xd: the state of protection keys.
-const PKU_STATE: u32 = 1 << 9;
-
 /// Adapts the supported leaves for vCPU `id` of `count`.
 pub(super) fn adapt(leaves: &mut [Leaf], id: u8, count: u8) {
     let id = u32::from(id);
@@ -34,7 +28,6 @@ pub(super) fn adapt(leaves: &mut [Leaf], id: u8, count: u8) {
                 let sharing = if level >= 3 { (1 << bits) - 1 } else { 0 };
                 leaf.eax = leaf.eax & 0x3fff | sharing << 14 | ((1 << bits) - 1).min(63) << 26;
             }
-            0x7 if leaf.index == 0 => leaf.ecx &= !PKU,
             0xb | 0x1f => {
                 (leaf.eax, leaf.ebx, leaf.ecx) = match leaf.index {
                     // One thread in a core, all cores in one package, nothing above.
@@ -44,7 +37,6 @@ pub(super) fn adapt(leaves: &mut [Leaf], id: u8, count: u8) {
                 };
                 leaf.edx = id;
             }
-            0xd if leaf.index == 0 => leaf.eax &= !PKU_STATE,
             // AMD: number of cores and of bits, then one's own number; one thread in a core.
             0x8000_0008 => leaf.ecx = leaf.ecx & !0xf0ff | bits << 12 | (count - 1) & 0xff,
             0x8000_001e => (leaf.eax, leaf.ebx, leaf.ecx) = (id, id & 0xff, 0),
@@ -86,15 +78,5 @@ mod tests {
         // The last level of cache is shared by all.
         assert_eq!(adapted(4, 3, 3 << 5 | 1, 0, 4).eax >> 14 & 0xfff, 3);
         assert_eq!(adapted(4, 0, 1 << 5 | 1, 0, 4).eax >> 14 & 0xfff, 0);
-    }
-
-    #[test]
-    fn no_protection_keys() {
-        let mut leaves = [
-            Leaf { function: 7, ecx: u32::MAX, ..Leaf::default() },
-            Leaf { function: 0xd, eax: 0x2ff, ..Leaf::default() },
-        ];
-        adapt(&mut leaves, 0, 1);
-        assert_eq!((leaves[0].ecx & PKU, leaves[1].eax), (0, 0xff));
     }
 }

@@ -110,7 +110,6 @@ fn write_tables(memory: &GuestRam) -> Result<(), GuestMemoryError> {
 
 /// Model-specific registers as after power-on, where Linux trusts firmware to have set them.
 pub(super) fn set_msrs(vcpu: &VcpuFd) -> Result<(), Error> {
-    const TSC: u32 = 0x10;
     const SYSENTER_CS: u32 = 0x174;
     const SYSENTER_ESP: u32 = 0x175;
     const SYSENTER_EIP: u32 = 0x176;
@@ -126,7 +125,6 @@ pub(super) fn set_msrs(vcpu: &VcpuFd) -> Result<(), Error> {
     /// MTRRs on, all memory write-back.
     const WRITE_BACK: u64 = 1 << 11 | 6;
     let values = [
-        (TSC, 0),
         (SYSENTER_CS, 0),
         (SYSENTER_ESP, 0),
         (SYSENTER_EIP, 0),
