@@ -24,6 +24,8 @@ use rustix::{
 };
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
+/// Tries a device, says what it found.
+type Test = fn() -> Result<String>;
 
 /// The host's vsock port that answers, and one that is not allowed.
 const ALLOWED: u32 = 5000;
@@ -50,7 +52,7 @@ fn main() {
     }
     say(&format!("cpus {}", first_word("/sys/devices/system/cpu/online")));
     if probe == "off" {
-        let tests: [(&str, fn() -> Result<String>); 6] = [
+        let tests: [(&str, Test); 6] = [
             ("rng", rng),
             ("disk", disk),
             ("overlay", overlay),

@@ -30,7 +30,7 @@ pub struct Running {
     pub(super) shared: Arc<Shared>,
     pub(super) bus: Arc<Bus>,
     // Dropped last: the machine, then its memory.
-    pub(super) _vm: VmFd,
+    pub(super) _machine: VmFd,
     pub(super) _ram: Ram,
 }
 

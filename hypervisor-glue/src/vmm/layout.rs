@@ -20,7 +20,10 @@ pub const COMMAND_LINE_MAX: usize = 2048;
 /// ACPI tables, in the area that a kernel expects firmware in.
 pub const ACPI: u64 = 0xe_0000;
 /// Bytes for ACPI tables.
-pub const ACPI_MAX: usize = 0x2_0000;
+pub const ACPI_MAX: usize = (RESET_VECTOR - ACPI) as usize;
+/// Where a processor of old begins, in real mode, after a reset. Linux jumps there to restart a
+/// machine with reduced hardware and without EFI.
+pub const RESET_VECTOR: u64 = 0xf_fff0;
 /// RAM goes on here; the kernel is loaded here.
 pub const HIGH_RAM: u64 = 0x10_0000;
 

@@ -173,5 +173,5 @@ fn config(plan: Plan, files: &mut Files) -> Result<Config, ProcessError> {
 
 /// The control socket, which is standard input.
 pub fn control_socket() -> io::Result<OwnedFd> {
-    Ok(io::stdin().as_fd().try_clone_to_owned()?)
+    io::stdin().as_fd().try_clone_to_owned()
 }

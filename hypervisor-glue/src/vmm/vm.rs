@@ -59,7 +59,7 @@ impl Config {
 pub struct Vm {
     // Dropped in this order: the machine goes before its memory.
     vcpus: Vec<VcpuFd>,
-    _vm: VmFd,
+    machine: VmFd,
     bus: Arc<Bus>,
     ram: Ram,
 }
@@ -108,7 +108,7 @@ impl Vm {
             Ok::<_, Error>(vcpu)
         };
         let vcpus = (0..config.vcpus).map(make_vcpu).collect::<Result<_, _>>()?;
-        Ok(Self { vcpus, _vm: vm, bus: Arc::new(bus), ram })
+        Ok(Self { vcpus, machine: vm, bus: Arc::new(bus), ram })
     }
 
     /// Its RAM.
@@ -123,7 +123,7 @@ impl Vm {
             threads: Vec::new(),
             shared: Arc::clone(&shared),
             bus: Arc::clone(&self.bus),
-            _vm: self._vm,
+            _machine: self.machine,
             _ram: self.ram,
         };
         vcpu::install_signal_handler().map_err(Error::at("install a signal handler"))?;

@@ -30,7 +30,7 @@ const RAM: u64 = 256 << 20;
 const PORT: u32 = 5000;
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 /// One boot, under two layers of emulation.
-const PATIENCE: Duration = Duration::from_secs(240);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Of what a guest says; all of it is shown when a test fails.
 const WORTH_SEEING: &[&str] = &[

@@ -96,9 +96,17 @@ pub fn load(boot: &mut Boot, ram: &Ram, acpi: &[u8]) -> Result<Entry, BootError>
     let memory = ram.memory();
     memory.write_slice(&line, GuestAddress(layout::COMMAND_LINE))?;
     memory.write_slice(acpi, GuestAddress(layout::ACPI))?;
+    memory.write_slice(&reset_code(), GuestAddress(layout::RESET_VECTOR))?;
     let parameters = parameters::boot_params(header, ram.layout(), &line, initramfs);
     memory.write_obj(parameters, GuestAddress(layout::ZERO_PAGE))?;
     Ok(Entry { address: layout::HIGH_RAM + ENTRY_64 })
+}
+
+/// All the firmware there is: real-mode code that writes to the reset register and halts.
+fn reset_code() -> [u8; 7] {
+    let [low, high] = layout::RESET.to_le_bytes();
+    // mov dx, port; mov al, value; out dx, al; hlt
+    [0xba, low, high, 0xb0, layout::RESET_VALUE, 0xee, 0xf4]
 }
 
 /// The command line with its ending zero byte.

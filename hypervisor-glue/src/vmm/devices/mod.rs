@@ -18,7 +18,7 @@ pub mod vsock;
 use std::{os::fd::OwnedFd, sync::Arc};
 
 use rustix::event::PollFlags;
-use virtio_queue::{Queue, QueueOwnedT as _, QueueT as _};
+use virtio_queue::{Queue, QueueOwnedT as _, QueueT};
 
 use self::chain::Chain;
 use super::memory::GuestRam;
@@ -103,14 +103,14 @@ pub trait Device: Send + std::fmt::Debug {
 #[derive(Debug)]
 pub struct Queues<'a> {
     memory: &'a GuestRam,
-    queues: &'a mut [Queue],
+    all: &'a mut [Queue],
     interrupt: bool,
 }
 
 impl<'a> Queues<'a> {
     /// Queues that were found valid.
     pub fn new(memory: &'a GuestRam, queues: &'a mut [Queue]) -> Self {
-        Self { memory, queues, interrupt: false }
+        Self { memory, all: queues, interrupt: false }
     }
 
     /// Guest RAM.
@@ -120,14 +120,14 @@ impl<'a> Queues<'a> {
 
     /// Entries of queue `index`: how much to handle at most before others get their turn.
     pub fn budget(&self, index: usize) -> u16 {
-        self.queues.get(index).map_or(0, |queue| queue.size())
+        self.all.get(index).map_or(0, QueueT::size)
     }
 
     /// Takes the next chain from a queue. `None` if there is none; then the guest will notify of
     /// the next.
     pub fn pop(&mut self, index: usize) -> Result<Option<Chain<'a>>, Broken> {
         let memory = self.memory;
-        let queue = self.queues.get_mut(index).filter(|queue| queue.ready());
+        let queue = self.all.get_mut(index).filter(|queue| queue.ready());
         let Some(queue) = queue else { return Ok(None) };
         for _ in 0..2 {
             if let Some(chain) = queue.iter(memory)?.next() {
@@ -143,14 +143,14 @@ impl<'a> Queues<'a> {
 
     /// Gives a chain back, unused: the next [`Self::pop`] finds it again.
     pub fn undo_pop(&mut self, index: usize) {
-        if let Some(queue) = self.queues.get_mut(index) {
+        if let Some(queue) = self.all.get_mut(index) {
             queue.go_to_previous_position();
         }
     }
 
     /// Hands a chain back to the guest; `written` bytes of it were filled.
     pub fn push(&mut self, index: usize, head: u16, written: u32) -> Result<(), Broken> {
-        let Some(queue) = self.queues.get_mut(index) else { return Ok(()) };
+        let Some(queue) = self.all.get_mut(index) else { return Ok(()) };
         queue.add_used(self.memory, head, written)?;
         self.interrupt |= queue.needs_notification(self.memory)?;
         Ok(())

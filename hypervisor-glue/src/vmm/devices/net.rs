@@ -82,9 +82,9 @@ impl Net {
             if let (Some(length), false) = (length, self.closed) {
                 let length = chain.read_at(HEADER as u64, &mut frame[..length as usize]);
                 // A full cable loses frames; nobody waits.
-                match rustix::io::write(&self.link, &frame[..length]) {
-                    Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN) => self.closed = true,
-                    _ => {}
+                let sent = rustix::io::write(&self.link, &frame[..length]);
+                if matches!(sent, Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN)) {
+                    self.closed = true;
                 }
             }
             queues.push(TRANSMIT, chain.head(), 0)?;

@@ -37,7 +37,10 @@ pub struct Disk {
 
 impl fmt::Debug for Disk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Disk").field("size", &self.size()).field("read_only", &self.read_only).finish()
+        f.debug_struct("Disk")
+            .field("size", &self.size())
+            .field("read_only", &self.read_only)
+            .finish_non_exhaustive()
     }
 }
 
