@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// The whole run: three boots of a kernel, each under two layers of emulation.
-const LIMIT: Duration = Duration::from_secs(900);
+const LIMIT: Duration = Duration::from_mins(15);
 
 /// Modules of the outer machine with their parameters, in order.
 const OUTER: &[(&str, &str)] =
@@ -157,13 +157,15 @@ fn archive_of(outer: &Kernel, cloud: &Kernel, busybox: &[u8]) -> Vec<u8> {
     );
     for (name, parameters) in OUTER {
         archive.file(&format!("/modules/{name}.ko"), 0o644, &outer.module(name));
-        second += &format!("$b insmod /modules/{name}.ko {parameters} || echo '{MARK}no module {name}'\n");
+        let line = format!("$b insmod /modules/{name}.ko {parameters} || echo '{MARK}no module {name}'\n");
+        second.push_str(&line);
     }
-    second += &format!(
+    let last = format!(
         "{INSIDE}=1 RUST_BACKTRACE=0 TRANSOM_LOG=debug \
          /bin/lane5 --ignored --nocapture --test-threads=1 --exact inside::all\n\
          $b poweroff -f\n"
     );
+    second.push_str(&last);
     archive.file("/second", 0o755, second.as_bytes());
     archive.finish()
 }

@@ -107,6 +107,22 @@ fn a_guest_writes_to_its_console_and_its_memory_is_seen() {
     }
 }
 
+#[test]
+fn ram_goes_on_above_the_hole() {
+    let Ok(kvm) = open_kvm() else {
+        println!("SKIP no /dev/kvm");
+        return;
+    };
+    let ram = 5 << 30;
+    let launch = Launch { ram, ..launch(kvm, Code::default().out(0x600, 0x34)) };
+    let mut vmm = Vmm::spawn(Path::new(PROGRAM), launch).unwrap();
+    assert_eq!(outcome(&mut vmm), Outcome::Exit(Exit::PowerOff));
+    let (layout, view) = vmm.ram().unwrap();
+    assert_eq!(layout.offset_of(4 << 30, 2 << 30), Some(3 << 30));
+    assert_eq!(layout.offset_of(3 << 30, 1), None);
+    assert_eq!(rustix::fs::fstat(view).unwrap().st_size, ram as i64);
+}
+
 /// The jailed copy: the one child of the process that was started.
 fn jailed(vmm: &Vmm) -> PathBuf {
     let pid = vmm.pid();

@@ -72,7 +72,7 @@ fn memory_file(content: &[u8]) -> File {
 }
 
 fn device(kind: Kind, host: &mut Host) -> Box<dyn Device> {
-    let content = || memory_file(&[0x5a; DISK as usize]);
+    let content = || memory_file(&vec![0x5a; DISK as usize]);
     let block = |disk: Disk| Box::new(Block::new(disk, "fake"));
     match kind {
         Kind::Rng => Box::new(Rng),
