@@ -5,6 +5,7 @@
 //! - [`cli`]: the `transom qube …` command,
 //! - [`store`]: qubes on disk, one KDL file each,
 //! - [`machine`]: what a back end is; [`sandbox`]: the one without a virtual machine,
+//!   [`kvm`]: the one with the linked VMM,
 //! - [`vmm`]: the linked virtual machine monitor, a library of its own, and `transom-vmm`,
 //! - [`qubed`]: the supervisor itself, run by the `transom-qubed` binary.
 //!
@@ -13,6 +14,7 @@
 
 pub mod cli;
 pub mod client;
+pub mod kvm;
 pub mod machine;
 pub mod memory;
 pub mod packet;

@@ -74,6 +74,12 @@ impl Layout {
         parts.into_iter().filter(|part| part.size > 0)
     }
 
+    /// First address of the hole below 4 GiB, or the size where all RAM is below it; and the first
+    /// address above the hole.
+    pub fn hole(self) -> (u64, u64) {
+        (self.size.min(layout::HOLE_START), layout::HOLE_END)
+    }
+
     /// Where `length` bytes at the guest-physical `untrusted_address` lie in the file; `None` if not
     /// all of them are in one part of RAM.
     pub fn offset_of(self, untrusted_address: u64, length: u64) -> Option<u64> {
