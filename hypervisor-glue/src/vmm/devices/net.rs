@@ -6,7 +6,11 @@
 
 use std::{os::fd::OwnedFd, sync::Arc};
 
-use rustix::{event::PollFlags, io::Errno};
+use rustix::{
+    event::PollFlags,
+    io::Errno,
+    net::{SendFlags, send, sockopt},
+};
 
 use super::{Broken, Device, Queues, Watch, Work};
 
@@ -26,6 +30,8 @@ const TRANSMIT: usize = 1;
 #[derive(Debug)]
 pub struct Net {
     link: Arc<OwnedFd>,
+    /// It is a socket, not a TAP device.
+    is_socket: bool,
     config: [u8; 12],
     /// The guest has given no more room for frames, so there is no use in waiting for any.
     starved: bool,
@@ -39,7 +45,8 @@ impl Net {
         let mut config = [0; 12];
         config[..6].copy_from_slice(&mac);
         config[10..].copy_from_slice(&MTU.to_le_bytes());
-        Self { link: Arc::new(link), config, starved: true, closed: false }
+        let is_socket = sockopt::socket_type(&link).is_ok();
+        Self { link: Arc::new(link), is_socket, config, starved: true, closed: false }
     }
 
     fn receive(&mut self, queues: &mut Queues<'_>) -> Result<Work, Broken> {
@@ -82,7 +89,12 @@ impl Net {
             if let (Some(length), false) = (length, self.closed) {
                 let length = chain.read_at(HEADER as u64, &mut frame[..length as usize]);
                 // A full cable loses frames; nobody waits.
-                let sent = rustix::io::write(&self.link, &frame[..length]);
+                let frame = &frame[..length];
+                let sent = if self.is_socket {
+                    send(&self.link, frame, SendFlags::NOSIGNAL)
+                } else {
+                    rustix::io::write(&self.link, frame)
+                };
                 if matches!(sent, Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN)) {
                     self.closed = true;
                 }

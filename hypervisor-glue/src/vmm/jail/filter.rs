@@ -57,6 +57,7 @@ const EVENT_LOOP: &[libc::c_long] = &[
     libc::SYS_ppoll,
     libc::SYS_read,
     libc::SYS_sendmsg,
+    libc::SYS_sendto,
     libc::SYS_shutdown,
     // Entropy.
     libc::SYS_getrandom,

@@ -19,7 +19,7 @@ use std::{
 use rustix::{
     event::PollFlags,
     io::Errno,
-    net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair},
+    net::{AddressFamily, SendFlags, Shutdown, SocketFlags, SocketType, send, shutdown, socketpair},
 };
 use zerocopy::IntoBytes as _;
 
@@ -152,7 +152,7 @@ impl Vsock {
                 }
                 return;
             }
-            match rustix::io::write(&socket.fd, bytes) {
+            match send(&socket.fd, bytes, SendFlags::NOSIGNAL) {
                 Ok(count) => {
                     if let Action::Close(key) = self.table.forwarded(key, count) {
                         self.sockets.remove(&key);
