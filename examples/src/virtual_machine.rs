@@ -6,6 +6,8 @@
 //!
 //! KERNEL is a stock bzImage, as in `/boot/vmlinuz-*`; DISK is shown to the guest read-only.
 
+#![allow(clippy::print_stderr, reason = "a program for a terminal")]
+
 use std::{env, error::Error, fs::File, io};
 
 use rustix::fd::AsFd as _;

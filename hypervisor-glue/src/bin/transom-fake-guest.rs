@@ -30,6 +30,8 @@ type Test = fn() -> Result<String>;
 /// The host's vsock port that answers, and one that is not allowed.
 const ALLOWED: u32 = 5000;
 const FORBIDDEN: u32 = 22;
+/// How long the host may look at an idle guest.
+const IDLE: Duration = Duration::from_secs(5);
 /// An ether type for local experiments.
 const ETHER_TYPE: u16 = 0x88b5;
 /// Bytes that go to the host and back.
@@ -66,6 +68,8 @@ fn main() {
                 Err(error) => say(&format!("error: {name}: {error}")),
             }
         }
+        say("idle");
+        thread::sleep(IDLE);
     }
     say("done");
     end(probe);

@@ -15,7 +15,7 @@ use std::{
 };
 
 use rustix::{
-    net::{AddressFamily, SocketFlags, SocketType, socketpair},
+    net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt},
     pipe::{PipeFlags, pipe_with},
     process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal},
 };
@@ -207,7 +207,7 @@ impl Vmm {
     }
 
     fn hear(&mut self) {
-        // A few messages are all that there ever are; one that says more is not listened to.
+        // A few messages are all that there ever are.
         for _ in 0..8 {
             let (bytes, mut files) = match packet::recv(&self.control) {
                 Ok(Received::Packet(bytes, files)) => (bytes, files),
@@ -229,7 +229,11 @@ impl Vmm {
                 Ok(FromVmm::Failed(why)) if self.last_word.is_none() => {
                     self.last_word = Some(Outcome::Failed(why));
                 }
-                _ => tracing::warn!(pid = self.pid(), "transom-vmm says something unknown"),
+                _ => {
+                    tracing::warn!(pid = self.pid(), "transom-vmm says something unknown and is ended");
+                    self.kill();
+                    return;
+                }
             }
         }
     }
@@ -257,22 +261,32 @@ impl Vmm {
     }
 
     /// A connection that the guest opened to `port`, non-blocking, with the guest's port.
+    ///
+    /// Should the guest take the process over, it shares the connection's file description and can
+    /// make it blocking again: whoever must never wait reads with `MSG_DONTWAIT`.
     pub fn accept(&mut self, port: u32) -> io::Result<Option<(OwnedFd, u32)>> {
         let Some(socket) = self.listener(port) else { return Ok(None) };
-        loop {
-            return match packet::recv(socket) {
-                Ok(Received::Packet(bytes, mut files)) => {
-                    let (Some([.., a, b, c, d]), Some(file)) = (bytes.get(..8), files.pop()) else {
+        // Bad packets come only from a process that was taken over; the next call goes on.
+        for _ in 0..8 {
+            match packet::recv(socket)? {
+                Received::Packet(bytes, mut files) => {
+                    let (Some([_, _, _, _, a, b, c, d]), Some(file)) = (bytes.first_chunk(), files.pop())
+                    else {
                         continue;
                     };
-                    Ok(Some((file, u32::from_le_bytes([*a, *b, *c, *d]))))
+                    let is_stream = sockopt::socket_domain(&file) == Ok(AddressFamily::UNIX)
+                        && sockopt::socket_type(&file) == Ok(SocketType::STREAM);
+                    if is_stream {
+                        rustix::io::ioctl_fionbio(&file, true)?;
+                        return Ok(Some((file, u32::from_le_bytes([*a, *b, *c, *d]))));
+                    }
                 }
-                Ok(Received::Nothing) => Ok(None),
-                Ok(Received::TooLarge) => continue,
-                Ok(Received::Closed) => Err(io::ErrorKind::UnexpectedEof.into()),
-                Err(error) => Err(error.into()),
-            };
+                Received::Nothing => return Ok(None),
+                Received::TooLarge => {}
+                Received::Closed => return Err(io::ErrorKind::UnexpectedEof.into()),
+            }
         }
+        Ok(None)
     }
 
     /// Ends it at once. [`Self::step`] tells when it is gone.

@@ -15,7 +15,8 @@
 //! - [`control`]: what is said between the process `transom-vmm` and its parent;
 //!   [`client`]: the parent's side; [`process`]: the program itself.
 //!
-//! See `docs/vmm.md`. Unsafe code is in `kvm` (memory slots, a descriptor as KVM's) only.
+//! See `docs/vmm.md`. Unsafe code is in `kvm` (memory slots, a descriptor as KVM's) and
+//! `jail/namespaces` (leaving them, the fork) only.
 
 pub mod acpi;
 pub mod boot;

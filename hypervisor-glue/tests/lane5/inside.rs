@@ -147,13 +147,14 @@ struct Run {
     heard: String,
     shown: usize,
     told: bool,
+    idle: Vec<(String, u64)>,
 }
 
 impl Run {
     fn start(launch: Launch) -> Self {
         let start = Instant::now();
         let vmm = Vmm::spawn(Path::new("/bin/transom-vmm"), launch).unwrap();
-        Self { vmm, start, heard: String::new(), shown: 0, told: false }
+        Self { vmm, start, heard: String::new(), shown: 0, told: false, idle: Vec::new() }
     }
 
     /// Serves the machine until it has ended.
@@ -195,8 +196,19 @@ impl Run {
             if WORTH_SEEING.iter().any(|words| line.contains(words)) {
                 println!("{MARK}{:>6.2} | {line}", self.start.elapsed().as_secs_f32());
             }
-            if line == "GUEST done" {
-                self.memory();
+            match line.as_str() {
+                "GUEST idle" => self.idle = self.switches(),
+                "GUEST done" => {
+                    let woken: Vec<_> = self
+                        .switches()
+                        .into_iter()
+                        .zip(&self.idle)
+                        .map(|((name, now), (_, then))| (name, now - then))
+                        .collect();
+                    println!("{MARK}idle for five seconds, each thread's wake-ups: {woken:?}");
+                    self.memory();
+                }
+                _ => {}
             }
         }
     }
@@ -211,6 +223,19 @@ impl Run {
                 );
             }
         }
+    }
+
+    /// How often each thread of the jailed process has gone to sleep so far.
+    fn switches(&self) -> Vec<(String, u64)> {
+        let pid = self.vmm.pid();
+        let child = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).unwrap_or_default();
+        let Ok(tasks) = fs::read_dir(format!("/proc/{}/task", child.trim())) else { return Vec::new() };
+        let of = |task: std::io::Result<fs::DirEntry>| {
+            let text = fs::read_to_string(task.ok()?.path().join("status")).ok()?;
+            let field = |name| text.lines().find_map(|line: &str| line.strip_prefix(name)).map(str::trim);
+            Some((field("Name:")?.to_owned(), field("voluntary_ctxt_switches:")?.parse().ok()?))
+        };
+        tasks.filter_map(of).collect()
     }
 
     /// What `transom-vmm` holds besides guest RAM while the guest is up.
