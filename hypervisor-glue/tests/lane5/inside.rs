@@ -205,7 +205,9 @@ impl Run {
                         .zip(&self.idle)
                         .map(|((name, now), (_, then))| (name, now - then))
                         .collect();
-                    println!("{MARK}idle for five seconds, each thread's wake-ups: {woken:?}");
+                    if !woken.is_empty() {
+                        println!("{MARK}idle for five seconds, each thread's wake-ups: {woken:?}");
+                    }
                     self.memory();
                 }
                 _ => {}
