@@ -5,13 +5,16 @@
 //! - [`cli`]: the `transom qube …` command,
 //! - [`store`]: qubes on disk, one KDL file each,
 //! - [`machine`]: what a back end is; [`sandbox`]: the one without a virtual machine,
+//!   [`kvm`]: the one with the linked VMM,
+//! - [`vmm`]: the linked virtual machine monitor, a library of its own, and `transom-vmm`,
 //! - [`qubed`]: the supervisor itself, run by the `transom-qubed` binary.
 //!
-//! Unsafe code is in [`memory`] only.
+//! Unsafe code is in [`memory`] and in [`vmm`] (`kvm`, `jail/namespaces`) only.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has failed"))]
 
 pub mod cli;
 pub mod client;
+pub mod kvm;
 pub mod machine;
 pub mod memory;
 pub mod packet;
@@ -19,5 +22,6 @@ pub mod paths;
 pub mod qubed;
 pub mod sandbox;
 pub mod store;
+pub mod vmm;
 
 pub use transom_protocol::supervisor;
