@@ -6,6 +6,8 @@ use std::time::Duration;
 const MESSAGES: u32 = 4_096;
 /// Most bytes of one qube in one period.
 const BYTES: usize = 4 << 20;
+/// What one run of pages costs of the bytes: a system call to map it, and one to unmap it later.
+const RUN: usize = 1 << 10;
 /// Length of a period: about one frame.
 const PERIOD: Duration = Duration::from_millis(16);
 
@@ -36,6 +38,11 @@ impl Budget {
         self.bytes = self.bytes.saturating_sub(bytes);
     }
 
+    /// Takes what mapping `runs` runs of pages costs.
+    pub(super) fn take_runs(&mut self, runs: usize) {
+        self.bytes = self.bytes.saturating_sub(runs.saturating_mul(RUN));
+    }
+
     /// True if nothing is left: the rest has to wait.
     pub(super) fn is_spent(&self) -> bool {
         self.messages == 0 || self.bytes == 0
@@ -63,5 +70,14 @@ mod tests {
         assert!(budget.is_spent());
         budget.refill(budget.refills_at());
         assert!(!budget.is_spent());
+    }
+
+    #[test]
+    fn scattered_grants_wait_too() {
+        let mut budget = Budget::new(Duration::ZERO);
+        budget.take_runs(4_095);
+        assert!(!budget.is_spent());
+        budget.take_runs(1);
+        assert!(budget.is_spent());
     }
 }
