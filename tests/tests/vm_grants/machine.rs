@@ -1,0 +1,190 @@
+//! A virtual machine in software emulation with its RAM in a file.
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
+    process::{Child, ChildStdin, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use transom_tests::process::binary;
+
+/// Longest silence of a guest on a slow and busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// QEMU's `pc` machine: RAM of this size or more is split by a hole.
+const SPLIT_FROM: u64 = 0xe000_0000;
+/// And this much of it lies below.
+const BELOW_HOLE: u64 = 0xc000_0000;
+const HOLE_END: u64 = 1 << 32;
+
+/// A running guest.
+#[derive(Debug)]
+pub(crate) struct Machine {
+    qemu: Child,
+    talk: ChildStdin,
+    lines: Receiver<String>,
+    directory: tempfile::TempDir,
+    bytes: u64,
+    born: Instant,
+}
+
+impl Machine {
+    /// Boots a guest that runs this test's own binary; or says what is missing.
+    pub(crate) fn boot(mib: u64) -> Result<Self, String> {
+        let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().map(Path::new).find(|path| path.exists());
+        let busybox = busybox.ok_or("busybox is not installed")?;
+        let kernel = kernel()?;
+        let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let root = directory.path().join("root");
+        fill(&root, busybox)?;
+        let initramfs = directory.path().join("initramfs");
+        let packed = Command::new("sh")
+            .args(["-c", "cd \"$1\" && find . | \"$2\" cpio -o -H newc > \"$3\"", "sh"])
+            .args([&root, busybox, &initramfs])
+            .stderr(Stdio::null())
+            .status();
+        if !packed.is_ok_and(|status| status.success()) {
+            return Err("busybox packs no initramfs".into());
+        }
+        let backend = format!(
+            "memory-backend-file,id=m,size={mib}M,mem-path={},share=on",
+            directory.path().join("ram").display()
+        );
+        let born = Instant::now();
+        let mut qemu = Command::new("qemu-system-x86_64")
+            .args(["-machine", "pc,memory-backend=m", "-object", &backend, "-m", &format!("{mib}M")])
+            .args(["-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max"])
+            .args(["-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none", "-no-reboot"])
+            .arg("-kernel")
+            .arg(&kernel)
+            .arg("-initrd")
+            .arg(&initramfs)
+            .args(["-append", "console=ttyS0 quiet panic=-1"])
+            .args(["-serial", &format!("file:{}", directory.path().join("console").display())])
+            .args(["-serial", "stdio"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("qemu-system-x86_64: {error}"))?;
+        let talk = qemu.stdin.take().ok_or("no pipe")?;
+        let output = BufReader::new(qemu.stdout.take().ok_or("no pipe")?);
+        let (sender, lines) = channel();
+        thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if sender.send(line.trim().to_owned()).is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Self { qemu, talk, lines, directory, bytes: mib << 20, born })
+    }
+
+    /// The file of its RAM.
+    pub(crate) fn ram(&self) -> PathBuf {
+        self.directory.path().join("ram")
+    }
+
+    /// Bytes of RAM, start and end of its hole.
+    pub(crate) fn layout(&self) -> (u64, u64, u64) {
+        if self.bytes >= SPLIT_FROM {
+            (self.bytes, BELOW_HOLE, HOLE_END)
+        } else {
+            (self.bytes, self.bytes, 0)
+        }
+    }
+
+    /// The next thing it says.
+    pub(crate) fn hear(&self) -> String {
+        self.lines
+            .recv_timeout(PATIENCE)
+            .unwrap_or_else(|error| panic!("{error}; its console:\n{}", self.console()))
+    }
+
+    /// Answers it.
+    pub(crate) fn say(&mut self, line: &str) {
+        writeln!(self.talk, "{line}").unwrap();
+    }
+
+    /// What it wrote on its console.
+    pub(crate) fn console(&self) -> String {
+        fs::read_to_string(self.directory.path().join("console")).unwrap_or_default()
+    }
+
+    /// Time since it was started.
+    pub(crate) fn age(&self) -> String {
+        format!("{:.2} s", self.born.elapsed().as_secs_f32())
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.qemu.kill();
+        let _ = self.qemu.wait();
+    }
+}
+
+/// A stock cloud kernel, fetched once with the system's own tools.
+fn kernel() -> Result<PathBuf, String> {
+    let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/vm/cache");
+    let find = || {
+        let boot = fs::read_dir(cache.join("cloud-kernel/boot")).ok()?;
+        boot.flatten().map(|entry| entry.path()).find(|path| path.to_string_lossy().contains("vmlinuz-"))
+    };
+    if let Some(found) = find() {
+        return Ok(found);
+    }
+    fs::create_dir_all(&cache).map_err(|error| error.to_string())?;
+    let script = "set -e; name=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ {print $2; exit}'); \
+                  test -n \"$name\"; apt-get download \"$name\"; dpkg -x \"$name\"_*.deb cloud-kernel";
+    let fetched = Command::new("sh").args(["-c", script]).current_dir(&cache).output();
+    find().ok_or_else(|| {
+        let why = fetched.map_or_else(|e| e.to_string(), |o| String::from_utf8_lossy(&o.stderr).into_owned());
+        format!("no kernel linux-image-cloud-amd64: {}", why.trim())
+    })
+}
+
+/// What the guest needs: busybox, `transom-pin`, this binary, and the libraries of both.
+fn fill(root: &Path, busybox: &Path) -> Result<(), String> {
+    let failed = |error: std::io::Error| error.to_string();
+    for folder in ["bin", "proc", "sys", "dev", "run", "tmp"] {
+        fs::create_dir_all(root.join(folder)).map_err(failed)?;
+    }
+    fs::copy(busybox, root.join("bin/busybox")).map_err(failed)?;
+    for (from, to) in
+        [(binary("transom-pin"), "bin/transom-pin"), (std::env::current_exe().unwrap(), "bin/client")]
+    {
+        let stripped = Command::new("strip").arg("-o").arg(root.join(to)).arg(&from).status();
+        if !stripped.is_ok_and(|status| status.success()) {
+            fs::copy(&from, root.join(to)).map_err(failed)?;
+        }
+        let libraries = Command::new("ldd").arg(&from).output().map_err(failed)?;
+        let text = String::from_utf8_lossy(&libraries.stdout).into_owned();
+        for path in text.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new) {
+            let target = root.join(path.strip_prefix("/").unwrap_or(path));
+            fs::create_dir_all(target.parent().unwrap_or(root)).map_err(failed)?;
+            fs::copy(path, target).map_err(failed)?;
+        }
+    }
+    let init = root.join("init");
+    fs::write(&init, INIT).map_err(failed)?;
+    fs::set_permissions(init, std::os::unix::fs::PermissionsExt::from_mode(0o755)).map_err(failed)
+}
+
+const INIT: &str = "#!/bin/busybox sh
+b=/bin/busybox
+$b mount -t proc proc /proc
+$b mount -t sysfs sys /sys
+$b mount -t devtmpfs dev /dev
+$b mount -t tmpfs tmp /tmp
+$b mount -t tmpfs run /run
+$b stty -F /dev/ttyS1 raw -echo
+/bin/transom-pin --socket /run/pin --agent-uid 1000 &
+while ! [ -S /run/pin ]; do $b usleep 10000; done
+$b chmod 666 /dev/ttyS1
+TRANSOM_IN_GUEST=1 RUST_BACKTRACE=1 /bin/client --exact guest_side --nocapture --test-threads=1
+echo failed > /dev/ttyS1
+$b poweroff -f
+";
