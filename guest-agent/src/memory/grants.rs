@@ -194,8 +194,14 @@ impl Grants {
             place = self.bounce.place(window, buffer);
         }
         let (grant, offset) = place.ok_or(GrantError::Quota)?;
+        let before = self.bounce.copied();
         self.bounce.update(buffer).map_err(|_| GrantError::NotBacked)?;
-        info!(bytes = self.bounce.copied(), "pixels copied so far");
+        let bytes = self.bounce.copied();
+        debug!(bytes, "pixels copied so far");
+        // Often enough to be seen, and not with every frame.
+        if bytes.checked_ilog2() != before.checked_ilog2() {
+            info!(bytes, "pixels copied so far");
+        }
         Ok(Location { grant, offset })
     }
 

@@ -107,11 +107,15 @@ fn kernel_pins() -> (u64, u64) {
     (value("nr_foll_pin_acquired "), value("nr_foll_pin_released "))
 }
 
-pub(crate) fn run() {
-    // An ordinary user, as the agent is.
+/// From here on an ordinary user, as the agent is.
+pub(crate) fn become_user() {
     let (user, group) = (Uid::from_raw(1_000), Gid::from_raw(1_000));
     set_thread_res_gid(group, group, group).unwrap();
     set_thread_res_uid(user, user, user).unwrap();
+}
+
+pub(crate) fn run() {
+    become_user();
     let dom0 = OpenOptions::new().read(true).write(true).open("/dev/ttyS1").unwrap();
     let mut guest =
         Guest { dom0: BufReader::new(dom0), pins: Client::connect(Path::new("/run/pin")).unwrap() };

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
+    os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -13,7 +14,7 @@ use std::{
 use transom_tests::process::binary;
 
 /// Longest silence of a guest on a slow and busy machine.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// QEMU's `pc` machine: RAM of this size or more is split by a hole.
 const SPLIT_FROM: u64 = 0xe000_0000;
 /// And this much of it lies below.
@@ -32,8 +33,8 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Boots a guest that runs this test's own binary; or says what is missing.
-    pub(crate) fn boot(mib: u64) -> Result<Self, String> {
+    /// Boots a guest that runs one part of this test's own binary; or says what is missing.
+    pub(crate) fn boot(mib: u64, part: &str) -> Result<Self, String> {
         let busybox = ["/bin/busybox", "/usr/bin/busybox"].iter().map(Path::new).find(|path| path.exists());
         let busybox = busybox.ok_or("busybox is not installed")?;
         let kernel = kernel()?;
@@ -62,9 +63,10 @@ impl Machine {
             .arg(&kernel)
             .arg("-initrd")
             .arg(&initramfs)
-            .args(["-append", "console=ttyS0 quiet panic=-1"])
+            .args(["-append", &format!("console=ttyS0 quiet panic=-1 part={part}")])
             .args(["-serial", &format!("file:{}", directory.path().join("console").display())])
-            .args(["-serial", "stdio"])
+            .args(["-serial", "stdio", "-serial"])
+            .arg(format!("unix:{},server=on,wait=off", directory.path().join("stream").display()))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -85,6 +87,16 @@ impl Machine {
     /// The file of its RAM.
     pub(crate) fn ram(&self) -> PathBuf {
         self.directory.path().join("ram")
+    }
+
+    /// The host's end of its third serial line: the control stream.
+    pub(crate) fn stream(&self) -> UnixStream {
+        UnixStream::connect(self.directory.path().join("stream")).unwrap()
+    }
+
+    /// The next thing it says, if it has said one.
+    pub(crate) fn hear_now(&self) -> Option<String> {
+        self.lines.try_recv().ok()
     }
 
     /// Bytes of RAM, start and end of its hole.
@@ -146,31 +158,58 @@ fn kernel() -> Result<PathBuf, String> {
     })
 }
 
-/// What the guest needs: busybox, `transom-pin`, this binary, and the libraries of both.
+/// What the guest needs: busybox, `transom-pin`, the agent, this binary, and their libraries.
 fn fill(root: &Path, busybox: &Path) -> Result<(), String> {
     let failed = |error: std::io::Error| error.to_string();
-    for folder in ["bin", "proc", "sys", "dev", "run", "tmp"] {
+    for folder in ["bin", "mnt", "proc", "sys", "dev", "run", "tmp"] {
         fs::create_dir_all(root.join(folder)).map_err(failed)?;
     }
     fs::copy(busybox, root.join("bin/busybox")).map_err(failed)?;
-    for (from, to) in
-        [(binary("transom-pin"), "bin/transom-pin"), (std::env::current_exe().unwrap(), "bin/client")]
-    {
+    let layouts = root.join("usr/share/X11");
+    fs::create_dir_all(&layouts).map_err(failed)?;
+    let keymaps = Command::new("cp").args(["-rL", "/usr/share/X11/xkb"]).arg(layouts).status();
+    if !keymaps.is_ok_and(|status| status.success()) {
+        return Err("xkb-data is not installed".into());
+    }
+    for (from, to) in [
+        (binary("transom-pin"), "bin/transom-pin"),
+        (binary("transom-agent"), "bin/transom-agent"),
+        (std::env::current_exe().map_err(failed)?, "bin/client"),
+    ] {
         let stripped = Command::new("strip").arg("-o").arg(root.join(to)).arg(&from).status();
         if !stripped.is_ok_and(|status| status.success()) {
             fs::copy(&from, root.join(to)).map_err(failed)?;
         }
-        let libraries = Command::new("ldd").arg(&from).output().map_err(failed)?;
-        let text = String::from_utf8_lossy(&libraries.stdout).into_owned();
-        for path in text.split_whitespace().filter(|word| word.starts_with('/')).map(Path::new) {
-            let target = root.join(path.strip_prefix("/").unwrap_or(path));
-            fs::create_dir_all(target.parent().unwrap_or(root)).map_err(failed)?;
-            fs::copy(path, target).map_err(failed)?;
-        }
+        libraries(root, &from).map_err(failed)?;
     }
+    // The one that a Wayland program loads by itself.
+    let cache = Command::new("ldconfig").arg("-p").output().map_err(failed)?;
+    let cache = String::from_utf8_lossy(&cache.stdout).into_owned();
+    let wayland =
+        cache.lines().find(|line| line.contains("libwayland-client.so.0") && line.contains("x86-64"));
+    let wayland =
+        wayland.and_then(|line| line.rsplit(' ').next()).ok_or("libwayland-client is not installed")?;
+    copy_library(root, Path::new(wayland)).map_err(failed)?;
+    libraries(root, Path::new(wayland)).map_err(failed)?;
     let init = root.join("init");
     fs::write(&init, INIT).map_err(failed)?;
     fs::set_permissions(init, std::os::unix::fs::PermissionsExt::from_mode(0o755)).map_err(failed)
+}
+
+/// Copies the libraries that a binary is linked with.
+fn libraries(root: &Path, binary: &Path) -> std::io::Result<()> {
+    let linked = Command::new("ldd").arg(binary).output()?;
+    let text = String::from_utf8_lossy(&linked.stdout).into_owned();
+    for path in text.split_whitespace().filter(|word| word.starts_with('/')) {
+        copy_library(root, Path::new(path))?;
+    }
+    Ok(())
+}
+
+fn copy_library(root: &Path, path: &Path) -> std::io::Result<()> {
+    let target = root.join(path.strip_prefix("/").unwrap_or(path));
+    fs::create_dir_all(target.parent().unwrap_or(root))?;
+    fs::copy(path, target).map(drop)
 }
 
 const INIT: &str = "#!/bin/busybox sh
@@ -180,11 +219,14 @@ $b mount -t sysfs sys /sys
 $b mount -t devtmpfs dev /dev
 $b mount -t tmpfs tmp /tmp
 $b mount -t tmpfs run /run
+$b mount -t ramfs ram /mnt
 $b stty -F /dev/ttyS1 raw -echo
+$b stty -F /dev/ttyS2 raw -echo
 /bin/transom-pin --socket /run/pin --agent-uid 1000 &
 while ! [ -S /run/pin ]; do $b usleep 10000; done
-$b chmod 666 /dev/ttyS1
-TRANSOM_IN_GUEST=1 RUST_BACKTRACE=1 /bin/client --exact guest_side --nocapture --test-threads=1
+$b chmod 666 /dev/ttyS1 /dev/ttyS2
+$b chmod 777 /mnt /run
+TRANSOM_IN_GUEST=$part RUST_BACKTRACE=1 /bin/client --exact guest_side --nocapture --test-threads=1
 echo failed > /dev/ttyS1
 $b poweroff -f
 ";

@@ -6,8 +6,10 @@
 //! is missing here.
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "tests")]
 
+mod desk;
 mod guest;
 mod machine;
+mod window;
 
 use std::{collections::HashMap, fs::File};
 
@@ -66,7 +68,7 @@ impl Dom0 {
 
 /// Runs a guest with so much RAM to its end, and checks all it grants.
 fn run(mib: u64) -> Option<Dom0> {
-    let mut machine = match Machine::boot(mib) {
+    let mut machine = match Machine::boot(mib, "pools") {
         Ok(machine) => machine,
         Err(missing) => {
             println!("SKIP no virtual machine: {missing}");
@@ -120,8 +122,10 @@ fn page_frames_above_the_hole() {
 /// The program in the guest; here it does nothing.
 #[test]
 fn guest_side() {
-    if std::env::var_os("TRANSOM_IN_GUEST").is_some() {
-        guest::run();
+    match std::env::var("TRANSOM_IN_GUEST").as_deref() {
+        Ok("window") => window::run(),
+        Ok(_) => guest::run(),
+        Err(_) => {}
     }
 }
 

@@ -1,0 +1,105 @@
+//! dom0's side of windows: the real compositor reads the pools of programs in a guest.
+
+use std::{
+    fs::File,
+    time::{Duration, Instant},
+};
+
+use transom::qubes::{Link, LinkMemory, QubeIdentity};
+use transom_hypervisor::memory::RamLayout;
+use transom_tests::fixture::{World, pixel};
+use transom_theming::Label;
+
+use crate::machine::Machine;
+
+/// Longest time until a picture is there, on a slow and busy machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+fn link(world: &World) -> &Link {
+    world.desktop.qubes.by_name("guest").expect("the link is open")
+}
+
+/// Draws until a window shows a colour in one of its points.
+fn expect(world: &mut World, machine: &Machine, title: &str, point: (i32, i32), rgb: u32) {
+    let since = Instant::now();
+    let mut last = None;
+    while since.elapsed() < PATIENCE {
+        world.wait(Duration::from_millis(16));
+        let picture = world.picture();
+        let there = world.desktop.state().windows.iter().any(|window| window.title == title);
+        if there {
+            let [x, y, ..] = world.content(title);
+            last = Some(pixel(&picture, x + point.0, y + point.1) & 0xff_ffff);
+            if last == Some(rgb) {
+                return;
+            }
+        }
+        if let Some(line) = machine.hear_now() {
+            panic!("the guest failed: {line}\n{}", machine.console());
+        }
+    }
+    panic!("{title} shows {last:x?}, not {rgb:06x}; the guest's console:\n{}", machine.console());
+}
+
+#[test]
+fn windows_of_a_guest() {
+    let mut machine = match Machine::boot(1_024, "window") {
+        Ok(machine) => machine,
+        Err(missing) => {
+            println!("SKIP no virtual machine: {missing}");
+            return;
+        }
+    };
+    let first = machine.hear();
+    assert_eq!(first, "up", "{}", machine.console());
+    let mut world = World::new();
+    let (bytes, hole_start, hole_end) = machine.layout();
+    let layout = RamLayout::new(bytes, hole_start, hole_end).unwrap();
+    let memory = LinkMemory::GuestRam(File::open(machine.ram()).unwrap().into(), layout);
+    let identity = QubeIdentity { name: "guest".into(), label: Label::Green, isolated: true };
+    world.desktop.add_link_with_memory(identity, machine.stream(), memory).unwrap();
+    machine.say("ok");
+    let mut mark = 0;
+    loop {
+        // The guest waits for the desktop, and the desktop for nobody.
+        let line = loop {
+            if let Some(line) = machine.hear_now() {
+                break line;
+            }
+            world.wait(Duration::from_millis(16));
+            world.frame();
+        };
+        let words: Vec<&str> = line.split(' ').collect();
+        let number = |index: usize| words[index].parse::<u64>().unwrap();
+        match words[0] {
+            "expect" => {
+                let rgb = u32::from_str_radix(words[4], 16).unwrap();
+                expect(&mut world, &machine, words[1], (number(2) as i32, number(3) as i32), rgb);
+                println!("{:>10} {line}", machine.age());
+            }
+            "mark" => mark = link(&world).heard.1,
+            "wire" => {
+                let bytes = link(&world).heard.1 - mark;
+                println!("{:>10} {bytes} bytes on the wire for {} commits", machine.age(), words[1]);
+                assert!(bytes < 256 * number(1), "{bytes} bytes");
+            }
+            "uncopied" => assert!(!machine.console().contains("pixels copied"), "{}", machine.console()),
+            "copied" => assert!(machine.console().contains("pixels copied")),
+            "grants" => {
+                let session = link(&world).session();
+                let (grants, mapped) = (session.grant_count(), session.granted_bytes());
+                println!(
+                    "{:>10} {grants} grants, {} KiB, {} runs",
+                    machine.age(),
+                    mapped >> 10,
+                    session.granted_runs()
+                );
+                assert!(grants as u64 <= number(1), "{grants} grants are left");
+            }
+            "note" => println!("{:>10} {line}", machine.age()),
+            "done" => break,
+            _ => panic!("the guest failed: {line}\n{}", machine.console()),
+        }
+        machine.say("ok");
+    }
+}
