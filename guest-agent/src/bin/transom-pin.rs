@@ -63,7 +63,8 @@ fn main() -> ExitCode {
 fn run(options: &Options) -> Result<(), String> {
     let listener = listen_at(&options.socket, options.agent_uid)
         .map_err(|error| format!("{}: {error}", options.socket.display()))?;
-    let memory = u64::try_from(rustix::system::sysinfo().totalram).unwrap_or(0);
+    let machine = rustix::system::sysinfo();
+    let memory = machine.totalram.saturating_mul(machine.mem_unit.into());
     let max_bytes = options.max_mib.map_or(memory / 2, |mib| mib.saturating_mul(1 << 20));
     let mut server = Server::new(listener, max_bytes)
         .map_err(|error| format!("the kernel gives no io_uring and page map: {error}"))?;

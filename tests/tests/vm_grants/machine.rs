@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::net::UnixStream,
+    os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::mpsc::{Receiver, channel},
@@ -27,6 +27,7 @@ pub(crate) struct Machine {
     qemu: Child,
     talk: ChildStdin,
     lines: Receiver<String>,
+    _vsock: Option<Vsock>,
     directory: tempfile::TempDir,
     bytes: u64,
     born: Instant,
@@ -41,6 +42,7 @@ impl Machine {
         let directory = tempfile::tempdir().map_err(|error| error.to_string())?;
         let root = directory.path().join("root");
         fill(&root, busybox)?;
+        modules(&root, &kernel)?;
         let initramfs = directory.path().join("initramfs");
         let packed = Command::new("sh")
             .args(["-c", "cd \"$1\" && find . | \"$2\" cpio -o -H newc > \"$3\"", "sh"])
@@ -54,6 +56,7 @@ impl Machine {
             "memory-backend-file,id=m,size={mib}M,mem-path={},share=on",
             directory.path().join("ram").display()
         );
+        let vsock = if part == "vsock" { Some(Vsock::start(directory.path())?) } else { None };
         let born = Instant::now();
         let mut qemu = Command::new("qemu-system-x86_64")
             .args(["-machine", "pc,memory-backend=m", "-object", &backend, "-m", &format!("{mib}M")])
@@ -67,6 +70,7 @@ impl Machine {
             .args(["-serial", &format!("file:{}", directory.path().join("console").display())])
             .args(["-serial", "stdio", "-serial"])
             .arg(format!("unix:{},server=on,wait=off", directory.path().join("stream").display()))
+            .args(vsock.as_ref().map(Vsock::arguments).into_iter().flatten())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -81,7 +85,7 @@ impl Machine {
                 }
             }
         });
-        Ok(Self { qemu, talk, lines, directory, bytes: mib << 20, born })
+        Ok(Self { qemu, talk, lines, _vsock: vsock, directory, bytes: mib << 20, born })
     }
 
     /// The file of its RAM.
@@ -92,6 +96,11 @@ impl Machine {
     /// The host's end of its third serial line: the control stream.
     pub(crate) fn stream(&self) -> UnixStream {
         UnixStream::connect(self.directory.path().join("stream")).unwrap()
+    }
+
+    /// Listens where a vsock port of the host's arrives. Before the guest connects.
+    pub(crate) fn listen(&self, port: u32) -> UnixListener {
+        UnixListener::bind(self.directory.path().join(format!("vm.vsock_{port}"))).unwrap()
     }
 
     /// The next thing it says, if it has said one.
@@ -136,6 +145,73 @@ impl Drop for Machine {
         let _ = self.qemu.kill();
         let _ = self.qemu.wait();
     }
+}
+
+/// A vsock device in user space, for hosts whose kernel has none.
+#[derive(Debug)]
+struct Vsock {
+    daemon: Child,
+    socket: PathBuf,
+}
+
+impl Vsock {
+    fn start(directory: &Path) -> Result<Self, String> {
+        let socket = directory.join("vhost.socket");
+        let paths = format!(
+            "guest-cid=4,uds-path={},socket={}",
+            directory.join("vm.vsock").display(),
+            socket.display()
+        );
+        let daemon = Command::new("vhost-device-vsock").args(["--vm", &paths]).stderr(Stdio::null()).spawn();
+        let daemon = daemon.map_err(|error| format!("vhost-device-vsock: {error}"))?;
+        let vsock = Self { daemon, socket };
+        let since = Instant::now();
+        while !vsock.socket.exists() {
+            if since.elapsed() > PATIENCE {
+                return Err("vhost-device-vsock does not listen".into());
+            }
+            thread::yield_now();
+        }
+        Ok(vsock)
+    }
+
+    fn arguments(&self) -> [String; 4] {
+        let chardev = format!("socket,id=v,path={}", self.socket.display());
+        ["-chardev".into(), chardev, "-device".into(), "vhost-user-vsock-pci,chardev=v".into()]
+    }
+}
+
+impl Drop for Vsock {
+    fn drop(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+/// Modules of a guest with vsock, in the order they are loaded.
+const MODULES: [&str; 8] = [
+    "virtio_ring",
+    "virtio",
+    "virtio_pci_modern_dev",
+    "virtio_pci_legacy_dev",
+    "virtio_pci",
+    "vsock",
+    "vmw_vsock_virtio_transport_common",
+    "vmw_vsock_virtio_transport",
+];
+
+/// Copies the kernel's modules for [`MODULES`] into `modules` of the guest, numbered.
+fn modules(root: &Path, kernel: &Path) -> Result<(), String> {
+    let tree = kernel.parent().and_then(Path::parent).ok_or("a kernel without modules")?.join("lib/modules");
+    fs::create_dir_all(root.join("modules")).map_err(|error| error.to_string())?;
+    for (index, name) in MODULES.iter().enumerate() {
+        let found = Command::new("find").arg(&tree).args(["-name", &format!("{name}.ko")]).output();
+        let found = found.map_err(|error| error.to_string())?;
+        let path = String::from_utf8_lossy(&found.stdout).trim().to_owned();
+        fs::copy(&path, root.join(format!("modules/{index}.ko")))
+            .map_err(|error| format!("{name}: {error}"))?;
+    }
+    Ok(())
 }
 
 /// A stock cloud kernel, fetched once with the system's own tools.
@@ -222,7 +298,12 @@ $b mount -t tmpfs run /run
 $b mount -t ramfs ram /mnt
 $b stty -F /dev/ttyS1 raw -echo
 $b stty -F /dev/ttyS2 raw -echo
-/bin/transom-pin --socket /run/pin --agent-uid 1000 &
+for m in /modules/*.ko; do $b insmod $m; done
+while true; do
+    /bin/transom-pin --socket /run/pin --agent-uid 1000 &
+    echo $! > /run/pin.pid
+    wait
+done &
 while ! [ -S /run/pin ]; do $b usleep 10000; done
 $b chmod 666 /dev/ttyS1 /dev/ttyS2
 $b chmod 777 /mnt /run

@@ -124,6 +124,7 @@ fn page_frames_above_the_hole() {
 fn guest_side() {
     match std::env::var("TRANSOM_IN_GUEST").as_deref() {
         Ok("window") => window::run(),
+        Ok("vsock") => window::run_by_vsock(),
         Ok(_) => guest::run(),
         Err(_) => {}
     }

@@ -11,7 +11,7 @@ use std::{
         },
     },
     path::Path,
-    process::Command,
+    process::{Child, Command},
     thread,
 };
 
@@ -50,8 +50,16 @@ fn pump(mut from: impl Read, mut to: impl Write) {
 }
 
 struct Program {
+    agent: Child,
     dom0: BufReader<File>,
     wayland: Client,
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.agent.kill();
+        let _ = self.agent.wait();
+    }
 }
 
 impl Program {
@@ -118,13 +126,12 @@ fn empty(bytes: u64) -> OwnedFd {
     file
 }
 
-pub(crate) fn run() {
-    become_user();
+/// Starts the agent, and a program that it serves.
+fn start(arguments: &[&str]) -> Program {
     std::fs::create_dir("/run/user").unwrap();
-    relay();
-    Command::new("/bin/transom-agent")
-        .args(["--display-socket", "/run/dom0", "--pin-socket", "/run/pin"])
-        .args(["--runtime-dir", "/run/user", "--no-xwayland"])
+    let agent = Command::new("/bin/transom-agent")
+        .args(arguments)
+        .args(["--pin-socket", "/run/pin", "--runtime-dir", "/run/user", "--no-xwayland"])
         .spawn()
         .unwrap();
     let socket = loop {
@@ -135,9 +142,16 @@ pub(crate) fn run() {
         thread::yield_now();
     };
     let dom0 = OpenOptions::new().read(true).write(true).open("/dev/ttyS1").unwrap();
-    let mut program = Program { dom0: BufReader::new(dom0), wayland: Client::new(socket) };
+    let mut program = Program { agent, dom0: BufReader::new(dom0), wayland: Client::new(socket) };
     program.tell("up");
     program.until(|client| client.heard.globals.contains_key("wl_shm"));
+    program
+}
+
+pub(crate) fn run() {
+    become_user();
+    relay();
+    let mut program = start(&["--display-socket", "/run/dom0"]);
     let window = program.window("first");
     program.wayland.show(window, (300, 200), RED);
     program.expect("first", (30, 30), RED);
@@ -147,6 +161,33 @@ pub(crate) fn run() {
     program.tell("uncopied");
     pictures_that_are_copied(&mut program, window);
     a_truncated_pool(&mut program, window);
+    program.tell("done");
+}
+
+/// dom0's desktop and `transom-pin` die, each once.
+pub(crate) fn run_by_vsock() {
+    let (kill, asked) = std::sync::mpsc::channel::<()>();
+    // Stays root.
+    thread::spawn(move || {
+        for () in asked {
+            let pid = std::fs::read_to_string("/run/pin.pid").unwrap();
+            assert!(
+                Command::new("/bin/busybox").args(["kill", "-9", pid.trim()]).status().unwrap().success()
+            );
+        }
+    });
+    become_user();
+    let mut program = start(&["--vsock"]);
+    let window = program.window("first");
+    program.wayland.show(window, (300, 200), RED);
+    program.expect("first", (30, 30), RED);
+    program.tell("restart");
+    program.expect("first", (30, 30), RED);
+    kill.send(()).unwrap();
+    program.tell("again");
+    program.expect("first", (30, 30), RED);
+    program.wayland.show(window, (300, 200), BLUE);
+    program.expect("first", (30, 30), BLUE);
     program.tell("done");
 }
 
