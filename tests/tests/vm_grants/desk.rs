@@ -14,7 +14,7 @@ use transom_theming::Label;
 use crate::machine::Machine;
 
 /// Longest time until a picture is there, on a slow and busy machine.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn link(world: &World) -> &Link {
     world.desktop.qubes.by_name("guest").expect("the link is open")

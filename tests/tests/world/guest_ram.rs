@@ -4,6 +4,7 @@ use std::{
     fs::File,
     os::fd::{AsRawFd as _, OwnedFd},
     os::unix::net::UnixStream,
+    time::{Duration, Instant},
 };
 
 use transom::qubes::{LinkMemory, QubeIdentity};
@@ -121,11 +122,16 @@ fn more_runs_than_a_qube_may_have() {
     let mut world = World::new();
     let (mut hostile, _ram) = qube(&mut world);
     let scattered: Vec<(u64, u32)> = (0..6_144).map(|i| (i % 2 * 2, 1)).collect();
-    // One after another, as the budget for mapping lets dom0 take them up.
-    for id in 1..=3 {
+    // Each spends the budget for mapping; dom0 hears the next one when a timer has passed.
+    let since = Instant::now();
+    for id in 1..=3u32 {
         grant(&mut hostile, id, &scattered);
-        for _ in 0..4 {
-            world.wait(std::time::Duration::from_millis(17));
+        let taken = |world: &World| {
+            let link = world.desktop.qubes.by_name("machine");
+            link.is_none_or(|link| link.session().grant_count() == id as usize)
+        };
+        while !taken(&world) && since.elapsed() < Duration::from_mins(1) {
+            world.wait(Duration::from_millis(17));
         }
     }
     cut_off(world, hostile, "page runs");
