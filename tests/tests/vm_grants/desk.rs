@@ -71,13 +71,15 @@ fn accept(machine: &Machine, listener: &UnixListener) -> UnixStream {
 
 /// What the guest says next; the desktop goes on meanwhile, for it waits for nobody.
 fn next(world: &mut World, machine: &Machine) -> String {
-    loop {
+    let since = Instant::now();
+    while since.elapsed() < PATIENCE {
         if let Some(line) = machine.hear_now() {
             return line;
         }
         world.wait(Duration::from_millis(16));
         world.frame();
     }
+    panic!("the guest says nothing; its console:\n{}", machine.console());
 }
 
 /// Does what an `expect` line asks for.
@@ -91,10 +93,11 @@ fn expect_line(world: &mut World, machine: &Machine, line: &str) {
 #[test]
 fn windows_of_a_guest() {
     let Some(mut machine) = boot("window") else { return };
+    let stream = machine.stream();
     let first = machine.hear();
     assert_eq!(first, "up", "{}", machine.console());
     let mut world = World::new();
-    attach(&mut world, &machine, machine.stream());
+    attach(&mut world, &machine, stream);
     machine.say("ok");
     let mut mark = 0;
     loop {

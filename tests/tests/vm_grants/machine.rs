@@ -93,9 +93,17 @@ impl Machine {
         self.directory.path().join("ram")
     }
 
-    /// The host's end of its third serial line: the control stream.
+    /// The host's end of its third serial line: the control stream. To be taken before the guest
+    /// says anything there, for it would be lost.
     pub(crate) fn stream(&self) -> UnixStream {
-        UnixStream::connect(self.directory.path().join("stream")).unwrap()
+        let path = self.directory.path().join("stream");
+        loop {
+            if let Ok(stream) = UnixStream::connect(&path) {
+                return stream;
+            }
+            assert!(self.born.elapsed() < PATIENCE, "no serial line; is this QEMU whole?");
+            thread::yield_now();
+        }
     }
 
     /// Listens where a vsock port of the host's arrives. Before the guest connects.

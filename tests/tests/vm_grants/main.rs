@@ -11,7 +11,11 @@ mod guest;
 mod machine;
 mod window;
 
-use std::{collections::HashMap, fs::File};
+use std::{
+    collections::HashMap,
+    fs::File,
+    time::{Duration, Instant},
+};
 
 use transom_hypervisor::memory::{GrantMap, GuestRam, PAGE, Quota, RamLayout};
 
@@ -26,6 +30,8 @@ fn word(seed: u32, page: u64) -> u64 {
 struct Dom0 {
     ram: GuestRam,
     grants: HashMap<String, GrantMap>,
+    /// What mapping the last grant took.
+    mapping: Duration,
     pages: u64,
     lowest: u64,
     highest: u64,
@@ -36,7 +42,7 @@ impl Dom0 {
         let (bytes, hole_start, hole_end) = machine.layout();
         let layout = RamLayout::new(bytes, hole_start, hole_end).unwrap();
         let ram = GuestRam::new(File::open(machine.ram()).unwrap().into(), layout, Quota::default()).unwrap();
-        Self { ram, grants: HashMap::new(), pages: 0, lowest: u64::MAX, highest: 0 }
+        Self { ram, grants: HashMap::new(), mapping: Duration::ZERO, pages: 0, lowest: u64::MAX, highest: 0 }
     }
 
     /// `NAME BYTES FIRST:COUNT,…`
@@ -48,8 +54,10 @@ impl Dom0 {
             .collect();
         self.lowest = self.lowest.min(runs.iter().map(|run| run.0).min().unwrap());
         self.highest = self.highest.max(runs.iter().map(|run| run.0 + u64::from(run.1)).max().unwrap());
+        let start = Instant::now();
         let map = self.ram.map(runs.iter().copied(), bytes).unwrap_or_else(|error| panic!("{name}: {error}"));
         assert!(self.grants.insert(name.to_owned(), map).is_none(), "{name} is granted twice");
+        self.mapping = start.elapsed();
         runs.len()
     }
 
@@ -84,7 +92,12 @@ fn run(mib: u64) -> Option<Dom0> {
         match words[0] {
             "grant" => {
                 let runs = dom0.grant(words[1], number(2), words[3]);
-                println!("{:>10} {}: {} pages in {runs} runs", machine.age(), words[1], number(2) / PAGE);
+                let (pages, took) = (number(2) / PAGE, dom0.mapping);
+                println!(
+                    "{:>10} {}: {pages} pages in {runs} runs, mapped in {took:?}",
+                    machine.age(),
+                    words[1]
+                );
             }
             "compare" => dom0.compare(words[1], number(2), number(3), number(4) as u32, number(5)),
             "revoke" => drop(dom0.grants.remove(words[1])),
