@@ -15,7 +15,7 @@ mod windows;
 
 use std::collections::BTreeMap;
 
-pub use link::{Link, LinkError, QubeIdentity};
+pub use link::{Link, LinkError, LinkMemory, QubeIdentity};
 pub use popups::PopupGeometry;
 pub(crate) use supervisor::Supervisor;
 pub(crate) use windows::{PlacedWindow, WindowRecord};

@@ -332,8 +332,7 @@ impl Agent {
         self.input_gone();
         self.windows.forget_dom0();
         self.transfers_gone();
-        let gone = self.pools.take_gone();
-        self.dom0.grants.forget(&gone);
+        self.dom0.grants.reset();
     }
 }
 

@@ -5,6 +5,7 @@ mod bad_input;
 mod clipboard;
 mod focus;
 mod frame;
+mod guest_ram;
 mod pictures;
 mod restart;
 mod surfaces;
