@@ -19,7 +19,7 @@ use crate::client::{Client, ClientError, Launch, ensure_running, unexpected};
 /// How long an answer that needs no waiting may take.
 const SOON: Duration = Duration::from_secs(15);
 /// How long starting may take: longer than qubed itself allows.
-const START: Duration = Duration::from_mins(1);
+const START: Duration = Duration::from_mins(4);
 
 /// Manage qubes.
 #[derive(Clone, Debug, Subcommand)]
@@ -45,6 +45,9 @@ pub enum QubeCommand {
         /// The template it is made from
         #[arg(long)]
         template: Option<String>,
+        /// What it runs on [default: the best that works here]
+        #[arg(long, value_parser = parse_backend, value_name = "auto|sandbox|kvm|qemu")]
+        backend: Option<BackendChoice>,
     },
     /// Start a qube
     Start {
@@ -85,6 +88,16 @@ pub enum QubeCommand {
         /// Its name
         name: QubeName,
     },
+}
+
+fn parse_backend(text: &str) -> Result<BackendChoice, String> {
+    match text {
+        "auto" => Ok(BackendChoice::Auto),
+        "sandbox" => Ok(BackendChoice::Sandbox),
+        "kvm" => Ok(BackendChoice::Kvm),
+        "qemu" => Ok(BackendChoice::Qemu),
+        _ => Err("use auto, sandbox, kvm or qemu".to_owned()),
+    }
 }
 
 /// Why a command failed: one line that says what and what to do.
@@ -129,11 +142,12 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
             let reply = client.call(RequestBody::Info { qube: name }, Instant::now() + SOON)?;
             details(&qube(reply)?, out)?;
         }
-        QubeCommand::Create { name, label, template } => {
+        QubeCommand::Create { name, label, template, backend } => {
             if !label.is_built_in() {
                 return Err(CliError::Label(label));
             }
-            let body = RequestBody::Create { name, label, template, backend: BackendChoice::Auto };
+            let backend = backend.unwrap_or_default();
+            let body = RequestBody::Create { name, label, template, backend };
             client.call(body, Instant::now() + SOON)?;
         }
         QubeCommand::Start { name } => {
@@ -207,6 +221,9 @@ fn details(qube: &QubeInfo, out: &mut dyn io::Write) -> io::Result<()> {
     }
     let isolated = if qube.isolated { "isolated" } else { "not isolated: it shares dom0's kernel" };
     writeln!(out, "backend:  {} ({isolated})", qube.backend)?;
+    if !qube.backend_reason.is_empty() {
+        writeln!(out, "because:  {}", qube.backend_reason)?;
+    }
     if let Some(template) = &qube.template {
         writeln!(out, "template: {template}")?;
     }

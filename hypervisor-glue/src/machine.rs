@@ -7,11 +7,15 @@ use std::{
     fmt, io,
     os::fd::{BorrowedFd, OwnedFd},
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use transom_protocol::supervisor::{Backend, ErrorKind, MemoryKind, QubeName};
 
-use crate::store::Limits;
+use crate::{
+    image::Image,
+    store::{Limits, MachineConfig},
+};
 
 /// What a machine is made from. All paths are dom0's.
 #[derive(Debug)]
@@ -28,6 +32,19 @@ pub struct MachineSpec<'a> {
     pub environment: &'a [(String, String)],
     /// How much it may use.
     pub limits: &'a Limits,
+    /// What a virtual machine is made from besides; of no use in a sandbox.
+    pub vm: Option<VmSpec<'a>>,
+}
+
+/// What a virtual machine boots from, and what it has.
+#[derive(Debug)]
+pub struct VmSpec<'a> {
+    /// Kernel, initramfs and read-only root.
+    pub image: &'a Image,
+    /// Its private volume; made by the back end at the first start.
+    pub volume: &'a Path,
+    /// Memory, processors, size of a new volume.
+    pub config: &'a MachineConfig,
 }
 
 /// Why a machine cannot be started.
@@ -74,12 +91,14 @@ pub trait Hypervisor: fmt::Debug {
     /// Which it is.
     fn backend(&self) -> Backend;
 
-    /// How dom0 reads window memory of its qubes.
-    fn memory(&self) -> MemoryKind;
-
     /// True if its qubes have kernels of their own.
     fn isolated(&self) -> bool {
         self.backend().isolated()
+    }
+
+    /// How long a machine may take until its agent is ready.
+    fn start_limit(&self) -> Duration {
+        Duration::from_secs(30)
     }
 
     /// Starts a machine. Its programs may not run yet when this returns.
@@ -104,6 +123,9 @@ pub enum Exit {
     Signal(i32),
     /// It ended before the agent was started. The text, if any, says why and what to do.
     Setup(Option<String>),
+    /// The virtual machine came to its end, which the agent did not ask for. The text says how;
+    /// nothing in it is the guest's.
+    Machine(String),
 }
 
 impl fmt::Display for Exit {
@@ -111,7 +133,7 @@ impl fmt::Display for Exit {
         match self {
             Self::Code(code) => write!(f, "the agent ended with status {code}"),
             Self::Signal(signal) => write!(f, "signal {signal} ended the agent"),
-            Self::Setup(Some(reason)) => f.write_str(reason),
+            Self::Setup(Some(reason)) | Self::Machine(reason) => f.write_str(reason),
             Self::Setup(None) => f.write_str("the machine could not be set up"),
         }
     }
@@ -130,6 +152,10 @@ pub enum Step {
 pub trait Machine: fmt::Debug {
     /// The process in dom0 that holds it.
     fn pid(&self) -> u32;
+
+    /// How dom0 reads the memory of its windows, and the read-only descriptor of guest RAM for
+    /// [`MemoryKind::GuestRam`].
+    fn memory(&self) -> (MemoryKind, Option<BorrowedFd<'_>>);
 
     /// When one of these is readable, [`Machine::step`] wants to be called.
     fn events(&self) -> Vec<BorrowedFd<'_>>;

@@ -267,6 +267,10 @@ pub enum BackendChoice {
     Auto,
     /// User namespaces on dom0's own kernel: no virtual machine.
     Sandbox,
+    /// A virtual machine of the linked monitor, by the processor's own virtualisation.
+    Kvm,
+    /// A virtual machine of QEMU, in software where the processor cannot run one.
+    Qemu,
 }
 
 /// The back end that a qube runs on.
@@ -276,6 +280,10 @@ pub enum BackendChoice {
 pub enum Backend {
     /// User namespaces on dom0's own kernel: no virtual machine.
     Sandbox,
+    /// A virtual machine of the linked monitor.
+    Kvm,
+    /// A virtual machine of QEMU.
+    Qemu,
 }
 
 impl Backend {
@@ -283,6 +291,7 @@ impl Backend {
     pub fn isolated(self) -> bool {
         match self {
             Self::Sandbox => false,
+            Self::Kvm | Self::Qemu => true,
         }
     }
 }
@@ -291,6 +300,8 @@ impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Sandbox => "sandbox",
+            Self::Kvm => "kvm",
+            Self::Qemu => "qemu",
         })
     }
 }
@@ -344,6 +355,9 @@ pub struct QubeInfo {
     pub state: QubeState,
     /// The back end it runs on, or would run on.
     pub backend: Backend,
+    /// Why that one, or what is missing for the one that was asked for: one line for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub backend_reason: String,
     /// False if it shares dom0's kernel.
     pub isolated: bool,
     /// The process in dom0 that holds it, while it is up.
@@ -531,6 +545,7 @@ mod tests {
             label: LabelName::new("blue").unwrap(),
             state: QubeState::Failed { reason: "the agent ended with status 3".into() },
             backend: Backend::Sandbox,
+            backend_reason: String::new(),
             isolated: false,
             pid: Some(7),
             template: None,

@@ -7,7 +7,7 @@ mod session;
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
-use transom_hypervisor::cli::QubeCommand;
+use transom_hypervisor::{cli::QubeCommand, image::cli::ImageCommand};
 
 use crate::{
     config::Config,
@@ -34,6 +34,9 @@ enum Command {
     /// Everything about qubes.
     #[command(subcommand)]
     Qube(QubeCommand),
+    /// What virtual machines boot from.
+    #[command(subcommand)]
+    Image(ImageCommand),
     /// Ask the desktop that runs, or tell it something.
     Msg {
         #[command(subcommand)]
@@ -97,6 +100,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Headless(options) => session::run(&options, false),
         Command::Demo(options) => demo::run(&options),
         Command::Qube(command) => transom_hypervisor::cli::run(command).map_err(|e| e.to_string()),
+        Command::Image(command) => transom_hypervisor::image::cli::run(command).map_err(|e| e.to_string()),
         Command::Msg { message } => send(message),
         Command::Validate { config } => validate(config),
     };

@@ -32,13 +32,12 @@ use rustix::{
 
 use self::server::{Server, Source};
 use crate::{
+    backends::Backends,
+    image::Images,
     paths::{self, PathError},
-    sandbox::Sandbox,
     store::{Store, StoreError, reason},
 };
 
-/// How long an agent may take until it is ready, in seconds.
-const START_TIMEOUT_S: u64 = 30;
 /// How long qubes may take to end when qubed ends, in seconds.
 const SHUTDOWN_S: u64 = 5;
 /// Longest runtime directory, in bytes: addresses of Unix sockets have 107, and below it come
@@ -129,8 +128,8 @@ impl Qubed {
         let socket = dir.join(paths::SOCKET_NAME);
         let listener = listen_at(&socket).map_err(at("open the socket"))?;
         let signals = signals().map_err(at("listen to signals"))?;
-        let sandbox = Sandbox::new(options.bwrap.clone());
-        let server = Server::new(options.clone(), store, Box::new(sandbox), listener);
+        let backends = Backends::new(options.bwrap.clone(), Images::new(&options.data_dir));
+        let server = Server::new(options.clone(), store, backends, listener);
         Ok(Self { server, signals, socket, _lock: lock })
     }
 
@@ -145,7 +144,7 @@ impl Qubed {
         loop {
             let now = Instant::now();
             self.server.tick(now);
-            self.server.flush();
+            self.server.flush(now);
             if self.server.is_finished() {
                 return Ok(());
             }

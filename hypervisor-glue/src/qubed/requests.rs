@@ -3,18 +3,19 @@
 use std::time::{Duration, Instant};
 
 use transom_protocol::supervisor::{
-    BackendChoice, ErrorBody, ErrorKind, Event, LabelName, QubeName, ReplyBody, Request, RequestBody, VERSION,
+    Backend, BackendChoice, ErrorBody, ErrorKind, Event, LabelName, QubeName, ReplyBody, Request,
+    RequestBody, VERSION,
 };
 
 use super::{
-    START_TIMEOUT_S, empty_trash,
+    empty_trash,
     log::{self, QubeLog},
     running::{Ending, Phase, Running},
     server::{ClientId, Qube, Server, Until, Waiter},
     session::Role,
 };
 use crate::{
-    machine::MachineSpec,
+    machine::{MachineSpec, VmSpec},
     paths,
     store::{QubeConfig, StoreError},
 };
@@ -209,8 +210,18 @@ impl Server {
             }
             None => return Err(store_error(&StoreError::NoSuchQube(name.clone()))),
         };
+        let choice = self.backends.choose(&config);
+        if !choice.ready {
+            return Err(error(ErrorKind::Backend, format!("{name} cannot start: {}", choice.reason)));
+        }
+        let refused = |reason: String| error(ErrorKind::Backend, format!("{name} cannot start: {reason}"));
+        let image = match choice.backend {
+            Backend::Sandbox => None,
+            _ => Some(self.backends.image(&config).map_err(|e| refused(e.to_string()))?),
+        };
         let home = self.store.home(name).map_err(|e| store_error(&e))?;
         let log_dir = self.store.log_dir(name).map_err(|e| store_error(&e))?;
+        let volume = self.store.volume(name);
         let run_dir = self.options.runtime_dir.join("qubes").join(name.as_str());
         let _ = std::fs::remove_dir_all(&run_dir);
         paths::private_dir(&run_dir).map_err(|e| error(ErrorKind::Io, e.to_string()))?;
@@ -221,15 +232,19 @@ impl Server {
             agent: &self.options.agent,
             environment: &config.environment,
             limits: &config.limits,
+            vm: image.as_ref().map(|image| VmSpec { image, volume: &volume, config: &config.machine }),
         };
-        let machine = self.sandbox.start(&spec).map_err(|source| {
+        let hypervisor = self.backends.get(choice.backend);
+        let hypervisor = hypervisor.ok_or_else(|| refused(choice.reason.clone()))?;
+        let start_limit = hypervisor.start_limit();
+        let machine = hypervisor.start(&spec).map_err(|source| {
             let _ = std::fs::remove_dir_all(&run_dir);
             error(source.kind(), format!("{name} cannot start: {source}"))
         })?;
         let mut log = QubeLog::open(&log_dir);
         log.note("starting", std::time::SystemTime::now());
-        let deadline = now + Duration::from_secs(START_TIMEOUT_S);
-        Ok(Running::new(name.clone(), machine, run_dir, log, config.autostart, deadline, now))
+        let how = (choice.backend, choice.reason, start_limit);
+        Ok(Running::new(name.clone(), machine, how, run_dir, log, config.autostart, now))
     }
 
     fn end(&mut self, name: QubeName, how: impl FnOnce(&mut Running)) -> Result<Outcome, ErrorBody> {

@@ -1,13 +1,14 @@
 //! One running qube: its machine, its streams and its log.
 
 use std::{
+    io,
     os::fd::{BorrowedFd, OwnedFd},
     path::PathBuf,
     time::{Duration, Instant, SystemTime},
 };
 
 use rustix::{event::PollFlags, io::Errno};
-use transom_protocol::supervisor::{QubeName, QubeState};
+use transom_protocol::supervisor::{Backend, MemoryKind, QubeName, QubeState};
 
 use super::{
     log::QubeLog,
@@ -71,6 +72,11 @@ pub(super) enum Note {
 pub(super) struct Running {
     name: QubeName,
     machine: Box<dyn Machine>,
+    pub(super) backend: Backend,
+    pub(super) backend_reason: String,
+    /// When it was started, and how long it may take until the agent is ready.
+    pub(super) begun: Instant,
+    start_limit: Duration,
     pub(super) phase: Phase,
     /// When the phase has lasted too long.
     pub(super) deadline: Option<Instant>,
@@ -95,17 +101,21 @@ impl Running {
     pub(super) fn new(
         name: QubeName,
         machine: Box<dyn Machine>,
+        (backend, backend_reason, start_limit): (Backend, String, Duration),
         run_dir: PathBuf,
         log: QubeLog,
         autostart: Vec<Vec<String>>,
-        deadline: Instant,
         now: Instant,
     ) -> Self {
         Self {
             name,
             machine,
+            backend,
+            backend_reason,
+            begun: now,
+            start_limit,
             phase: Phase::Starting,
-            deadline: Some(deadline),
+            deadline: Some(now + start_limit),
             ending: None,
             run_dir,
             autostart,
@@ -131,6 +141,12 @@ impl Running {
 
     pub(super) fn pid(&self) -> u32 {
         self.machine.pid()
+    }
+
+    /// How its window memory is read, and the descriptor that goes with it, if any.
+    pub(super) fn memory(&self) -> (MemoryKind, Option<io::Result<OwnedFd>>) {
+        let (kind, ram) = self.machine.memory();
+        (kind, ram.map(|ram| ram.try_clone_to_owned()))
     }
 
     /// Writes a line of qubed's own into the qube's log.
@@ -347,8 +363,7 @@ impl Running {
     pub(super) fn expire(&mut self) {
         match self.phase {
             Phase::Starting => {
-                let waited = Duration::from_secs(super::START_TIMEOUT_S);
-                let reason = format!("the agent was not ready after {} s", waited.as_secs());
+                let reason = format!("the agent was not ready after {} s", self.start_limit.as_secs());
                 self.note(&reason);
                 self.kill(Ending::Because(reason));
             }
@@ -376,6 +391,7 @@ impl Running {
             (Some(Ending::Because(reason)), ..) => Some(reason.clone()),
             (Some(Ending::Asked), ..) | (None, Phase::Running | Phase::Stopping, Exit::Code(0)) => None,
             (None, _, Exit::Setup(_)) => Some(exit.to_string()),
+            (None, _, Exit::Machine(_)) => Some(format!("{exit}; see `transom qube log {}`", self.name)),
             (None, Phase::Starting, _) => {
                 Some(format!("{exit} before it was ready; see `transom qube log {}`", self.name))
             }

@@ -21,7 +21,8 @@ use super::{
     session::{Role, Session},
 };
 use crate::{
-    machine::{Exit, Hypervisor},
+    backends::Backends,
+    machine::Exit,
     store::{QubeConfig, Store, StoreError},
 };
 
@@ -78,7 +79,7 @@ pub(super) enum Until {
 pub(super) struct Server {
     pub(super) options: Options,
     pub(super) store: Store,
-    pub(super) sandbox: Box<dyn Hypervisor>,
+    pub(super) backends: Backends,
     listener: OwnedFd,
     listener_pause: Option<Instant>,
     pub(super) clients: BTreeMap<ClientId, Session>,
@@ -92,16 +93,11 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(
-        options: Options,
-        store: Store,
-        sandbox: Box<dyn Hypervisor>,
-        listener: OwnedFd,
-    ) -> Self {
+    pub(super) fn new(options: Options, store: Store, backends: Backends, listener: OwnedFd) -> Self {
         let mut server = Self {
             options,
             store,
-            sandbox,
+            backends,
             listener,
             listener_pause: None,
             clients: BTreeMap::new(),
@@ -183,21 +179,21 @@ impl Server {
                 let running = self.qubes.get_mut(name.as_str()).and_then(|qube| qube.running.as_mut());
                 let notes = running.map(|running| running.ready(*part, now)).unwrap_or_default();
                 for note in notes {
-                    self.note(name, note);
+                    self.note(name, note, now);
                 }
             }
         }
     }
 
     /// Writes what is queued for clients and agents.
-    pub(super) fn flush(&mut self) {
+    pub(super) fn flush(&mut self, now: Instant) {
         let mut lost = Vec::new();
         for (name, qube) in &mut self.qubes {
             let note = qube.running.as_mut().and_then(Running::flush);
             lost.extend(note.map(|note| (name.clone(), note)));
         }
         for (name, note) in lost {
-            self.note(&name, note);
+            self.note(&name, note, now);
         }
         for client in self.clients.values_mut() {
             client.flush();
@@ -277,9 +273,9 @@ impl Server {
     }
 
     /// What a running qube tells.
-    fn note(&mut self, name: &QubeName, note: Note) {
+    fn note(&mut self, name: &QubeName, note: Note, now: Instant) {
         match note {
-            Note::Ready => self.agent_ready(name),
+            Note::Ready => self.agent_ready(name, now),
             Note::Program { serial, result } => {
                 let answer = result.map(|()| ReplyBody::Done).map_err(|reason| {
                     ErrorBody::new(ErrorKind::Agent, format!("the program did not start in {name}: {reason}"))
@@ -298,14 +294,15 @@ impl Server {
         }
     }
 
-    fn agent_ready(&mut self, name: &QubeName) {
+    fn agent_ready(&mut self, name: &QubeName, now: Instant) {
         let Some(running) = self.running(name) else { return };
         if running.phase != Phase::Starting {
             return;
         }
         running.phase = Phase::Running;
         running.deadline = None;
-        running.note("the agent is ready");
+        let took = now.saturating_duration_since(running.begun).as_secs_f64();
+        running.note(&format!("the agent is ready after {took:.2} s"));
         for argv in std::mem::take(&mut running.autostart) {
             if let Err(reason) = running.run(&argv) {
                 running.note(&format!("autostart: {reason}"));
@@ -377,14 +374,22 @@ impl Server {
             (None, Some(reason)) => QubeState::Failed { reason: reason.chars().take(300).collect() },
             (None, None) => QubeState::Halted,
         };
-        // There is one back end yet; `auto` is that one.
-        let backend = Backend::Sandbox;
         let config = qube.config.as_ref();
+        let (backend, backend_reason) = match (&qube.running, config) {
+            (Some(running), _) => (running.backend, running.backend_reason.clone()),
+            (None, Ok(config)) => {
+                let choice = self.backends.choose(config);
+                (choice.backend, choice.reason)
+            }
+            // Not known; not more is promised than is sure.
+            (None, Err(_)) => (Backend::Sandbox, String::new()),
+        };
         Some(QubeInfo {
             name: name.clone(),
             label: qube.label.clone(),
             state,
             backend,
+            backend_reason,
             isolated: backend.isolated(),
             pid: qube.running.as_ref().map(Running::pid),
             template: config.ok().and_then(|config| config.template.clone()),
@@ -419,11 +424,21 @@ impl Server {
         let Some(info) = self.info(name) else { return };
         let link_id = self.next_link;
         let Some(running) = self.running(name).filter(|running| running.has_link()) else { return };
+        let (memory, ram) = running.memory();
         let Some(stream) = running.take_link() else { return };
+        let mut fds = vec![stream];
+        match ram.transpose() {
+            Ok(ram) => fds.extend(ram),
+            // The agent opens another stream when this one closes.
+            Err(error) => {
+                tracing::error!(qube = %name, %error, "its memory cannot be handed on");
+                return;
+            }
+        }
         running.link_id = Some(link_id);
         self.next_link += 1;
-        let event = Event::Link { qube: info, link_id, memory: self.sandbox.memory() };
-        self.tell_compositor(event, vec![stream]);
+        let event = Event::Link { qube: info, link_id, memory };
+        self.tell_compositor(event, fds);
     }
 
     /// Reads a qube's file again, unless it is up: a running qube stays what it was started as.

@@ -11,13 +11,13 @@ use crate::store::Limits;
 
 /// Where groups of qubes can be made.
 #[derive(Debug)]
-pub(super) struct Cgroups {
+pub(crate) struct Cgroups {
     base: PathBuf,
 }
 
 impl Cgroups {
     /// Finds out whether there is a place for groups. Says in the log, once, if not.
-    pub(super) fn detect() -> Option<Self> {
+    pub(crate) fn detect() -> Option<Self> {
         let own = fs::read_to_string("/proc/self/cgroup").ok();
         let result = own
             .as_deref()
@@ -53,7 +53,7 @@ impl Cgroups {
 
     /// Makes the group of a qube. Without one, a qube runs without these limits, and the log says
     /// so.
-    pub(super) fn make(&self, name: &QubeName, limits: &Limits) -> Option<Cgroup> {
+    pub(crate) fn make(&self, name: &QubeName, limits: &Limits) -> Option<Cgroup> {
         let path = self.base.join(format!("transom-qube-{name}"));
         let made = make(&path).and_then(|()| {
             for (file, value) in settings(limits) {
@@ -100,18 +100,18 @@ fn settings(limits: &Limits) -> Vec<(&'static str, String)> {
 
 /// The group of one qube; taken away when dropped, if it is empty by then.
 #[derive(Debug)]
-pub(super) struct Cgroup {
+pub(crate) struct Cgroup {
     path: PathBuf,
 }
 
 impl Cgroup {
     /// Moves a process into the group; its future children are born there.
-    pub(super) fn add(&self, pid: u32) -> io::Result<()> {
+    pub(crate) fn add(&self, pid: u32) -> io::Result<()> {
         fs::write(self.path.join("cgroup.procs"), pid.to_string())
     }
 
     /// Ends everything in the group.
-    pub(super) fn kill(&self) {
+    pub(crate) fn kill(&self) {
         // Only newer kernels have this; the process tree is killed in any case.
         let _ = fs::write(self.path.join("cgroup.kill"), "1");
     }

@@ -25,8 +25,11 @@ use rustix::{
     },
 };
 
-use super::{advice, cgroup::Cgroup, listener::Listener};
+use transom_protocol::supervisor::MemoryKind;
+
+use super::{advice, cgroup::Cgroup};
 use crate::{
+    listener::Listener,
     machine::{Channel, Exit, Machine, StartError, Step},
     store::Limits,
 };
@@ -188,6 +191,10 @@ impl SandboxMachine {
 impl Machine for SandboxMachine {
     fn pid(&self) -> u32 {
         self.outer.id()
+    }
+
+    fn memory(&self) -> (MemoryKind, Option<BorrowedFd<'_>>) {
+        (MemoryKind::ClientFds, None)
     }
 
     fn events(&self) -> Vec<BorrowedFd<'_>> {

@@ -8,7 +8,6 @@
 mod advice;
 mod bwrap;
 mod cgroup;
-mod listener;
 mod machine;
 
 use std::{
@@ -17,6 +16,7 @@ use std::{
     os::fd::{AsRawFd as _, OwnedFd},
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::Arc,
 };
 
 use rustix::{
@@ -24,10 +24,12 @@ use rustix::{
     io::{FdFlags, fcntl_setfd},
     pipe::{PipeFlags, pipe_with},
 };
-use transom_protocol::supervisor::{Backend, MemoryKind};
+use transom_protocol::supervisor::Backend;
 
-use self::{cgroup::Cgroups, listener::Listener, machine::SandboxMachine};
+pub(crate) use self::cgroup::{Cgroup, Cgroups};
+use self::machine::SandboxMachine;
 use crate::{
+    listener::Listener,
     machine::{Hypervisor, Machine, MachineSpec, StartError},
     paths,
 };
@@ -39,16 +41,16 @@ pub struct Sandbox {
     program: Option<PathBuf>,
     /// True once bubblewrap was found to be new enough.
     checked: bool,
-    cgroups: Option<Cgroups>,
+    cgroups: Option<Arc<Cgroups>>,
 }
 
 impl Sandbox {
     /// `program` is bubblewrap; the one in `PATH` if `None`.
-    pub fn new(program: Option<PathBuf>) -> Self {
+    pub(crate) fn new(program: Option<PathBuf>, cgroups: Option<Arc<Cgroups>>) -> Self {
         if rustix::process::geteuid().is_root() {
             tracing::warn!("running as root: to the kernel, programs of sandbox qubes are root's, too");
         }
-        Self { program, checked: false, cgroups: Cgroups::detect() }
+        Self { program, checked: false, cgroups }
     }
 
     /// Finds bubblewrap and looks at its version, once.
@@ -76,10 +78,6 @@ impl Sandbox {
 impl Hypervisor for Sandbox {
     fn backend(&self) -> Backend {
         Backend::Sandbox
-    }
-
-    fn memory(&self) -> MemoryKind {
-        MemoryKind::ClientFds
     }
 
     fn start(&mut self, spec: &MachineSpec<'_>) -> Result<Box<dyn Machine>, StartError> {

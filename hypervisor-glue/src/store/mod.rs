@@ -1,7 +1,7 @@
 //! Qubes on disk.
 //!
-//! `DATA/qubes/NAME/qube.kdl` describes a qube, `DATA/qubes/NAME/home/` is its home, which lasts,
-//! and `DATA/qubes/NAME/log/` is what its console said. A person may edit `qube.kdl`; a mistake in
+//! `DATA/qubes/NAME/qube.kdl` describes a qube, `DATA/qubes/NAME/home/` is its home, which lasts
+//! (of a virtual machine: `private.img`), and `DATA/qubes/NAME/log/` is what its console said. A person may edit `qube.kdl`; a mistake in
 //! one makes that qube unusable and no other.
 
 mod atomic;
@@ -16,6 +16,7 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
 
+pub(crate) use self::qube_file::is_template;
 pub use self::qube_file::{FileError, parse, write};
 
 /// The file that describes a qube.
@@ -38,6 +39,8 @@ pub struct QubeConfig {
     pub autostart: Vec<Vec<String>>,
     /// How much it may use.
     pub limits: Limits,
+    /// What its virtual machine has; of no use in a sandbox.
+    pub machine: MachineConfig,
     /// What its programs find in their environment, besides the usual.
     pub environment: Vec<(String, String)>,
 }
@@ -51,6 +54,7 @@ impl QubeConfig {
             backend: BackendChoice::Auto,
             autostart: Vec::new(),
             limits: Limits::default(),
+            machine: MachineConfig::default(),
             environment: Vec::new(),
         }
     }
@@ -74,6 +78,37 @@ impl Default for Limits {
     fn default() -> Self {
         Self { memory: None, tasks: 4_096, cpu_percent: None, nested_sandboxes: false }
     }
+}
+
+/// What a virtual machine has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MachineConfig {
+    /// Its memory, in bytes: whole MiB, from 128 MiB to 64 GiB. Taken from dom0 as it is used.
+    pub memory: u64,
+    /// Its processors, 1 to 32.
+    pub vcpus: u8,
+    /// Size of its private volume, in bytes: what it may store. Taken from the disk as it is used;
+    /// read when the qube starts for the first time.
+    pub volume: u64,
+    /// How QEMU runs its processors.
+    pub accelerator: Accelerator,
+}
+
+impl Default for MachineConfig {
+    fn default() -> Self {
+        Self { memory: 1 << 30, vcpus: 2, volume: 8 << 30, accelerator: Accelerator::Tcg }
+    }
+}
+
+/// How QEMU runs processors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Accelerator {
+    /// In software. It works everywhere and is slow.
+    #[default]
+    Tcg,
+    /// With the kernel's KVM. That a machine has `/dev/kvm` does not prove that a guest runs, so
+    /// a person has to say that it does.
+    Kvm,
 }
 
 /// Why the store cannot do something.
@@ -165,6 +200,11 @@ impl Store {
     /// The home of one qube, made where it is missing.
     pub fn home(&self, name: &QubeName) -> Result<PathBuf, StoreError> {
         self.made(name, "home")
+    }
+
+    /// The private volume of one qube's virtual machine, which may not be there yet.
+    pub fn volume(&self, name: &QubeName) -> PathBuf {
+        self.dir(name).join("private.img")
     }
 
     /// The directory of one qube's logs, made where it is missing.

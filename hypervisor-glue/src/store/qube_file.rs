@@ -10,7 +10,7 @@ use std::{
 use miette::Diagnostic as _;
 use transom_protocol::supervisor::{BackendChoice, LabelName, MAX_ARGUMENTS, MAX_COMMAND};
 
-use super::{Limits, QubeConfig};
+use super::{Accelerator, Limits, MachineConfig, QubeConfig};
 
 /// Why a qube's file cannot be used: file, line and reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,6 +38,8 @@ struct QubeFile {
     #[knus(child)]
     limits: Option<LimitsNode>,
     #[knus(child)]
+    machine: Option<MachineNode>,
+    #[knus(child)]
     environment: Option<Environment>,
 }
 
@@ -45,6 +47,8 @@ struct QubeFile {
 enum BackendName {
     Auto,
     Sandbox,
+    Kvm,
+    Qemu,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -63,6 +67,24 @@ struct LimitsNode {
     cpu_percent: Option<u32>,
     #[knus(child)]
     nested_sandboxes: bool,
+}
+
+#[derive(Debug, Default, knus::Decode)]
+struct MachineNode {
+    #[knus(child, unwrap(argument, str))]
+    memory: Option<Bytes>,
+    #[knus(child, unwrap(argument))]
+    vcpus: Option<u8>,
+    #[knus(child, unwrap(argument, str))]
+    volume: Option<Bytes>,
+    #[knus(child, unwrap(argument))]
+    accelerator: Option<AcceleratorName>,
+}
+
+#[derive(Debug, knus::DecodeScalar)]
+enum AcceleratorName {
+    Tcg,
+    Kvm,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -102,7 +124,7 @@ impl FromStr for Template {
 }
 
 /// True for the name of a template.
-pub(super) fn is_template(text: &str) -> bool {
+pub(crate) fn is_template(text: &str) -> bool {
     (1..=64).contains(&text.len())
         && !text.starts_with(['.', '-'])
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
@@ -149,6 +171,8 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
         backend: match file.backend {
             None | Some(BackendName::Auto) => BackendChoice::Auto,
             Some(BackendName::Sandbox) => BackendChoice::Sandbox,
+            Some(BackendName::Kvm) => BackendChoice::Kvm,
+            Some(BackendName::Qemu) => BackendChoice::Qemu,
         },
         autostart: file
             .autostart
@@ -156,6 +180,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
             .map(|program| program.argv.into_iter().map(|argument| argument.0).collect())
             .collect(),
         limits: limits(file.limits.unwrap_or_default()),
+        machine: machine(file.machine.unwrap_or_default()),
         environment: file
             .environment
             .into_iter()
@@ -173,6 +198,19 @@ fn limits(node: LimitsNode) -> Limits {
         tasks: node.tasks.unwrap_or(Limits::default().tasks),
         cpu_percent: node.cpu_percent,
         nested_sandboxes: node.nested_sandboxes,
+    }
+}
+
+fn machine(node: MachineNode) -> MachineConfig {
+    let default = MachineConfig::default();
+    MachineConfig {
+        memory: node.memory.map_or(default.memory, |bytes| bytes.0),
+        vcpus: node.vcpus.unwrap_or(default.vcpus),
+        volume: node.volume.map_or(default.volume, |bytes| bytes.0),
+        accelerator: match node.accelerator {
+            None | Some(AcceleratorName::Tcg) => Accelerator::Tcg,
+            Some(AcceleratorName::Kvm) => Accelerator::Kvm,
+        },
     }
 }
 
@@ -204,6 +242,18 @@ fn check(config: &QubeConfig) -> Result<(), (&'static str, String)> {
     }
     if config.limits.cpu_percent == Some(0) {
         return Err(("cpu-percent", "a qube needs processor time".to_owned()));
+    }
+    let machine = &config.machine;
+    if !(128 << 20..=64 << 30).contains(&machine.memory) || machine.memory % (1 << 20) != 0 {
+        let reason = "a virtual machine has 128MiB to 64GiB of memory, in whole MiB";
+        return Err(("memory", reason.to_owned()));
+    }
+    if !(1..=32).contains(&machine.vcpus) {
+        return Err(("vcpus", "a virtual machine has 1 to 32 processors".to_owned()));
+    }
+    if !(64 << 20..=16 << 40).contains(&machine.volume) || machine.volume % (1 << 20) != 0 {
+        let reason = "a private volume has 64MiB to 16TiB, in whole MiB";
+        return Err(("volume", reason.to_owned()));
     }
     Ok(())
 }
@@ -244,6 +294,8 @@ pub fn write(config: &QubeConfig) -> String {
     let backend = match config.backend {
         BackendChoice::Auto => "auto",
         BackendChoice::Sandbox => "sandbox",
+        BackendChoice::Kvm => "kvm",
+        BackendChoice::Qemu => "qemu",
     };
     node(format!("backend {}", quoted(backend)));
     for argv in &config.autostart {
@@ -265,6 +317,23 @@ pub fn write(config: &QubeConfig) -> String {
         }
         if limits.nested_sandboxes {
             node("    nested-sandboxes".to_owned());
+        }
+        node("}".to_owned());
+    }
+    let (machine, default) = (&config.machine, MachineConfig::default());
+    if *machine != default {
+        node("machine {".to_owned());
+        if machine.memory != default.memory {
+            node(format!("    memory \"{}MiB\"", machine.memory >> 20));
+        }
+        if machine.vcpus != default.vcpus {
+            node(format!("    vcpus {}", machine.vcpus));
+        }
+        if machine.volume != default.volume {
+            node(format!("    volume \"{}MiB\"", machine.volume >> 20));
+        }
+        if machine.accelerator == Accelerator::Kvm {
+            node("    accelerator \"kvm\"".to_owned());
         }
         node("}".to_owned());
     }

@@ -66,6 +66,12 @@ fn a_full_file() {
             cpu-percent 150
             nested-sandboxes
         }
+        machine {
+            memory "2GiB"
+            vcpus 3
+            volume "64MiB"
+            accelerator "kvm"
+        }
         environment {
             GTK_THEME "Adwaita:dark"
         }
@@ -78,6 +84,9 @@ fn a_full_file() {
     assert_eq!(config.autostart, [vec!["foot"], vec!["foot", "-e", "top \"x\""]]);
     let limits = Limits { memory: Some(2 << 30), tasks: 300, cpu_percent: Some(150), nested_sandboxes: true };
     assert_eq!(config.limits, limits);
+    let machine =
+        MachineConfig { memory: 2 << 30, vcpus: 3, volume: 64 << 20, accelerator: Accelerator::Kvm };
+    assert_eq!(config.machine, machine);
     assert_eq!(config.environment, [("GTK_THEME".to_owned(), "Adwaita:dark".to_owned())]);
     assert_eq!(parsed(&write(&config)).unwrap(), config);
 }
@@ -98,6 +107,9 @@ fn mistakes_have_file_line_and_reason() {
         ("label \"blue\"\nlimits {\n  tasks 3\n}", 3, "at least 16"),
         ("label \"blue\"\nlimits {\n  memory \"1KiB\"\n}", 3, "at least 64MiB"),
         ("label \"blue\"\nlimits {\n  cpu-percent 0\n}", 3, "processor"),
+        ("label \"blue\"\nmachine {\n  memory \"1MiB\"\n}", 3, "128MiB"),
+        ("label \"blue\"\nmachine {\n  vcpus 0\n}", 3, "processors"),
+        ("label \"blue\"\nmachine {\n  volume \"1KiB\"\n}", 3, "whole MiB"),
         ("label \"blue\"\nenvironment {\n  \"A=B\" \"c\"\n}", 2, "A=B"),
         ("label \"blue\"\ntemplate \"../etc\"", 2, "template"),
         ("label \"blue\"\nlabel \"red\"", 2, "label"),

@@ -16,7 +16,12 @@ fn label() -> impl Strategy<Value = LabelName> {
 }
 
 fn request() -> impl Strategy<Value = RequestBody> {
-    let backend = prop_oneof![Just(BackendChoice::Auto), Just(BackendChoice::Sandbox)];
+    let backend = prop_oneof![
+        Just(BackendChoice::Auto),
+        Just(BackendChoice::Sandbox),
+        Just(BackendChoice::Kvm),
+        Just(BackendChoice::Qemu),
+    ];
     prop_oneof![
         Just(RequestBody::Ping),
         Just(RequestBody::Attach),
@@ -50,12 +55,14 @@ prop_compose! {
         name in qube(),
         label in label(),
         state in state(),
+        backend_reason in ".*",
         isolated: bool,
         pid in option::of(any::<u32>()),
         template in option::of(".*"),
         problem in option::of(".*"),
     ) -> QubeInfo {
-        QubeInfo { name, label, state, backend: Backend::Sandbox, isolated, pid, template, problem }
+        let backend = Backend::Qemu;
+        QubeInfo { name, label, state, backend, backend_reason, isolated, pid, template, problem }
     }
 }
 

@@ -16,14 +16,14 @@ use crate::machine::StartError;
 
 /// A listening stream socket; its file goes away with it.
 #[derive(Debug)]
-pub(super) struct Listener {
+pub(crate) struct Listener {
     socket: UnixListener,
     path: PathBuf,
 }
 
 impl Listener {
     /// Listens at `path`, where nothing is yet.
-    pub(super) fn bind(path: &Path) -> Result<Self, StartError> {
+    pub(crate) fn bind(path: &Path) -> Result<Self, StartError> {
         let at = "open a socket for the qube";
         let socket = UnixListener::bind(path).map_err(StartError::at(at))?;
         fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(StartError::at(at))?;
@@ -32,7 +32,7 @@ impl Listener {
     }
 
     /// A waiting connection, non-blocking.
-    pub(super) fn accept(&self) -> io::Result<Option<OwnedFd>> {
+    pub(crate) fn accept(&self) -> io::Result<Option<OwnedFd>> {
         match self.socket.accept() {
             Ok((stream, _)) => {
                 UnixStream::set_nonblocking(&stream, true)?;

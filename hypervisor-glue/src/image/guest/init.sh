@@ -1,0 +1,73 @@
+#!/bin/sh
+# Process 1 of a qube: starts the agent, keeps it running, and ends the machine with it.
+# A full init takes many seconds of a software-emulated machine before the first window.
+lib=/usr/lib/transom
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+export PATH LANG=C.UTF-8 HOME=/root
+
+stage() {
+    read -r up _ < /proc/uptime
+    echo "transom-stage $1 $up"
+}
+
+mkdir -p /dev/pts /dev/shm
+mount -t devpts -o mode=620,gid=5,ptmxmode=666 devpts /dev/pts
+mount -t tmpfs -o mode=1777,nosuid,nodev shm /dev/shm
+mount -t tmpfs -o mode=755,nosuid,nodev run /run
+mount -t tmpfs -o mode=1777,nosuid,nodev tmp /tmp
+mkdir -p -m 1777 /tmp/.X11-unix /tmp/.ICE-unix
+mkdir -p /run/dbus /run/lock
+mkdir -p -m 700 /run/user/1000
+chown 1000:1000 /run/user/1000
+ln -sf /proc/self/fd /dev/fd
+
+read -r name < $lib/hostname
+echo "$name" > /proc/sys/kernel/hostname
+printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$name" > /etc/hosts
+tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
+busybox ifconfig lo 127.0.0.1 2>/dev/null
+
+if [ ! -d /home/user ]; then
+    cp -a /etc/skel /home/user
+    chown -R 1000:1000 /home/user
+    chmod 700 /home/user
+fi
+
+as_user() {
+    cd /home/user || return 1
+    . $lib/environment
+    export HOME=/home/user USER=user LOGNAME=user SHELL=/bin/bash XDG_RUNTIME_DIR=/run/user/1000
+    export DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus
+    exec setpriv --reuid=1000 --regid=1000 --init-groups --inh-caps=-all -- "$@"
+}
+
+if [ -x $lib/transom-pin ]; then
+    $lib/transom-pin &
+fi
+stage agent
+# Buses wait for nobody, and nobody waits for them.
+dbus-daemon --system --nofork --nopidfile &
+(as_user dbus-daemon --session --nofork --nopidfile --address=unix:path=/run/user/1000/bus) &
+
+# An agent that crashes is started again, a few times: dom0 gets its streams anew.
+left=5
+while :; do
+    (as_user $lib/transom-agent --vsock --runtime-dir /run/user/1000) &
+    wait $!
+    code=$?
+    [ $code = 0 ] && break
+    echo "transom: the agent ended with status $code"
+    left=$((left - 1))
+    [ $left = 0 ] && break
+    sleep 0.2
+done
+
+stage end
+busybox killall5 -15
+sleep 0.1
+busybox killall5 -9
+sync
+umount /home /rw 2>/dev/null || mount -o remount,ro /rw
+# Switched off: as it should be. Restarted: something is wrong.
+[ "$code" = 0 ] && busybox poweroff -f
+busybox reboot -f

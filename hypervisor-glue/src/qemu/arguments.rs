@@ -1,0 +1,94 @@
+//! QEMU's command line.
+
+use std::{os::fd::RawFd, path::Path};
+
+use transom_protocol::supervisor::QubeName;
+
+use super::{INITRAMFS, memory};
+use crate::{
+    image::Image,
+    store::{Accelerator, MachineConfig},
+};
+
+/// What a command line is made from.
+#[derive(Debug)]
+pub(super) struct Arguments<'a> {
+    pub(super) name: &'a QubeName,
+    pub(super) image: &'a Image,
+    pub(super) volume: &'a Path,
+    pub(super) config: &'a MachineConfig,
+    /// Guest RAM's descriptor in QEMU.
+    pub(super) ram: RawFd,
+    /// QEMU's end of the line to us.
+    pub(super) qmp: RawFd,
+}
+
+impl Arguments<'_> {
+    /// The arguments. Paths stand alone or in JSON, so that none can be mistaken for an option.
+    pub(super) fn list(&self) -> Vec<String> {
+        let (bytes, vcpus, ram) = (self.config.memory, self.config.vcpus, self.ram);
+        let (accelerator, cpu, kernel) = match self.config.accelerator {
+            // An emulated processor does not run ahead of itself: guards against that only cost.
+            Accelerator::Tcg => ("tcg,thread=multi", "max", " mitigations=off"),
+            Accelerator::Kvm => ("kvm", "host", ""),
+        };
+        let mut list: Vec<String> = Vec::new();
+        let mut add = |option: &str, value: String| list.extend([option.to_owned(), value]);
+        add("-name", self.name.to_string());
+        add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into());
+        add("-accel", accelerator.into());
+        add(
+            "-machine",
+            format!(
+                "q35,memory-backend=ram,max-ram-below-4g={},dump-guest-core=off,vmport=off,smm=off,sata=off,\
+                 smbus=off,i8042=off,usb=off,hpet=off",
+                memory::LOW
+            ),
+        );
+        add("-cpu", cpu.into());
+        add("-smp", vcpus.to_string());
+        add("-m", format!("{}M", bytes >> 20));
+        add(
+            "-object",
+            format!("memory-backend-file,id=ram,size={bytes},mem-path=/proc/self/fd/{ram},share=on"),
+        );
+        add("-rtc", "base=utc,clock=host".into());
+        add("-kernel", self.image.kernel().display().to_string());
+        add("-initrd", INITRAMFS.into());
+        add("-append", format!("console=ttyS0 quiet panic=-1{kernel}"));
+        for (id, path, read_only) in
+            [("root", self.image.root(), true), ("private", self.volume.to_owned(), false)]
+        {
+            let mut drive = serde_json::json!({
+                "node-name": id,
+                "driver": "raw",
+                "read-only": read_only,
+                "file": { "driver": "file", "filename": path.display().to_string(), "read-only": read_only },
+            });
+            if !read_only {
+                drive["discard"] = "unmap".into();
+            }
+            add("-blockdev", drive.to_string());
+            add("-device", format!("virtio-blk-pci,drive={id}"));
+        }
+        add("-device", "virtio-rng-pci".into());
+        add("-device", "pvpanic-pci".into());
+        add("-chardev", "stdio,id=console,signal=off".into());
+        add("-serial", "chardev:console".into());
+        add("-chardev", format!("socket,id=qmp,fd={}", self.qmp));
+        add("-mon", "chardev=qmp,mode=control".into());
+        add("-display", "none".into());
+        list.extend(["-nodefaults", "-no-user-config", "-no-reboot"].map(str::to_owned));
+        list
+    }
+}
+
+/// The device of the guest's streams, by a connected line to the daemon.
+pub(super) fn vsock(fd: RawFd) -> [String; 4] {
+    [
+        "-chardev".to_owned(),
+        format!("socket,id=vsock,fd={fd}"),
+        "-device".to_owned(),
+        "vhost-user-vsock-pci,chardev=vsock".to_owned(),
+    ]
+}

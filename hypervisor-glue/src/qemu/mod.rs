@@ -1,0 +1,229 @@
+//! The back end with QEMU: virtual machines on any computer, in software where its processor
+//! cannot run them.
+//!
+//! A machine is two processes in dom0: QEMU, and a daemon that carries the guest's vsock streams
+//! to Unix sockets of this qube alone (`vhost-device-vsock`, a vhost-user device). Guest RAM is a
+//! memory file of ours: the desktop gets a read-only descriptor of it. The guest has no network
+//! device, no display and no way to reach another guest.
+
+mod arguments;
+mod connector;
+mod machine;
+mod memory;
+mod process;
+mod qmp;
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::{
+        fd::{AsRawFd as _, OwnedFd},
+        unix::{fs::OpenOptionsExt as _, net::UnixStream},
+    },
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    sync::Arc,
+    time::Duration,
+};
+
+use rustix::{
+    io::{FdFlags, fcntl_setfd},
+    pipe::{PipeFlags, pipe_with},
+};
+use transom_protocol::supervisor::Backend;
+
+use self::{
+    arguments::Arguments, connector::Connector, machine::QemuMachine, memory::GuestRam, process::Process,
+    qmp::Qmp,
+};
+use crate::{
+    image,
+    listener::Listener,
+    machine::{Hypervisor, Machine, MachineSpec, StartError},
+    paths,
+    sandbox::Cgroups,
+    store::Limits,
+};
+
+/// QEMU's program.
+const QEMU: &str = "qemu-system-x86_64";
+/// The daemon's program.
+const VSOCK: &str = "vhost-device-vsock";
+/// The daemon's side of the streams, in the run directory: `vsock_PORT` is where port PORT goes.
+const STREAMS: &str = "vsock";
+/// Where the daemon waits for QEMU, in the run directory.
+const VHOST: &str = "vhost.sock";
+/// The guest's initramfs with its settings, in the run directory.
+const INITRAMFS: &str = "initramfs";
+/// Ports of dom0 that an agent connects to: control streams, and service calls.
+const PORTS: (u32, u32) = (5000, 5001);
+/// What QEMU and the daemon take above guest RAM at most, in bytes; where control groups are.
+const OVERHEAD: u64 = 512 << 20;
+
+/// Runs qubes with QEMU.
+#[derive(Debug)]
+pub struct Qemu {
+    program: Option<PathBuf>,
+    vsock: Option<PathBuf>,
+    cgroups: Option<Arc<Cgroups>>,
+}
+
+impl Qemu {
+    /// Looks for the programs where they usually are.
+    pub(crate) fn new(cgroups: Option<Arc<Cgroups>>) -> Self {
+        Self { program: paths::in_path(QEMU), vsock: paths::find_program(VSOCK), cgroups }
+    }
+
+    /// Both programs, or what to install.
+    fn programs(&self) -> Result<(&Path, &Path), String> {
+        let program = self.program.as_deref().filter(|path| paths::is_program(path));
+        let program =
+            program.ok_or_else(|| format!("{QEMU} is missing: install the package qemu-system-x86"))?;
+        let vsock = self.vsock.as_deref().filter(|path| paths::is_program(path)).ok_or_else(|| {
+            format!("{VSOCK} is missing: run `make vsock`, or `cargo install {VSOCK}` and put it into PATH")
+        })?;
+        Ok((program, vsock))
+    }
+
+    /// Says what is missing on this computer.
+    ///
+    /// # Errors
+    /// One line that says what to install.
+    pub fn check(&self) -> Result<(), String> {
+        self.programs().map(|_| ())
+    }
+}
+
+impl Hypervisor for Qemu {
+    fn backend(&self) -> Backend {
+        Backend::Qemu
+    }
+
+    fn start_limit(&self) -> Duration {
+        // A first start in software on a busy computer, with a volume to make.
+        Duration::from_mins(3)
+    }
+
+    fn start(&mut self, spec: &MachineSpec<'_>) -> Result<Box<dyn Machine>, StartError> {
+        let (program, daemon) = self.programs().map_err(StartError::Unable)?;
+        let Some(vm) = &spec.vm else {
+            return Err(StartError::Unable("a virtual machine needs an image".to_owned()));
+        };
+        let ram = GuestRam::new(vm.config.memory)?;
+        make_volume(vm.volume, vm.config.volume)
+            .map_err(|source| StartError::System { doing: "make the private volume", source })?;
+        write_initramfs(spec, &vm.image.initramfs()).map_err(StartError::at("write the qube's initramfs"))?;
+        let port = |port: u32| Listener::bind(&spec.run_dir.join(format!("{STREAMS}_{port}")));
+        let (display, service) = (port(PORTS.0)?, port(PORTS.1)?);
+
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(StartError::at("make a pipe"));
+        let (console, console_theirs) = pipe()?;
+        let (complaints, complaints_theirs) = pipe()?;
+        for fd in [&console, &complaints] {
+            rustix::io::ioctl_fionbio(fd, true).map_err(StartError::at("make a pipe"))?;
+        }
+        let (qmp, qmp_theirs) = UnixStream::pair().map_err(StartError::at("make a socket pair"))?;
+
+        let limits = Limits { memory: Some(vm.config.memory + OVERHEAD), ..spec.limits.clone() };
+        let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(spec.name, &limits));
+        let theirs = || complaints_theirs.try_clone().map_err(StartError::at("make a pipe"));
+        let mut command = Command::new(daemon);
+        command
+            // No name of a folder can be mistaken for a part of the arguments.
+            .current_dir(spec.run_dir)
+            .args(["--guest-cid", "3", "--uds-path", STREAMS, "--socket", VHOST])
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(theirs()?));
+        let daemon = Process::spawn(&mut command, "the vsock daemon")?;
+        let connector = Connector::start(spec.run_dir.join(VHOST))?;
+
+        let arguments = Arguments {
+            name: spec.name,
+            image: vm.image,
+            volume: vm.volume,
+            config: vm.config,
+            ram: ram.raw(),
+            qmp: qmp_theirs.as_raw_fd(),
+        };
+        let launch = Launch {
+            program: program.to_owned(),
+            run_dir: spec.run_dir.to_owned(),
+            arguments: arguments.list(),
+            inherited: vec![qmp_theirs.into()],
+            console: console_theirs,
+            complaints: complaints_theirs,
+        };
+        Ok(Box::new(QemuMachine::new(
+            daemon,
+            connector,
+            launch,
+            ram,
+            Qmp::new(qmp).map_err(StartError::at("open the line to QEMU"))?,
+            console,
+            complaints,
+            display,
+            service,
+            cgroup,
+        )))
+    }
+}
+
+/// What QEMU is started with, once the daemon is there.
+#[derive(Debug)]
+struct Launch {
+    program: PathBuf,
+    run_dir: PathBuf,
+    arguments: Vec<String>,
+    /// Descriptors that the arguments name by number, besides RAM's.
+    inherited: Vec<OwnedFd>,
+    console: OwnedFd,
+    complaints: OwnedFd,
+}
+
+impl Launch {
+    /// Starts QEMU. `vsock` is its line to the daemon.
+    fn spawn(self, ram: &GuestRam, vsock: &UnixStream) -> Result<Process, StartError> {
+        let mut command = Command::new(&self.program);
+        command
+            .current_dir(&self.run_dir)
+            .args(&self.arguments)
+            .args(arguments::vsock(vsock.as_raw_fd()))
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::from(self.console))
+            .stderr(Stdio::from(self.complaints));
+        // No other process is started meanwhile: qubed has one thread that starts processes.
+        for fd in &self.inherited {
+            fcntl_setfd(fd, FdFlags::empty()).map_err(StartError::at("pass a descriptor on"))?;
+        }
+        let keep = |flags| {
+            fcntl_setfd(ram.writable(), flags)
+                .and_then(|()| fcntl_setfd(vsock, flags))
+                .map_err(StartError::at("pass a descriptor on"))
+        };
+        keep(FdFlags::empty())?;
+        let spawned = Process::spawn(&mut command, "QEMU");
+        keep(FdFlags::CLOEXEC)?;
+        spawned
+    }
+}
+
+/// Makes the private volume where it is missing: a file that takes room as it is filled.
+fn make_volume(path: &Path, bytes: u64) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let part = path.with_extension("part");
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    file.set_len(bytes)?;
+    fs::rename(part, path)
+}
+
+/// The image's initramfs, and behind it what is this qube's own.
+fn write_initramfs(spec: &MachineSpec<'_>, image: &Path) -> io::Result<()> {
+    let mut file = File::create(spec.run_dir.join(INITRAMFS))?;
+    io::copy(&mut File::open(image)?, &mut file)?;
+    file.write_all(&image::settings(spec.name.as_str(), spec.environment)?)
+}

@@ -1,0 +1,156 @@
+//! The line to QEMU: JSON, one value a line. It tells how a machine came to its end.
+
+use std::{
+    io::{self, Read as _, Write as _},
+    os::{
+        fd::{AsFd as _, BorrowedFd},
+        unix::net::UnixStream,
+    },
+};
+
+use serde::Deserialize;
+
+/// Longest line, in bytes.
+const MAX_LINE: usize = 64 * 1024;
+
+/// How the guest ended the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GuestEnd {
+    /// It switched itself off.
+    PowerOff,
+    /// It wanted to start again.
+    Restart,
+    /// Its kernel gave up.
+    Panic,
+}
+
+/// What QEMU says, as far as it matters. QEMU may be under the guest's hand: nothing here is
+/// shown, and only these words are looked at.
+#[derive(Debug, Deserialize)]
+struct Line {
+    event: Option<String>,
+    data: Option<Data>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Data {
+    reason: Option<String>,
+}
+
+/// The line.
+#[derive(Debug)]
+pub(super) struct Qmp {
+    /// `None` after its end.
+    stream: Option<UnixStream>,
+    partial: Vec<u8>,
+    pub(super) end: Option<GuestEnd>,
+}
+
+impl Qmp {
+    /// Takes our end. QEMU only begins to tell of events after it was asked to.
+    pub(super) fn new(mut stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        stream.write_all(b"{\"execute\":\"qmp_capabilities\"}\n")?;
+        Ok(Self { stream: Some(stream), partial: Vec::new(), end: None })
+    }
+
+    /// Readable when QEMU says something.
+    pub(super) fn fd(&self) -> Option<BorrowedFd<'_>> {
+        self.stream.as_ref().map(|stream| stream.as_fd())
+    }
+
+    /// Reads what there is, at most a few lines.
+    pub(super) fn read(&mut self) {
+        let mut chunk = [0; 4096];
+        for _ in 0..16 {
+            let Some(stream) = &mut self.stream else { return };
+            match stream.read(&mut chunk) {
+                Ok(n) if n > 0 && self.partial.len() < MAX_LINE => {
+                    self.partial.extend_from_slice(&chunk[..n]);
+                    self.take_lines();
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                _ => self.stream = None,
+            }
+        }
+    }
+
+    fn take_lines(&mut self) {
+        while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
+            let line: Vec<u8> = self.partial.drain(..=end).collect();
+            self.end = after(self.end, meaning(&line));
+        }
+    }
+}
+
+/// What a line says about the end of the guest.
+fn meaning(untrusted: &[u8]) -> Option<GuestEnd> {
+    let line: Line = serde_json::from_slice(untrusted).ok()?;
+    let reason = line.data.and_then(|data| data.reason);
+    match (line.event.as_deref()?, reason.as_deref()) {
+        ("GUEST_PANICKED", _) | ("SHUTDOWN", Some("guest-panic")) => Some(GuestEnd::Panic),
+        ("SHUTDOWN", Some("guest-shutdown")) => Some(GuestEnd::PowerOff),
+        ("SHUTDOWN", Some("guest-reset")) => Some(GuestEnd::Restart),
+        _ => None,
+    }
+}
+
+/// The first that was said counts, but for a panic, which explains what comes of it.
+fn after(first: Option<GuestEnd>, later: Option<GuestEnd>) -> Option<GuestEnd> {
+    if later == Some(GuestEnd::Panic) { later } else { first.or(later) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ends_are_understood_and_nothing_else() {
+        for (line, end) in [
+            (
+                r#"{"timestamp":{},"event":"SHUTDOWN","data":{"guest":true,"reason":"guest-shutdown"}}"#,
+                Some(GuestEnd::PowerOff),
+            ),
+            (r#"{"event":"SHUTDOWN","data":{"reason":"guest-reset"}}"#, Some(GuestEnd::Restart)),
+            (r#"{"event":"GUEST_PANICKED","data":{"action":"pause"}}"#, Some(GuestEnd::Panic)),
+            (r#"{"event":"SHUTDOWN","data":{"reason":"host-signal"}}"#, None),
+            (r#"{"QMP":{"version":{}}}"#, None),
+            (r#"{"return":{}}"#, None),
+            ("[1,2", None),
+        ] {
+            assert_eq!(meaning(line.as_bytes()), end, "{line}");
+        }
+    }
+
+    #[test]
+    fn lines_come_in_pieces_and_a_panic_outweighs() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut qmp = Qmp::new(ours).unwrap();
+        theirs.write_all(b"{\"QMP\":{}}\n{\"event\":\"SHUT").unwrap();
+        qmp.read();
+        assert_eq!(qmp.end, None);
+        theirs.write_all(b"DOWN\",\"data\":{\"reason\":\"guest-reset\"}}\n").unwrap();
+        qmp.read();
+        assert_eq!(qmp.end, Some(GuestEnd::Restart));
+        theirs.write_all(b"{\"event\":\"GUEST_PANICKED\"}\n{\"event\":\"SHUTDOWN\",\"data\":{\"reason\":\"guest-reset\"}}\n").unwrap();
+        qmp.read();
+        assert_eq!(qmp.end, Some(GuestEnd::Panic));
+        drop(theirs);
+        qmp.read();
+        assert!(qmp.fd().is_none());
+    }
+
+    #[test]
+    fn a_line_without_end_ends_the_line() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut qmp = Qmp::new(ours).unwrap();
+        theirs.set_nonblocking(true).unwrap();
+        let mut written = 0;
+        while qmp.fd().is_some() && written < 4 * MAX_LINE {
+            written += theirs.write(&[b'x'; 4096]).unwrap_or(0);
+            qmp.read();
+        }
+        assert!(qmp.fd().is_none());
+    }
+}
