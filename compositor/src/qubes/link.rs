@@ -3,9 +3,11 @@
 //! A link owns everything that belongs to its qube and knows nothing of any other. It decides
 //! nothing about the desktop: it tells the desktop what happened as [`LinkEvent`]s.
 
+mod local;
+
 use std::{
     collections::{BTreeMap, HashMap},
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::BorrowedFd,
     os::unix::net::UnixStream,
     rc::Rc,
     time::Duration,
@@ -128,6 +130,8 @@ pub struct Link {
     pub id: QubeId,
     /// Who it is.
     pub qube: QubeIdentity,
+    /// It is dom0's own.
+    local: bool,
     stream: Stream,
     session: Session,
     limits: Limits,
@@ -152,11 +156,16 @@ impl Link {
         limits: Limits,
         now: Duration,
     ) -> std::io::Result<Self> {
+        Ok(Self::with_stream(id, qube, Stream::new(socket)?, limits, now))
+    }
+
+    fn with_stream(id: QubeId, qube: QubeIdentity, stream: Stream, limits: Limits, now: Duration) -> Self {
         let quota = Quota { max_bytes: limits.grant_bytes, max_grants: limits.grants };
-        Ok(Self {
+        Self {
             id,
             qube,
-            stream: Stream::new(socket)?,
+            local: false,
+            stream,
             session: Session::new(End::Dom0),
             limits,
             memory: GuestMemory::ClientFds(ClientFds::new(quota)),
@@ -168,7 +177,12 @@ impl Link {
             outputs: Vec::new(),
             keymap: Vec::new(),
             heard: (0, 0),
-        })
+        }
+    }
+
+    /// Its socket, if the other end is not in this process.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.stream.socket()
     }
 
     /// The windows, by id.
@@ -628,12 +642,6 @@ impl Link {
         } else {
             debug!(qube = %self.qube.name, %error, "link closed");
         }
-    }
-}
-
-impl AsFd for Link {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
     }
 }
 
