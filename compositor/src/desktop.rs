@@ -148,6 +148,8 @@ pub struct Desktop {
     pub(crate) supervisor: Option<Supervisor>,
     pub(crate) figures: crate::ipc::Figures,
     pub(crate) timers: crate::timers::Timers,
+    /// dom0's own programs.
+    pub(crate) wayland: crate::wayland::Server,
 }
 
 impl Desktop {
@@ -185,6 +187,7 @@ impl Desktop {
             supervisor: None,
             figures: crate::ipc::Figures::default(),
             timers: crate::timers::Timers::default(),
+            wayland: crate::wayland::Server::new()?,
         };
         if time_of_day {
             desktop.show_time_of_day();
@@ -225,6 +228,7 @@ impl Desktop {
     /// The end of each turn of the event loop.
     pub fn settle(&mut self) {
         self.sync_configures();
+        self.settle_local();
         self.flush_links();
         self.schedule_frame();
         self.schedule_timers();

@@ -162,7 +162,7 @@ impl Desktop {
                 .iter()
                 .map(|link| Qube {
                     name: link.qube.name.clone(),
-                    label: link.qube.label.name().into(),
+                    label: link.label().map_or("none", transom_theming::Label::name).into(),
                     isolated: link.qube.isolated,
                     mapped_bytes: link.mapped_bytes(),
                     messages: link.heard.0,

@@ -3,7 +3,7 @@
 use std::{os::unix::net::UnixStream, time::Duration};
 
 use tracing::{error, info};
-use transom_protocol::{session::WindowRole, types};
+use transom_protocol::{session::WindowRole, supervisor::DOM0, types};
 
 use super::{
     Link, LinkError, QubeIdentity,
@@ -24,6 +24,10 @@ impl Desktop {
         socket: UnixStream,
         memory: LinkMemory,
     ) -> std::io::Result<QubeId> {
+        // The supervisor knows no such qube; nobody may take the place of dom0's own link.
+        if qube.name == DOM0 {
+            return Err(std::io::Error::other("no qube may be called dom0"));
+        }
         // A qube has one link: a new stream means that its agent has begun anew.
         if let Some(old) = self.qubes.by_name(&qube.name).map(|l| l.id) {
             self.close_link(old, &LinkError::Gone);
@@ -74,7 +78,7 @@ impl Desktop {
         self.forget_qube(id);
     }
 
-    fn link_event(&mut self, id: QubeId, event: LinkEvent, now: Duration) {
+    pub(crate) fn link_event(&mut self, id: QubeId, event: LinkEvent, now: Duration) {
         let key = |window| SurfaceKey { qube: id, window };
         match event {
             LinkEvent::ToplevelInitial(window) => self.toplevel_initial(key(window)),

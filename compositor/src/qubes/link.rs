@@ -3,9 +3,11 @@
 //! A link owns everything that belongs to its qube and knows nothing of any other. It decides
 //! nothing about the desktop: it tells the desktop what happened as [`LinkEvent`]s.
 
+mod local;
+
 use std::{
     collections::{BTreeMap, HashMap},
-    os::fd::{AsFd, BorrowedFd, OwnedFd},
+    os::fd::{BorrowedFd, OwnedFd},
     os::unix::net::UnixStream,
     rc::Rc,
     time::Duration,
@@ -136,13 +138,19 @@ pub enum LinkMemory {
 
 impl LinkMemory {
     fn open(self, limits: &Limits) -> Result<GuestMemory, MemoryError> {
-        let max_mappings = u32::try_from(MAX_ALL_RUNS).unwrap_or(u32::MAX);
-        let quota = Quota { max_bytes: limits.grant_bytes, max_grants: limits.grants, max_mappings };
         Ok(match self {
-            Self::ClientFds => GuestMemory::ClientFds(ClientFds::new(quota)),
-            Self::GuestRam(file, layout) => GuestMemory::GuestRam(GuestRam::new(file, layout, quota)?),
+            Self::ClientFds => GuestMemory::ClientFds(ClientFds::new(quota(limits))),
+            Self::GuestRam(file, layout) => {
+                GuestMemory::GuestRam(GuestRam::new(file, layout, quota(limits))?)
+            }
         })
     }
+}
+
+/// How much a link may map.
+fn quota(limits: &Limits) -> Quota {
+    let max_mappings = u32::try_from(MAX_ALL_RUNS).unwrap_or(u32::MAX);
+    Quota { max_bytes: limits.grant_bytes, max_grants: limits.grants, max_mappings }
 }
 
 /// The link to one qube.
@@ -152,6 +160,8 @@ pub struct Link {
     pub id: QubeId,
     /// Who it is.
     pub qube: QubeIdentity,
+    /// It is dom0's own.
+    local: bool,
     stream: Stream,
     session: Session,
     limits: Limits,
@@ -178,10 +188,22 @@ impl Link {
         now: Duration,
     ) -> std::io::Result<Self> {
         let memory = memory.open(&limits).map_err(std::io::Error::other)?;
-        Ok(Self {
+        Ok(Self::with_stream(id, qube, Stream::new(socket)?, memory, limits, now))
+    }
+
+    fn with_stream(
+        id: QubeId,
+        qube: QubeIdentity,
+        stream: Stream,
+        memory: GuestMemory,
+        limits: Limits,
+        now: Duration,
+    ) -> Self {
+        Self {
             id,
             qube,
-            stream: Stream::new(socket)?,
+            local: false,
+            stream,
             session: Session::new(End::Dom0),
             limits,
             memory,
@@ -193,7 +215,12 @@ impl Link {
             outputs: Vec::new(),
             keymap: Vec::new(),
             heard: (0, 0),
-        })
+        }
+    }
+
+    /// Its socket, if the other end is not in this process.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.stream.socket()
     }
 
     /// The windows, by id.
@@ -657,12 +684,6 @@ impl Link {
         } else {
             debug!(qube = %self.qube.name, %error, "link closed");
         }
-    }
-}
-
-impl AsFd for Link {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod bad_input;
 mod clipboard;
+mod dom0;
 mod focus;
 mod frame;
 mod guest_ram;

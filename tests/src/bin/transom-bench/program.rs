@@ -188,7 +188,7 @@ impl Window {
         let bytes = (self.size.0 * self.size.1 * 4) as u64;
         let mut page = vec![0; bytes as usize];
         let map = |fd: &OwnedFd| {
-            let memory = ClientFds::new(Quota { max_bytes: bytes, max_grants: 1 });
+            let memory = ClientFds::new(Quota { max_bytes: bytes, max_grants: 1, max_mappings: 1 });
             let map = memory.map(fd.try_clone().map_err(text)?, bytes).map_err(text)?;
             map.all().copy_to(&mut page).map_err(text)?;
             Ok(map)
