@@ -624,6 +624,11 @@ impl Link {
     pub fn tree(&self, root: u32) -> Vec<(u32, Point<i32, Logical>)> {
         fn walk(link: &Link, id: u32, at: Point<i32, Logical>, out: &mut Vec<(u32, Point<i32, Logical>)>) {
             let Some(surface) = link.surfaces.get(&id) else { return };
+            // What hangs on a surface that shows nothing is hidden with it (`wl_subsurface`).
+            if surface.content.is_none() {
+                out.push((id, at));
+                return;
+            }
             let place = |c: &u32| link.surfaces.get(c).map_or(at, |s| at + s.place);
             for child in &surface.below {
                 walk(link, *child, place(child), out);

@@ -16,7 +16,7 @@ pub(crate) use focus::KeyboardFocus;
 pub(crate) use pointer::root_of;
 use smithay::{
     reexports::wayland_server::protocol::wl_surface::WlSurface,
-    utils::{SERIAL_COUNTER, Serial},
+    utils::{Logical, Point, SERIAL_COUNTER, Serial},
 };
 use transom_protocol::types::Constraint;
 
@@ -34,6 +34,8 @@ pub(crate) struct InputState {
     pub(crate) modifiers: (u32, u32, u32, u32),
     /// The window the pointer is in, and dom0's serial of its entry.
     pub(crate) pointer: Option<(u32, u32)>,
+    /// The surface under it, and the place of that surface's origin.
+    pub(crate) under: Option<(WlSurface, Point<f64, Logical>)>,
     /// The last press of a button: the window and dom0's serial.
     pub(crate) last_press: Option<(u32, u32)>,
     /// Time of the newest event, for those that come without.

@@ -39,7 +39,9 @@ impl Agent {
 
     fn move_pointer(&mut self, id: u32, serial: u32, location: Point<f64, Logical>) {
         let Some(pointer) = self.pointer() else { return };
-        let focus = self.surface_under(id, location).or_else(|| {
+        let under = self.surface_under(id, location);
+        self.input.under.clone_from(&under);
+        let focus = under.or_else(|| {
             // dom0 says it is in the window, a program's input region says nobody is there.
             pointer
                 .is_grabbed()
@@ -50,7 +52,18 @@ impl Agent {
         pointer.motion(self, focus, &MotionEvent { location, serial, time });
     }
 
+    /// A program has changed what lies under the pointer, though it did not move.
+    pub(crate) fn refresh_pointer(&mut self) {
+        let (Some((id, _)), Some(pointer)) = (self.input.pointer, self.pointer()) else { return };
+        let location = pointer.current_location();
+        if !pointer.is_grabbed() && self.surface_under(id, location) != self.input.under {
+            self.move_pointer(id, 0, location);
+            pointer.frame(self);
+        }
+    }
+
     pub(crate) fn pointer_leave(&mut self) {
+        self.input.under = None;
         if self.input.pointer.take().is_none() {
             return;
         }

@@ -1,4 +1,4 @@
-//! Requests of `xdg_shell` on their way to smithay, and the one error that it does not see.
+//! Requests of `xdg_shell` on their way to smithay, and the errors that it does not see.
 
 use smithay::{
     reexports::{
@@ -15,10 +15,10 @@ use smithay::{
         },
     },
     wayland::{
-        compositor::{SurfaceAttributes, with_states},
+        compositor::{SurfaceAttributes, get_role, with_states},
         shell::xdg::{
-            XdgPositionerUserData, XdgShellState, XdgShellSurfaceUserData, XdgSurfaceUserData,
-            XdgWmBaseUserData,
+            XDG_POPUP_ROLE, XDG_TOPLEVEL_ROLE, XdgPositionerUserData, XdgShellState, XdgShellSurfaceUserData,
+            XdgSurfaceUserData, XdgWmBaseUserData,
         },
     },
 };
@@ -51,11 +51,14 @@ impl Dispatch<XdgWmBase, XdgWmBaseUserData> for Agent {
         display: &DisplayHandle,
         init: &mut DataInit<'_, Self>,
     ) {
-        if let xdg_wm_base::Request::GetXdgSurface { surface, .. } = &request
-            && agent.has_picture(surface)
-        {
-            let reason = "the surface has a picture already";
-            wm_base.post_error(xdg_wm_base::Error::InvalidSurfaceState, reason);
+        if let xdg_wm_base::Request::GetXdgSurface { surface, .. } = &request {
+            let role = get_role(surface);
+            if role.is_some_and(|role| role != XDG_TOPLEVEL_ROLE && role != XDG_POPUP_ROLE) {
+                wm_base.post_error(xdg_wm_base::Error::Role, "the surface has another role already");
+            } else if agent.has_picture(surface) {
+                let reason = "the surface has a picture already";
+                wm_base.post_error(xdg_wm_base::Error::InvalidSurfaceState, reason);
+            }
         }
         // The new object has to be made in any case.
         <XdgShellState as Dispatch<_, _, Self>>::request(

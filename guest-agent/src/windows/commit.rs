@@ -24,7 +24,7 @@ use transom_protocol::{
     wire::With,
 };
 
-use super::{Appearance, Picture, id_of, region};
+use super::{Appearance, Picture, id_of, region, tree::take_up_places};
 use crate::{
     Agent,
     memory::{GrantError, grants::Location},
@@ -218,9 +218,16 @@ impl Agent {
             }
         }
         self.tell_state(id);
+        take_up_places(surface);
         self.tell_children(id);
+        if let Some(bounds) = self.bounds_beyond(id)
+            && let Some(window) = self.windows.get_mut(id)
+        {
+            window.appearance.content = bounds;
+        }
         let hold = is_sync_subsurface(surface);
         self.send_commit(id, hold, &news.damage, news.delta, news.feedback);
+        self.refresh_pointer();
     }
 
     /// A window shows another picture from now on.

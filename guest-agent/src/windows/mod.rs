@@ -22,7 +22,7 @@ use smithay::{
     },
     utils::Serial,
     wayland::{
-        compositor::with_states,
+        compositor::{SurfaceData, with_states},
         presentation::PresentationFeedbackCallback,
         shell::xdg::{PopupSurface, ToplevelSurface},
     },
@@ -156,8 +156,12 @@ pub(crate) fn id_of(surface: &WlSurface) -> Option<u32> {
     if !surface.is_alive() {
         return None;
     }
-    let id = with_states(surface, |states| states.data_map.get::<WindowId>().map_or(0, |id| id.0.get()));
-    (id != 0).then_some(id)
+    with_states(surface, id_of_states)
+}
+
+/// As [`id_of`], where the surface's data are at hand.
+fn id_of_states(states: &SurfaceData) -> Option<u32> {
+    states.data_map.get::<WindowId>().map(|id| id.0.get()).filter(|id| *id != 0)
 }
 
 fn set_id(surface: &WlSurface, id: u32) {

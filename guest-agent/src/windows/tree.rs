@@ -2,18 +2,19 @@
 
 use smithay::{
     reexports::wayland_server::protocol::wl_surface::WlSurface,
-    utils::{Logical, Point},
+    utils::{Logical, Point, Rectangle},
     wayland::compositor::{
-        SubsurfaceCachedState, SurfaceAttributes, TraversalAction, with_surface_tree_downward,
-        with_surface_tree_upward,
+        SubsurfaceCachedState, SurfaceAttributes, SurfaceData, TraversalAction, get_children,
+        is_sync_subsurface, with_states, with_surface_tree_downward, with_surface_tree_upward,
     },
 };
 use transom_protocol::{
     limits::MAX_OFFSET,
     message::{SubsurfacePlace, ToDom0},
+    types::Rect,
 };
 
-use super::{id_of, region};
+use super::{Role, id_of, id_of_states, region};
 use crate::Agent;
 
 /// Subsurfaces of a surface, directly, bottom first, with their places. The surface itself stands
@@ -37,6 +38,18 @@ pub(crate) fn children(surface: &WlSurface) -> Vec<(Option<WlSurface>, Point<i32
         |_, _, ()| true,
     );
     out
+}
+
+/// A surface's commit takes up the places that its subsurfaces were given. smithay does that for those
+/// in step with it; others would wait for a commit of their own.
+pub(crate) fn take_up_places(surface: &WlSurface) {
+    for child in get_children(surface).into_iter().filter(|child| !is_sync_subsurface(child)) {
+        with_states(&child, |states| {
+            let mut cached = states.cached_state.get::<SubsurfaceCachedState>();
+            let place = cached.pending().location;
+            cached.current().location = place;
+        });
+    }
 }
 
 impl Agent {
@@ -83,6 +96,41 @@ impl Agent {
         window.children = now;
     }
 
+    /// The content of a window of xdg-shell whose program has not said what it is: surface and
+    /// subsurfaces together (`xdg_surface.set_window_geometry`). `None`: the surface alone.
+    pub(crate) fn bounds_beyond(&self, id: u32) -> Option<Rect> {
+        let window = self.windows.get(id)?;
+        let xdg = matches!(window.role, Role::Toplevel(_) | Role::Popup(..));
+        if !xdg || window.appearance.content != Rect::new(0, 0, 0, 0) || window.picture.is_none() {
+            return None;
+        }
+        let mut bounds: Option<Rectangle<i32, Logical>> = None;
+        let place = |surface: &WlSurface, states: &SurfaceData, from: &Point<i32, Logical>| {
+            let own = *surface == window.surface;
+            let place = states.cached_state.get::<SubsurfaceCachedState>().current().location;
+            if own { *from } else { *from + place }
+        };
+        with_surface_tree_downward(
+            &window.surface,
+            Point::default(),
+            |surface, states, from| TraversalAction::DoChildren(place(surface, states, from)),
+            |surface, states, from| {
+                let part = id_of_states(states).and_then(|id| self.windows.get(id));
+                let Some((part, picture)) = part.and_then(|part| Some((part, part.picture.as_ref()?))) else {
+                    return;
+                };
+                let (w, h) = part.appearance.surface_size(picture.size());
+                let rect = Rectangle::new(place(surface, states, from), (w as i32, h as i32).into());
+                bounds = Some(bounds.map_or(rect, |bounds| bounds.merge(rect)));
+            },
+            |_, _, _| true,
+        );
+        let (own_w, own_h) = window.appearance.surface_size(window.picture.as_ref()?.size());
+        let alone = Rectangle::from_size((own_w as i32, own_h as i32).into());
+        let bounds = bounds.filter(|bounds| *bounds != alone)?;
+        region::clamp(bounds.loc.x, bounds.loc.y, bounds.size.w, bounds.size.h)
+    }
+
     /// The surface of a window's tree under a point that is relative to the window's content, and
     /// the place of that surface's origin in the same measure.
     pub(crate) fn surface_under(
@@ -102,7 +150,13 @@ impl Agent {
                 if *surface != window.surface {
                     place += states.cached_state.get::<SubsurfaceCachedState>().current().location;
                 }
-                TraversalAction::DoChildren(place)
+                // What hangs on a surface that shows nothing is hidden with it.
+                let part = id_of_states(states).and_then(|id| self.windows.get(id));
+                if part.is_some_and(|part| part.picture.is_some()) {
+                    TraversalAction::DoChildren(place)
+                } else {
+                    TraversalAction::SkipChildren
+                }
             },
             |surface, states, from| {
                 let mut place = *from;
@@ -112,8 +166,7 @@ impl Agent {
                 if found.is_some() {
                     return;
                 }
-                let id = states.data_map.get::<super::WindowId>().map_or(0, |id| id.0.get());
-                let Some(part) = self.windows.get(id) else { return };
+                let Some(part) = id_of_states(states).and_then(|id| self.windows.get(id)) else { return };
                 let Some(picture) = &part.picture else { return };
                 let (w, h) = part.appearance.surface_size(picture.size());
                 let local = at - place.to_f64();
