@@ -36,7 +36,7 @@ fn start_run_stop() {
     assert_eq!(stop(&mut client, "work", 0).unwrap().state, QubeState::Halted);
     let lines = log(&mut client, "work");
     assert!(lines.iter().any(|line| line.ends_with("agent: fake agent: good")), "{lines:?}");
-    assert!(lines.iter().any(|line| line.ends_with("qubed: the agent is ready")), "{lines:?}");
+    assert!(lines.iter().any(|line| line.contains("qubed: the agent is ready")), "{lines:?}");
     assert_eq!(call(&mut client, RequestBody::Remove { qube: name("work") }), Ok(ReplyBody::Done));
     assert_eq!(info(&mut client, "work").unwrap_err().kind, ErrorKind::NoSuchQube);
     assert!(!qubed.temp.path().join("run/qubes/work").exists());
@@ -161,7 +161,7 @@ fn the_end_of_qubed_is_the_end_of_its_qubes() {
         let mut client = qubed.client();
         let marker = format!("98{}", qubed.pid());
         run(&mut client, "work", &["sleep", &marker]).unwrap();
-        let pids = [processes_with(&marker), vec![info(&mut client, "mail").unwrap().pid.unwrap()]].concat();
+        let pids = [await_processes_with(&marker), vec![info(&mut client, "mail").unwrap().pid.unwrap()]].concat();
         assert_eq!(pids.len(), 2);
         qubed.signal(signal);
         let (status, temp) = qubed.wait();
