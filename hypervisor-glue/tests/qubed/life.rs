@@ -161,7 +161,8 @@ fn the_end_of_qubed_is_the_end_of_its_qubes() {
         let mut client = qubed.client();
         let marker = format!("98{}", qubed.pid());
         run(&mut client, "work", &["sleep", &marker]).unwrap();
-        let pids = [await_processes_with(&marker), vec![info(&mut client, "mail").unwrap().pid.unwrap()]].concat();
+        let pids =
+            [await_processes_with(&marker), vec![info(&mut client, "mail").unwrap().pid.unwrap()]].concat();
         assert_eq!(pids.len(), 2);
         qubed.signal(signal);
         let (status, temp) = qubed.wait();

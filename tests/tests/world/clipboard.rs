@@ -123,13 +123,3 @@ fn a_qube_that_does_not_answer_is_given_up() {
     assert_eq!(world.desktop.state().clipboard, None);
     assert_eq!(world.desktop.state().qubes.len(), 2);
 }
-
-#[test]
-fn too_much_is_refused_and_shown() {
-    let mut world = world("clipboard { max-mib 1; }");
-    let big = vec![b'x'; 30 << 10];
-    copy(&mut world, &[(TEXT, &big)]);
-    world.chord(&[SUPER, C]);
-    assert!(world.desktop.state().clipboard.is_some(), "within the limit");
-    drop(world);
-}

@@ -70,6 +70,8 @@ enum Step {
         to: (f64, f64),
     },
     Key(usize),
+    /// A finger: down (0), moved (1), up (2), or all fingers taken back (3).
+    Touch(i32, usize, (f64, f64)),
     Frame,
 }
 
@@ -107,6 +109,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         2 => any::<bool>().prop_map(Step::Press),
         3 => (at(), at()).prop_map(|(from, to)| Step::Drag { from, to }),
         2 => (0usize..6).prop_map(Step::Key),
+        2 => (0i32..3, 0usize..4, at()).prop_map(|(finger, what, place)| Step::Touch(finger, what, place)),
         4 => Just(Step::Frame),
     ]
 }
@@ -226,6 +229,16 @@ impl Tale {
                 let chord: [u32; 2] = [[56, 15], [125, 50], [125, 33], [125, 105], [125, 3], [125, 2]][which];
                 self.world.chord(&chord);
             }
+            Step::Touch(id, what, (x, y)) => {
+                let desktop = &mut self.world.desktop;
+                desktop.input(match what {
+                    0 => InputEvent::TouchDown { id, x, y },
+                    1 => InputEvent::TouchMotion { id, x, y },
+                    2 => InputEvent::TouchUp { id },
+                    _ => InputEvent::TouchCancel,
+                });
+                desktop.input(InputEvent::TouchFrame);
+            }
             Step::Frame => drop(self.world.frame()),
         }
         self.world.turn();
@@ -311,7 +324,7 @@ proptest! {
         for (rude, step) in &steps {
             a.tell(*rude, step);
             b.tell(*rude, step);
-            if matches!(step, Step::Frame | Step::Drag { .. } | Step::Key(_)) {
+            if matches!(step, Step::Frame | Step::Drag { .. } | Step::Key(_) | Step::Touch(..)) {
                 check(&mut a, &mut b)?;
             }
         }

@@ -7,6 +7,7 @@ mod dom0;
 mod focus;
 mod frame;
 mod guest_ram;
+mod hostile_selection;
 mod pictures;
 mod restart;
 mod surfaces;
