@@ -211,7 +211,10 @@ fn explain(tail: &[String]) -> String {
                 /etc/subgid, or run this as root"
             .to_owned();
     }
-    let error = tail.iter().find(|line| line.starts_with("E: ")).or(tail.last());
+    // What a step of ours said comes before mmdebstrap's own words about it, which only name the step.
+    let told = |line: &&String| !line.is_empty() && !["I: ", "W: ", "transom: "].iter().any(|p| line.starts_with(p));
+    let own = |line: &&String| line.contains("setup failed") || line.contains("failed to run");
+    let error = tail.iter().filter(told).find(|line| !own(line)).or(tail.last());
     format!("mmdebstrap failed: {}", error.map_or("it says nothing", String::as_str))
 }
 
@@ -240,7 +243,8 @@ mod tests {
         assert!(say("write: No space left on device").contains("free some space"));
         assert!(say("E: Unable to locate package fooot").contains("fooot"));
         assert!(say("error while loading shared libraries: libq.so").contains("libq.so"));
-        assert_eq!(say("else"), "mmdebstrap failed: E: x");
+        assert_eq!(say("W: else"), "mmdebstrap failed: E: x");
+        assert_eq!(say("<E> erofs: no"), "mmdebstrap failed: <E> erofs: no");
         assert_eq!(explain(&[]), "mmdebstrap failed: it says nothing");
     }
 

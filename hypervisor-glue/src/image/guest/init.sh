@@ -41,8 +41,12 @@ as_user() {
     exec setpriv --reuid=1000 --regid=1000 --init-groups --inh-caps=-all -- "$@"
 }
 
+# The part that pins programs' memory has the rights for that, and does nothing else.
+pin=
 if [ -x $lib/transom-pin ]; then
-    $lib/transom-pin &
+    mkdir -p -m 755 /run/transom
+    pin="--pin-socket /run/transom/pin"
+    $lib/transom-pin --socket /run/transom/pin --agent-uid 1000 &
 fi
 stage agent
 # Buses wait for nobody, and nobody waits for them.
@@ -52,7 +56,7 @@ dbus-daemon --system --nofork --nopidfile &
 # An agent that crashes is started again, a few times: dom0 gets its streams anew.
 left=5
 while :; do
-    (as_user $lib/transom-agent --vsock --runtime-dir /run/user/1000) &
+    (as_user $lib/transom-agent --vsock $pin --runtime-dir /run/user/1000) &
     wait $!
     code=$?
     [ $code = 0 ] && break
