@@ -11,7 +11,7 @@ use smithay::{
     reexports::calloop::{LoopHandle, LoopSignal},
     utils::{Logical, Physical, Point, Rectangle, Size},
 };
-use tracing::{error, warn};
+use tracing::error;
 use transom_protocol::types;
 use transom_theming::{Fonts, Theme, Variant};
 
@@ -131,6 +131,8 @@ pub struct Desktop {
     pub config: Config,
     pub(crate) handle: LoopHandle<'static, Self>,
     pub(crate) signal: Option<LoopSignal>,
+    /// Why the desktop cannot go on.
+    failure: Option<String>,
     pub(crate) backend: Backend,
     /// The screen.
     pub screen: Screen,
@@ -146,6 +148,8 @@ pub struct Desktop {
     pub(crate) supervisor: Option<Supervisor>,
     pub(crate) figures: crate::ipc::Figures,
     pub(crate) timers: crate::timers::Timers,
+    /// dom0's own programs.
+    pub(crate) wayland: crate::wayland::Server,
 }
 
 impl Desktop {
@@ -174,6 +178,7 @@ impl Desktop {
             config,
             handle,
             signal: None,
+            failure: None,
             backend: Backend::new(pace),
             screen,
             qubes: Qubes::default(),
@@ -182,20 +187,34 @@ impl Desktop {
             supervisor: None,
             figures: crate::ipc::Figures::default(),
             timers: crate::timers::Timers::default(),
+            wayland: crate::wayland::Server::new()?,
         };
         if time_of_day {
             desktop.show_time_of_day();
         }
         desktop.outputs_changed();
-        if let Some(problem) = desktop.ui.problem() {
-            warn!("{problem}");
-        }
         Ok(desktop)
+    }
+
+    /// What is wrong with the fonts, and what to do about it.
+    pub fn font_problem(&self) -> Option<&str> {
+        self.ui.problem()
     }
 
     /// Lets the desktop stop the event loop it runs in.
     pub fn set_signal(&mut self, signal: LoopSignal) {
         self.signal = Some(signal);
+    }
+
+    /// Ends the event loop because of this.
+    pub(crate) fn fail(&mut self, reason: &str) {
+        self.failure = Some(reason.into());
+        self.quit();
+    }
+
+    /// Why the desktop cannot go on; `None`: it was told to end.
+    pub fn failure(&self) -> Option<&str> {
+        self.failure.as_deref()
     }
 
     /// Ends the event loop.
@@ -209,6 +228,7 @@ impl Desktop {
     /// The end of each turn of the event loop.
     pub fn settle(&mut self) {
         self.sync_configures();
+        self.settle_local();
         self.flush_links();
         self.schedule_frame();
         self.schedule_timers();

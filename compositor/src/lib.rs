@@ -16,5 +16,6 @@ pub mod shell;
 mod timers;
 pub mod trust;
 pub mod ui;
+pub mod wayland;
 
 pub use desktop::{Desktop, DesktopError, Options, Screen};

@@ -5,17 +5,22 @@
 //! and a commit names a place in it.
 //!
 //! Rooms: [`wayland`] is the server, `windows` what its surfaces are to dom0, `input` what dom0
-//! sends to them, `dom0` the connection, `selection` clipboard and primary selection, `outputs`,
+//! sends to them, `dom0` the connection, `memory` what dom0 may read, [`pin`] the small privileged
+//! program that keeps it in place, `selection` clipboard and primary selection, `outputs`,
 //! `xwayland`, and `service`, which starts programs for `transom-qubed`.
 
 mod dom0;
 mod input;
+mod memory;
 mod outputs;
+pub mod pin;
 mod selection;
 mod service;
 pub mod wayland;
 mod windows;
 mod xwayland;
+
+pub use self::dom0::Address;
 
 use std::{collections::HashMap, io};
 
@@ -129,9 +134,9 @@ impl Agent {
         self.tell_constraint();
         self.send_deferred();
         let gone = self.pools.take_gone();
-        match self.dom0.open_with_grants() {
-            Some((link, grants, _)) => grants.revoke(link, gone),
-            None => self.dom0.grants.forget(&gone),
+        self.dom0.grants.forget(gone);
+        if let Some((link, grants, _)) = self.dom0.open_with_grants() {
+            grants.revoke(link);
         }
         self.flush_dom0();
         if let Err(error) = self.display.flush_clients() {

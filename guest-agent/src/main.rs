@@ -5,18 +5,24 @@ use std::{ffi::OsString, os::unix::net::UnixStream, path::PathBuf, process::Exit
 use calloop::{EventLoop, Interest, Mode, PostAction, generic::Generic};
 use clap::Parser;
 use tracing::{error, info, warn};
-use transom_agent::Agent;
+use transom_agent::{Address, Agent};
 
 /// The agent in the qube: shows its programs' windows on dom0's desktop.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Options {
     /// Socket on which dom0 takes window streams.
-    #[arg(long)]
-    display_socket: PathBuf,
+    #[arg(long, required_unless_present = "vsock", conflicts_with = "vsock")]
+    display_socket: Option<PathBuf>,
     /// Socket on which transom-qubed asks for programs.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "vsock")]
     service_socket: Option<PathBuf>,
+    /// In a virtual machine: both are vsock ports of the host, 5000 and 5001.
+    #[arg(long)]
+    vsock: bool,
+    /// In a virtual machine: socket of transom-pin, by which programs' memory is granted.
+    #[arg(long)]
+    pin_socket: Option<PathBuf>,
     /// Directory for the sockets of programs.
     #[arg(long)]
     runtime_dir: PathBuf,
@@ -73,9 +79,19 @@ fn run(options: &Options) -> Result<(), String> {
         }
     }
     agent.set_program_environment(environment);
-    agent.connect_to(options.display_socket.clone());
-    if let Some(socket) = &options.service_socket {
-        agent.serve_qubed(socket).map_err(|e| format!("{}: {e}", socket.display()))?;
+    if let Some(socket) = &options.pin_socket {
+        agent.use_pins(socket.clone());
+    }
+    let (display, service) = if options.vsock {
+        (Some(Address::DISPLAY), Some(Address::SERVICE))
+    } else {
+        (options.display_socket.clone().map(Address::Unix), options.service_socket.clone().map(Address::Unix))
+    };
+    if let Some(display) = display {
+        agent.connect_to(display);
+    }
+    if let Some(service) = service {
+        agent.serve_qubed(&service).map_err(|e| format!("{service}: {e}"))?;
     }
     event_loop.run(None, &mut agent, Agent::settle).map_err(|e| e.to_string())
 }

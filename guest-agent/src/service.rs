@@ -3,9 +3,9 @@
 use std::{
     collections::BTreeMap,
     ffi::OsString,
+    fs::File,
     io::{self, Read, Write},
-    os::{fd::AsFd, unix::net::UnixStream, unix::process::ExitStatusExt},
-    path::Path,
+    os::{fd::AsFd, unix::process::ExitStatusExt},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -23,7 +23,7 @@ use transom_protocol::{
     wire::With,
 };
 
-use crate::Agent;
+use crate::{Address, Agent};
 
 /// How long programs may take to end when the qube shuts down.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -31,7 +31,7 @@ const PATIENCE: Duration = Duration::from_secs(3);
 /// Programs, and the stream that asks for them.
 #[derive(Debug, Default)]
 pub(crate) struct Service {
-    stream: Option<UnixStream>,
+    stream: Option<File>,
     incoming: Vec<u8>,
     /// Running programs by the serial of their request.
     programs: BTreeMap<u32, Child>,
@@ -49,8 +49,8 @@ impl Agent {
     ///
     /// # Errors
     /// The supervisor is not there.
-    pub fn serve_qubed(&mut self, socket: &Path) -> io::Result<()> {
-        let stream = UnixStream::connect(socket)?;
+    pub fn serve_qubed(&mut self, address: &Address) -> io::Result<()> {
+        let stream = File::from(address.connect()?);
         let source = Generic::new(stream.as_fd().try_clone_to_owned()?, Interest::READ, Mode::Level);
         self.service.stream = Some(stream);
         let handle: LoopHandle<'static, Self> = self.handle.clone();

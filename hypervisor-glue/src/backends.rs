@@ -6,6 +6,7 @@ use transom_protocol::supervisor::{Backend, BackendChoice};
 
 use crate::{
     image::{self, Image, ImageError, Images},
+    kvm::Kvm,
     machine::Hypervisor,
     qemu::Qemu,
     sandbox::{Cgroups, Sandbox},
@@ -27,6 +28,7 @@ pub(crate) struct Choice {
 #[derive(Debug)]
 pub(crate) struct Backends {
     sandbox: Sandbox,
+    kvm: Kvm,
     qemu: Qemu,
     images: Images,
 }
@@ -36,7 +38,12 @@ impl Backends {
     pub(crate) fn new(bwrap: Option<PathBuf>, images: Images) -> Self {
         // Once for all: finding out moves this process into a group of its own.
         let cgroups = Cgroups::detect().map(Arc::new);
-        Self { sandbox: Sandbox::new(bwrap, cgroups.clone()), qemu: Qemu::new(cgroups), images }
+        Self {
+            sandbox: Sandbox::new(bwrap, cgroups.clone()),
+            kvm: Kvm::new(cgroups.clone()),
+            qemu: Qemu::new(cgroups),
+            images,
+        }
     }
 
     /// What a qube runs on, with the computer as it is now.
@@ -44,7 +51,7 @@ impl Backends {
         choose(
             config.backend,
             config.template.is_some(),
-            kvm,
+            || self.kvm.check(),
             || self.qemu.check(),
             || self.image(config).map(|_| ()).map_err(|error| error.to_string()),
         )
@@ -55,19 +62,15 @@ impl Backends {
         self.images.load(config.template.as_deref().unwrap_or(image::DEFAULT_NAME))
     }
 
-    /// The back end, if it is built into this version.
+    /// The back end; `None`: this version knows none of that name.
     pub(crate) fn get(&mut self, backend: Backend) -> Option<&mut dyn Hypervisor> {
         match backend {
             Backend::Sandbox => Some(&mut self.sandbox),
+            Backend::Kvm => Some(&mut self.kvm),
             Backend::Qemu => Some(&mut self.qemu),
             _ => None,
         }
     }
-}
-
-/// Whether the linked monitor can run a guest here.
-fn kvm() -> Result<(), String> {
-    Err("the kvm back end is not built into this version of Transom".to_owned())
 }
 
 /// The rule. What it asks for is only looked at where it matters.
@@ -92,10 +95,15 @@ fn choose(
             good(Backend::Sandbox, "it has no template: it runs dom0's own programs on dom0's kernel")
         }
         // Never a sandbox instead: whoever names a template wants a machine of its own.
-        BackendChoice::Auto => match (kvm(), qemu().and_then(|()| image())) {
-            (Ok(()), _) => good(Backend::Kvm, "the processor runs it"),
-            (Err(why), Ok(())) => good(Backend::Qemu, &format!("in software, for {why}")),
-            (Err(_), Err(reason)) => missing(Backend::Qemu, reason),
+        BackendChoice::Auto => match kvm() {
+            Ok(()) => match image() {
+                Ok(()) => good(Backend::Kvm, "the processor runs it"),
+                Err(reason) => missing(Backend::Kvm, reason),
+            },
+            Err(why) => match qemu().and_then(|()| image()) {
+                Ok(()) => good(Backend::Qemu, &format!("in software, for {why}")),
+                Err(reason) => missing(Backend::Qemu, reason),
+            },
         },
     }
 }
@@ -119,6 +127,7 @@ mod tests {
     fn auto_takes_the_best_that_is_there() {
         use BackendChoice::Auto;
         assert_eq!(pick(Auto, true, [true, true, true]).0, Backend::Kvm);
+        assert_eq!(pick(Auto, true, [true, true, false]), (Backend::Kvm, false, "no image".to_owned()));
         let (backend, ready, reason) = pick(Auto, true, [false, true, true]);
         assert_eq!((backend, ready), (Backend::Qemu, true));
         assert!(reason.contains("no kvm"), "{reason}");

@@ -4,17 +4,20 @@
 //! - [`memory`]: reading the memory that a qube granted,
 //! - [`cli`]: the `transom qube …` command,
 //! - [`store`]: qubes on disk, one KDL file each,
-//! - [`machine`]: what a back end is; [`qemu`]: virtual machines; [`sandbox`]: none,
+//! - [`machine`]: what a back end is; [`kvm`]: virtual machines by the linked VMM, [`qemu`]: by
+//!   QEMU, [`sandbox`]: no virtual machine,
+//! - [`vmm`]: the linked virtual machine monitor, a library of its own, and `transom-vmm`,
 //! - [`image`]: what virtual machines boot from, and the `transom image …` command,
 //! - [`qubed`]: the supervisor itself, run by the `transom-qubed` binary.
 //!
-//! Unsafe code is in [`memory`] only.
+//! Unsafe code is in [`memory`] and in [`vmm`] (`kvm`, `jail/namespaces`) only.
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has failed"))]
 
 mod backends;
 pub mod cli;
 pub mod client;
 pub mod image;
+pub mod kvm;
 mod listener;
 pub mod machine;
 pub mod memory;
@@ -24,5 +27,6 @@ pub mod qemu;
 pub mod qubed;
 pub mod sandbox;
 pub mod store;
+pub mod vmm;
 
 pub use transom_protocol::supervisor;

@@ -17,8 +17,12 @@ pub const MAX_MIME_TYPES: usize = 64;
 pub const MAX_MIME: usize = 255;
 /// Most bytes of selection data in one message.
 pub const MAX_CHUNK: usize = 32 * 1_024;
-/// Most page runs in one grant message.
-pub const MAX_RUNS: usize = 4_096;
+/// Most page runs in one grant message: a picture of 3840×2160 fits even if no two of its pages
+/// are neighbours.
+pub const MAX_RUNS: usize = 8_192;
+/// Most page runs in all grants of a qube together. Each may cost dom0 one mapping, of which a
+/// process has 65,530 unless the machine is set otherwise.
+pub const MAX_ALL_RUNS: usize = 12_288;
 /// Longest keymap, in bytes.
 pub const MAX_KEYMAP: usize = 256 * 1_024;
 /// Longest surrounding text, preedit or committed text of an input method, in bytes (the limit of

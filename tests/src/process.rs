@@ -1,6 +1,7 @@
 //! Real processes: the `transom` command with a supervisor and files of its own.
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
     time::{Duration, Instant},
@@ -51,17 +52,47 @@ impl House {
         self.dir.path().join("data/transom/qubes").join(qube).join("home")
     }
 
-    /// A command of `transom`.
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(binary("transom"));
+    /// A program that finds this house.
+    fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
         command
-            .args(arguments)
             .env("TRANSOM_RUNTIME_DIR", self.dir.path())
             .env("XDG_DATA_HOME", self.dir.path().join("data"))
             .env("XDG_CONFIG_HOME", self.dir.path().join("config"))
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::null());
+        command
+    }
+
+    /// A command of `transom`.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = self.program(binary("transom"));
+        command.args(arguments);
+        command
+    }
+
+    /// As [`House::command`], on a machine that differs from this one as these arguments of
+    /// bubblewrap say: files missing, file systems small.
+    pub fn command_where(&self, differs: &[&str], arguments: &[&str]) -> Command {
+        let mut command = self.program("bwrap");
+        command
+            .args(["--die-with-parent", "--dev-bind", "/", "/"])
+            .args(differs)
+            .arg("--")
+            .arg(binary("transom"))
+            .args(arguments);
+        command
+    }
+
+    /// As [`House::command_where`], for a shell script; `$0` is `transom`.
+    pub fn script_where(&self, differs: &[&str], script: &str) -> Command {
+        let mut command = self.program("bwrap");
+        command
+            .args(["--die-with-parent", "--dev-bind", "/", "/"])
+            .args(differs)
+            .args(["--", "sh", "-c", script]);
+        command.arg(binary("transom"));
         command
     }
 
@@ -78,15 +109,27 @@ impl House {
 
     /// Starts a headless desktop and waits until it answers.
     pub fn start_desktop(&mut self) {
-        let log = std::fs::File::create(self.dir.path().join("desktop.log")).expect("a file");
-        let child = self
-            .command(&["headless", "--renderer", "pixman", "--size", "1280x800"])
-            .stderr(log)
-            .spawn()
-            .expect("transom runs");
-        self.desktop = Some(child);
+        self.start(self.command(&["headless", "--renderer", "pixman", "--size", "1280x800"]));
+    }
+
+    /// Starts a desktop by this command and waits until it answers.
+    pub fn start(&mut self, mut desktop: Command) {
+        let log = std::fs::File::create(self.log()).expect("a file");
+        self.desktop = Some(desktop.stderr(log).spawn().expect("transom runs"));
         let socket = self.socket();
         until("the desktop answers", || ipc::ask(&socket, &Request::State).ok().map(drop));
+    }
+
+    /// What the desktop says goes here.
+    fn log(&self) -> PathBuf {
+        self.dir.path().join("desktop.log")
+    }
+
+    /// Waits until the desktop has ended by itself: with success or not, and what it said.
+    pub fn desktop_ended(&mut self) -> (bool, String) {
+        let mut child = self.desktop.take().expect("a desktop");
+        let status = until("the desktop has ended", || child.try_wait().expect("a process"));
+        (status.success(), std::fs::read_to_string(self.log()).expect("a log"))
     }
 
     /// Kills the desktop as a crash would.
@@ -136,14 +179,48 @@ impl Drop for House {
 ///
 /// # Panics
 /// If there is none after a minute.
-pub fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    wait_for(what, look).unwrap_or_else(|reason| panic!("{reason}"))
+}
+
+/// As [`until`]; an answer that does not come is an error.
+pub fn wait_for<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> Result<T, String> {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
-            return found;
+            return Ok(found);
         }
-        assert!(Instant::now() < end, "not within a minute: {what}");
+        if Instant::now() >= end {
+            return Err(format!("not within a minute: {what}"));
+        }
         // Another process is watched; there is nothing to wait on but time.
         std::thread::park_timeout(Duration::from_millis(20));
+    }
+}
+
+/// A process that ends with its owner. It reads nothing; what it writes is lost, unless the command
+/// says otherwise about its errors.
+#[derive(Debug)]
+pub struct Owned(Child);
+
+impl Owned {
+    /// Starts it.
+    pub fn start(command: &mut Command) -> Result<Self, String> {
+        let what = command.get_program().to_owned();
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn();
+        child.map(Self).map_err(|e| format!("{}: {e}", what.display()))
+    }
+
+    /// Its number.
+    pub fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }

@@ -40,8 +40,8 @@ pub struct BarSpec<'a> {
     pub width: i32,
     /// Device pixels per logical pixel.
     pub scale: Scale,
-    /// The qube that has the keys: name, label, not isolated.
-    pub focused: Option<(&'a str, Label, bool)>,
+    /// Who has the keys: name, label (`None`: dom0 itself), not isolated.
+    pub focused: Option<(&'a str, Option<Label>, bool)>,
     /// Workspaces: number, it is the current one, something on it asks for attention.
     pub workspaces: &'a [(u32, bool, bool)],
     /// The time.
@@ -80,13 +80,13 @@ impl Painter {
     fn bar_focus(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) -> i32 {
         let scale = spec.scale;
         let side = |logical: i32| scale.to_device(logical);
-        let (name, label, not_isolated) = match spec.focused {
-            Some((name, label, not_isolated)) => (name, Some(label), not_isolated),
-            None => ("no window has the keys", None, false),
+        let (name, label, not_isolated) = spec.focused.unwrap_or(("no window has the keys", None, false));
+        let (back, ink, weight) = if spec.focused.is_some() {
+            let back = self.theme.tones(label).color;
+            (back, best_text_on(back), Weight::Semibold)
+        } else {
+            (self.theme.panel(), self.theme.dim_text(), Weight::Regular)
         };
-        let back = label.map_or(self.theme.panel(), |label| self.theme.label_color(label));
-        let ink = if label.is_some() { best_text_on(back) } else { self.theme.dim_text() };
-        let weight = if label.is_some() { Weight::Semibold } else { Weight::Regular };
         let (style, small) = (self.style(weight, ink, scale), self.small(ink, scale));
         let (pad, gap) = (side(8), side(6));
         let name_width = self.writer.width(name, style);

@@ -13,8 +13,8 @@ use crate::{
 /// What stands beneath a card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CaptionSpec<'a> {
-    /// The qube's label.
-    pub label: Label,
+    /// The qube's label; `None`: dom0's own window.
+    pub label: Option<Label>,
     /// The qube's name.
     pub qube: &'a str,
     /// The window's title.
@@ -51,14 +51,14 @@ impl Painter {
         x += self.swatch(
             &mut canvas,
             (x, swatch_top),
-            (Some(spec.label), spec.not_isolated),
+            (spec.label, spec.not_isolated),
             Filled::Whole,
             panel,
             scale,
         );
         x += side(6);
         let field = DeviceRect::new(x, top, width - x - pad, line);
-        let color = readable_on(self.theme.label_color(spec.label), panel);
+        let color = readable_on(self.theme.tones(spec.label).color, panel);
         let style = self.style(Weight::Semibold, color, scale);
         x += self.writer.write(&mut canvas, spec.qube, style, field, At::Left) + side(7);
         if spec.not_isolated {

@@ -4,6 +4,7 @@
 //! desktop. Both draw on the same [`Canvas`](crate::render::canvas::Canvas).
 
 mod headless;
+mod host_gone;
 pub mod nested;
 
 use std::time::Duration;

@@ -23,6 +23,7 @@ use winit::{
     window::{Window, WindowId},
 };
 
+use super::host_gone;
 use crate::{
     Desktop, DesktopError,
     input::event::InputEvent,
@@ -224,6 +225,7 @@ pub fn start(handle: &LoopHandle<'static, Desktop>, desktop: &mut Desktop) -> Re
         return Err(failed(host.error.take().unwrap_or_else(|| "the host gave no window".into())));
     };
     let presenter = Presenter::new(window).map_err(|e| failed(e.to_string()))?;
+    host_gone::watch_xlib();
     desktop.backend.attach(presenter);
     take_up(desktop, &mut host);
     info!("nested in a window of the host");
@@ -235,8 +237,7 @@ pub fn start(handle: &LoopHandle<'static, Desktop>, desktop: &mut Desktop) -> Re
     handle
         .insert_source(source, move |_, _, desktop: &mut Desktop| {
             if let PumpStatus::Exit(_) = events.pump_app_events(Some(Duration::ZERO), &mut host) {
-                error!("the host is gone: the desktop ends, qubes go on");
-                desktop.quit();
+                desktop.fail(host_gone::GONE);
                 return Ok(PostAction::Remove);
             }
             take_up(desktop, &mut host);

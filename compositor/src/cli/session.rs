@@ -14,6 +14,7 @@ use crate::{
     clock::Clock,
     config::Config,
     ui::notices::Notice,
+    wayland,
 };
 
 /// Logs go to standard error; `RUST_LOG` says what.
@@ -62,6 +63,7 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
     };
     let mut event_loop = EventLoop::<Desktop>::try_new().map_err(|e| e.to_string())?;
     let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;
+    problems.extend(desktop.font_problem().map(str::to_owned));
     for problem in problems {
         error!("{problem}");
         desktop.notify(Notice::Text(problem));
@@ -80,6 +82,11 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
     }
     let path = socket_path()?;
     desktop.listen(&path).map_err(|e| e.to_string())?;
+    let programs = path.with_file_name(wayland::SOCKET_NAME);
+    if let Err(problem) = desktop.listen_for_programs(&programs) {
+        error!("{problem}");
+        desktop.notify(Notice::Text(format!("dom0's own programs cannot be shown: {problem}")));
+    }
     match ensure_running(&Launch::default()) {
         Ok(client) => desktop.attach_supervisor(client).map_err(|e| e.to_string())?,
         Err(error) => {
@@ -87,11 +94,11 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
             desktop.notify(Notice::Text(format!("qubes cannot be reached: {error}")));
         }
     }
-    info!(socket = %path.display(), "the desktop is ready");
+    info!(socket = %path.display(), programs = %programs.display(), "the desktop is ready");
     desktop.settle();
     let ended = event_loop.run(None, &mut desktop, Desktop::settle).map_err(|e| e.to_string());
     let _ = std::fs::remove_file(path);
-    ended
+    ended.and_then(|()| desktop.failure().map_or(Ok(()), |reason| Err(reason.into())))
 }
 
 /// A stream that can be read once a signal asks this program to end. Signals are caught, not

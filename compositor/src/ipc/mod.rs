@@ -131,7 +131,7 @@ pub struct State {
 pub struct Qube {
     /// Its name.
     pub name: String,
-    /// Its label.
+    /// Its label; `none`: dom0 itself.
     pub label: String,
     /// It has a virtual machine of its own.
     pub isolated: bool,

@@ -97,10 +97,9 @@ impl Desktop {
         match request {
             Request::State => Reply::State(Box::new(self.state())),
             Request::Screenshot { path } => {
-                let saved = self
-                    .screenshot()
-                    .map_err(|e| e.to_string())
-                    .and_then(|picture| picture.save(path).map_err(|e| e.to_string()));
+                let saved = self.screenshot().map_err(|e| e.to_string()).and_then(|picture| {
+                    picture.save_with_format(path, image::ImageFormat::Png).map_err(|e| e.to_string())
+                });
                 match saved {
                     Ok(()) => Reply::Done,
                     Err(error) => {
@@ -163,7 +162,7 @@ impl Desktop {
                 .iter()
                 .map(|link| Qube {
                     name: link.qube.name.clone(),
-                    label: link.qube.label.name().into(),
+                    label: link.label().map_or("none", transom_theming::Label::name).into(),
                     isolated: link.qube.isolated,
                     mapped_bytes: link.mapped_bytes(),
                     messages: link.heard.0,

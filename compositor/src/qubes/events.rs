@@ -3,21 +3,38 @@
 use std::{os::unix::net::UnixStream, time::Duration};
 
 use tracing::{error, info};
-use transom_protocol::{session::WindowRole, types};
+use transom_protocol::{session::WindowRole, supervisor::DOM0, types};
 
-use super::{Link, LinkError, QubeIdentity, link::LinkEvent};
+use super::{
+    Link, LinkError, QubeIdentity,
+    link::{LinkEvent, LinkMemory},
+};
 use crate::{Desktop, render::scene::SurfaceKey, trust::QubeId, ui::notices::Notice};
 
 impl Desktop {
-    /// Takes over the control stream of a qube.
+    /// Takes over the control stream of a qube whose grants come as file descriptors.
     pub fn add_link(&mut self, qube: QubeIdentity, socket: UnixStream) -> std::io::Result<QubeId> {
+        self.add_link_with_memory(qube, socket, LinkMemory::ClientFds)
+    }
+
+    /// Takes over the control stream of a qube.
+    pub fn add_link_with_memory(
+        &mut self,
+        qube: QubeIdentity,
+        socket: UnixStream,
+        memory: LinkMemory,
+    ) -> std::io::Result<QubeId> {
+        // The supervisor knows no such qube; nobody may take the place of dom0's own link.
+        if qube.name == DOM0 {
+            return Err(std::io::Error::other("no qube may be called dom0"));
+        }
         // A qube has one link: a new stream means that its agent has begun anew.
         if let Some(old) = self.qubes.by_name(&qube.name).map(|l| l.id) {
             self.close_link(old, &LinkError::Gone);
         }
         let id = self.qubes.next_id();
         let limits = self.config.limits(&qube.name);
-        let mut link = Link::new(id, qube, socket, limits, self.clock.now())?;
+        let mut link = Link::new(id, qube, socket, memory, limits, self.clock.now())?;
         link.set_outputs(self.outputs_for_qubes());
         link.set_keymap(self.keymap_for_qubes());
         info!(qube = %link.qube.name, id = id.0, "link opened");
@@ -61,7 +78,7 @@ impl Desktop {
         self.forget_qube(id);
     }
 
-    fn link_event(&mut self, id: QubeId, event: LinkEvent, now: Duration) {
+    pub(crate) fn link_event(&mut self, id: QubeId, event: LinkEvent, now: Duration) {
         let key = |window| SurfaceKey { qube: id, window };
         match event {
             LinkEvent::ToplevelInitial(window) => self.toplevel_initial(key(window)),

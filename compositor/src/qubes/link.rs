@@ -3,9 +3,11 @@
 //! A link owns everything that belongs to its qube and knows nothing of any other. It decides
 //! nothing about the desktop: it tells the desktop what happened as [`LinkEvent`]s.
 
+mod local;
+
 use std::{
     collections::{BTreeMap, HashMap},
-    os::fd::{AsFd, BorrowedFd},
+    os::fd::{BorrowedFd, OwnedFd},
     os::unix::net::UnixStream,
     rc::Rc,
     time::Duration,
@@ -13,9 +15,10 @@ use std::{
 
 use smithay::utils::{Logical, Point};
 use tracing::{debug, error, warn};
-use transom_hypervisor::memory::{ClientFds, GrantMap, GuestMemory, MemoryError, Quota};
+use transom_hypervisor::memory::{ClientFds, GrantMap, GuestMemory, GuestRam, MemoryError, Quota, RamLayout};
 use transom_protocol::{
     VERSION,
+    limits::MAX_ALL_RUNS,
     message::{self, ToDom0, ToQube, *},
     session::{End, Limits, Phase, ProtocolError, Rule, Session, WindowRole},
     text,
@@ -45,6 +48,9 @@ pub enum LinkError {
     /// No file descriptor came with a grant.
     #[error("a grant came without its file descriptor")]
     NoFd,
+    /// The grant is of a kind that this qube's memory does not have.
+    #[error("a grant of {0:?} from a qube whose memory is read otherwise")]
+    WrongKind(GrantKind),
     /// The stream failed.
     #[error(transparent)]
     Stream(#[from] StreamError),
@@ -56,7 +62,7 @@ impl LinkError {
         match self {
             Self::Gone => None,
             Self::Protocol(error) => Some(error.rule()),
-            Self::Memory(_) | Self::NoFd => Some(Rule::BadMemory),
+            Self::Memory(_) | Self::NoFd | Self::WrongKind(_) => Some(Rule::BadMemory),
             Self::Stream(StreamError::TooSlow) => Some(Rule::TooSlow),
             Self::Stream(StreamError::TooManyFds) => Some(Rule::TooFast),
             Self::Stream(StreamError::Io(_)) => None,
@@ -121,6 +127,32 @@ pub struct QubeIdentity {
     pub isolated: bool,
 }
 
+/// Where a qube's grants lie, as `transom-qubed` says.
+#[derive(Debug)]
+pub enum LinkMemory {
+    /// Each comes as a file descriptor on the control stream.
+    ClientFds,
+    /// They are page frames of guest RAM: its file, opened for reading only, and its layout.
+    GuestRam(OwnedFd, RamLayout),
+}
+
+impl LinkMemory {
+    fn open(self, limits: &Limits) -> Result<GuestMemory, MemoryError> {
+        Ok(match self {
+            Self::ClientFds => GuestMemory::ClientFds(ClientFds::new(quota(limits))),
+            Self::GuestRam(file, layout) => {
+                GuestMemory::GuestRam(GuestRam::new(file, layout, quota(limits))?)
+            }
+        })
+    }
+}
+
+/// How much a link may map.
+fn quota(limits: &Limits) -> Quota {
+    let max_mappings = u32::try_from(MAX_ALL_RUNS).unwrap_or(u32::MAX);
+    Quota { max_bytes: limits.grant_bytes, max_grants: limits.grants, max_mappings }
+}
+
 /// The link to one qube.
 #[derive(Debug)]
 pub struct Link {
@@ -128,6 +160,8 @@ pub struct Link {
     pub id: QubeId,
     /// Who it is.
     pub qube: QubeIdentity,
+    /// It is dom0's own.
+    local: bool,
     stream: Stream,
     session: Session,
     limits: Limits,
@@ -149,17 +183,30 @@ impl Link {
         id: QubeId,
         qube: QubeIdentity,
         socket: UnixStream,
+        memory: LinkMemory,
         limits: Limits,
         now: Duration,
     ) -> std::io::Result<Self> {
-        let quota = Quota { max_bytes: limits.grant_bytes, max_grants: limits.grants };
-        Ok(Self {
+        let memory = memory.open(&limits).map_err(std::io::Error::other)?;
+        Ok(Self::with_stream(id, qube, Stream::new(socket)?, memory, limits, now))
+    }
+
+    fn with_stream(
+        id: QubeId,
+        qube: QubeIdentity,
+        stream: Stream,
+        memory: GuestMemory,
+        limits: Limits,
+        now: Duration,
+    ) -> Self {
+        Self {
             id,
             qube,
-            stream: Stream::new(socket)?,
+            local: false,
+            stream,
             session: Session::new(End::Dom0),
             limits,
-            memory: GuestMemory::ClientFds(ClientFds::new(quota)),
+            memory,
             surfaces: BTreeMap::new(),
             grants: HashMap::new(),
             next_configure: 0,
@@ -168,7 +215,12 @@ impl Link {
             outputs: Vec::new(),
             keymap: Vec::new(),
             heard: (0, 0),
-        })
+        }
+    }
+
+    /// Its socket, if the other end is not in this process.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.stream.socket()
     }
 
     /// The windows, by id.
@@ -441,16 +493,20 @@ impl Link {
 
     fn grant(&mut self, create: &With<'_, GrantCreate>) -> Result<(), LinkError> {
         let (id, bytes) = (create.fixed.grant.get(), create.fixed.bytes.get());
-        match create.fixed.kind {
-            GrantKind::ClientFd => {
-                let fd = self.stream.take_fd().ok_or(LinkError::NoFd)?;
-                let GuestMemory::ClientFds(memory) = &self.memory else { return Err(LinkError::NoFd) };
-                self.grants.insert(id, Rc::new(memory.map(fd, bytes)?));
-                Ok(())
+        let map = match (create.fixed.kind, &self.memory) {
+            (GrantKind::ClientFd, GuestMemory::ClientFds(memory)) => {
+                memory.map(self.stream.take_fd().ok_or(LinkError::NoFd)?, bytes)?
             }
-            // Guest RAM comes with the virtual machine back ends.
-            GrantKind::PageRuns => Err(LinkError::NoFd),
-        }
+            (GrantKind::PageRuns, GuestMemory::GuestRam(memory)) => {
+                let untrusted_runs = create.runs();
+                // Mapping costs more than reading: the rest of the qube's talk waits for it.
+                self.budget.take_runs(untrusted_runs.len());
+                memory.map(untrusted_runs.iter().map(|run| (run.first.get(), run.count.get())), bytes)?
+            }
+            (kind, _) => return Err(LinkError::WrongKind(kind)),
+        };
+        self.grants.insert(id, Rc::new(map));
+        Ok(())
     }
 
     /// First half of a revocation: pictures that still need the memory are kept as copies. The
@@ -628,12 +684,6 @@ impl Link {
         } else {
             debug!(qube = %self.qube.name, %error, "link closed");
         }
-    }
-}
-
-impl AsFd for Link {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.stream.as_fd()
     }
 }
 

@@ -15,7 +15,7 @@ mod windows;
 
 use std::collections::BTreeMap;
 
-pub use link::{Link, LinkError, QubeIdentity};
+pub use link::{Link, LinkError, LinkMemory, QubeIdentity};
 pub use popups::PopupGeometry;
 pub(crate) use supervisor::Supervisor;
 pub(crate) use windows::{PlacedWindow, WindowRecord};
@@ -32,9 +32,14 @@ pub struct Qubes {
 
 impl Qubes {
     /// A number for a new link; never used twice in one run.
-    fn next_id(&mut self) -> QubeId {
+    pub(crate) fn next_id(&mut self) -> QubeId {
         self.last += 1;
         QubeId(self.last)
+    }
+
+    /// Adds a link that no source feeds.
+    pub(crate) fn insert(&mut self, link: Link) {
+        self.links.insert(link.id, link);
     }
 
     /// One link.

@@ -1,7 +1,7 @@
 //! A link in the event loop: read when there is something, written when there is room, paused
 //! when it has had its share.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use smithay::reexports::calloop::{
     Interest, Mode, PostAction, RegistrationToken,
@@ -10,6 +10,7 @@ use smithay::reexports::calloop::{
 };
 use tracing::error;
 
+use super::Link;
 use crate::{Desktop, trust::QubeId};
 
 /// What a link has in the event loop.
@@ -37,7 +38,7 @@ impl Desktop {
     }
 
     fn link_fd(&self, id: QubeId) -> std::io::Result<Option<OwnedFd>> {
-        self.qubes.get(id).map(|link| link.as_fd().try_clone_to_owned()).transpose()
+        self.qubes.get(id).and_then(Link::socket).map(|fd| fd.try_clone_to_owned()).transpose()
     }
 
     /// Takes a link out of the event loop.

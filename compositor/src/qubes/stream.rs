@@ -50,7 +50,8 @@ pub enum StreamError {
 /// One end of a control stream.
 #[derive(Debug)]
 pub(super) struct Stream {
-    socket: UnixStream,
+    /// `None`: the other end is in this process, see [`super::link`]'s local link.
+    socket: Option<UnixStream>,
     untrusted_in: Vec<u8>,
     read_from: usize,
     untrusted_fds: VecDeque<OwnedFd>,
@@ -64,19 +65,36 @@ impl Stream {
     /// Takes over a connected socket and makes it non-blocking.
     pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
         socket.set_nonblocking(true)?;
-        Ok(Self {
-            socket,
+        Ok(Self { socket: Some(socket), ..Self::local() })
+    }
+
+    /// A stream whose other end is in this process.
+    pub(super) fn local() -> Self {
+        Self {
+            socket: None,
             untrusted_in: Vec::new(),
             read_from: 0,
             untrusted_fds: VecDeque::new(),
             out: Vec::new(),
             sent: 0,
             motion_at: None,
-        })
+        }
+    }
+
+    /// Gives a file descriptor to a local stream, for the message that takes it.
+    pub(super) fn push_fd(&mut self, fd: OwnedFd) {
+        self.untrusted_fds.push_back(fd);
+    }
+
+    /// Takes what a local stream would have sent; `empty` takes its place.
+    pub(super) fn take_out(&mut self, empty: Vec<u8>) -> Vec<u8> {
+        self.motion_at = None;
+        std::mem::replace(&mut self.out, empty)
     }
 
     /// Reads once from the socket.
     pub(super) fn fill(&mut self) -> Result<Filled, StreamError> {
+        let Some(socket) = &self.socket else { return Ok(Filled::Nothing) };
         if self.read_from > 0 {
             self.untrusted_in.drain(..self.read_from);
             self.read_from = 0;
@@ -87,7 +105,7 @@ impl Stream {
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let mut iov = [io::IoSliceMut::new(&mut self.untrusted_in[start..])];
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let result = recvmsg(&self.socket, &mut iov, &mut control, flags);
+        let result = recvmsg(socket, &mut iov, &mut control, flags);
         let bytes = result.as_ref().map_or(0, |message| message.bytes);
         self.untrusted_in.truncate(start + bytes);
         for message in control.drain() {
@@ -138,8 +156,9 @@ impl Stream {
 
     /// Sends what the socket takes. `Ok(true)`: all is sent.
     pub(super) fn flush(&mut self) -> Result<bool, StreamError> {
+        let Some(socket) = &self.socket else { return Ok(true) };
         while self.sent < self.out.len() {
-            match send(&self.socket, &self.out[self.sent..], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
+            match send(socket, &self.out[self.sent..], SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
                 Ok(sent) => self.sent += sent,
                 Err(rustix::io::Errno::INTR) => {}
                 Err(rustix::io::Errno::AGAIN) => break,
@@ -163,14 +182,13 @@ impl Stream {
         Ok(false)
     }
 
+    /// Its socket, if it has one.
+    pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
+        self.socket.as_ref().map(AsFd::as_fd)
+    }
+
     /// True if something waits to be sent.
     pub(super) fn wants_write(&self) -> bool {
         self.sent < self.out.len()
-    }
-}
-
-impl AsFd for Stream {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
     }
 }

@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    io,
     os::{fd::OwnedFd, unix::net::UnixStream},
 };
 
@@ -9,11 +10,12 @@ use smithay::reexports::calloop::{Interest, Mode, PostAction, generic::Generic};
 use tracing::{error, info, warn};
 use transom_hypervisor::{
     client::Client,
-    supervisor::{Event, FromQubed, QubeInfo, QubeState, ReplyBody, RequestBody},
+    memory::RamLayout,
+    supervisor::{Event, FromQubed, MemoryKind, QubeInfo, QubeState, ReplyBody, RequestBody},
 };
 use transom_theming::{Label, QubeMark};
 
-use super::QubeIdentity;
+use super::{LinkMemory, QubeIdentity};
 use crate::{Desktop, DesktopError, ui::notices::Notice};
 
 /// What dom0 knows of its qubes.
@@ -50,6 +52,24 @@ fn label_of(info: &QubeInfo) -> Label {
 
 fn identity(info: &QubeInfo) -> QubeIdentity {
     QubeIdentity { name: info.name.as_str().to_owned(), label: label_of(info), isolated: info.isolated }
+}
+
+/// A link's stream and memory out of what came with its event.
+fn link_parts(memory: &MemoryKind, fds: Vec<OwnedFd>) -> io::Result<(UnixStream, LinkMemory)> {
+    let mut fds = fds.into_iter();
+    let mut next = |what: &str| {
+        fds.next().ok_or_else(|| io::Error::other(format!("it came without the descriptor of its {what}")))
+    };
+    let socket = UnixStream::from(next("stream")?);
+    let memory = match memory {
+        MemoryKind::ClientFds => LinkMemory::ClientFds,
+        MemoryKind::GuestRam { bytes, hole_start, hole_end } => {
+            let layout = RamLayout::new(*bytes, *hole_start, *hole_end).map_err(io::Error::other)?;
+            LinkMemory::GuestRam(next("memory")?, layout)
+        }
+        other => return Err(io::Error::other(format!("memory of an unknown kind: {other:?}"))),
+    };
+    Ok((socket, memory))
 }
 
 impl Desktop {
@@ -107,15 +127,13 @@ impl Desktop {
                 }
             },
             FromQubed::Event(Event::QubeState { qube }) => self.know_qube(qube),
-            FromQubed::Event(Event::Link { qube, .. }) => {
+            FromQubed::Event(Event::Link { qube, memory, .. }) => {
                 let identity = identity(&qube);
                 self.know_qube(qube);
-                if let Some(fd) = fds.into_iter().next() {
-                    if let Err(error) = self.add_link(identity, UnixStream::from(fd)) {
-                        error!(%error, "a qube's link cannot be used");
-                    }
-                } else {
-                    error!("a link came without its descriptor");
+                let added = link_parts(&memory, fds)
+                    .and_then(|(socket, memory)| self.add_link_with_memory(identity, socket, memory));
+                if let Err(error) = added {
+                    error!(%error, "a qube's link cannot be used");
                 }
             }
             FromQubed::Event(Event::QubeRemoved { qube }) => {

@@ -379,7 +379,8 @@ fn source(commit: &Commit) -> Rectangle<f64, Logical> {
     Rectangle::new((s.x.to_f64(), s.y.to_f64()).into(), (s.width.to_f64(), s.height.to_f64()).into())
 }
 
-fn transform(t: types::Transform) -> Transform {
+/// A transform of the protocol.
+pub(crate) fn transform(t: types::Transform) -> Transform {
     match t {
         types::Transform::Normal => Transform::Normal,
         types::Transform::Rot90 => Transform::_90,

@@ -311,6 +311,15 @@ impl Desktop {
         self.windows_moved();
     }
 
+    /// Puts a window where its content begins at a place, as when a person drags it there: it is on
+    /// top then, and has the focus.
+    pub fn place_window(&mut self, key: SurfaceKey, at: Point<i32, Logical>) {
+        if self.windows.get(&key).is_some_and(|record| record.mapped) {
+            self.shell.place_content(key, shell::Point { x: at.x, y: at.y });
+            self.focus_window(key);
+        }
+    }
+
     pub(crate) fn begin_move(&mut self, key: SurfaceKey) {
         self.shell.begin_move(key, pointer(self.input.pointer.at));
     }

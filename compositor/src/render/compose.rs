@@ -98,11 +98,11 @@ impl Desktop {
         items: &mut Vec<Item>,
     ) {
         let Some(link) = self.qubes.get(key.qube) else { return };
-        let label = link.qube.label;
+        let label = link.label();
         let not_isolated = !link.qube.isolated;
         let spec = FrameSpec {
             kind,
-            label: Some(label),
+            label,
             qube: "",
             title: "",
             active: true,
@@ -269,7 +269,7 @@ impl Desktop {
             } else {
                 FrameKind::Toplevel
             },
-            label: Some(link.qube.label),
+            label: link.label(),
             qube: link.qube.name.clone(),
             title: surface.title.clone(),
             active: self.trust.focus.wanted() == Some(key),

@@ -113,6 +113,15 @@ impl<K: Key> Shell<K> {
         }
     }
 
+    /// Moves a floating window so that its content begins at a place, or as near as it stays in reach.
+    pub fn place_content(&mut self, key: K, at: Point) {
+        let Some(window) = self.windows.get(&key) else { return };
+        if window.floats() && self.drag.as_ref().is_none_or(|drag| drag.key != key) {
+            let frame = window.frame();
+            self.put(key, at.minus(Point::new(frame.left, frame.top)));
+        }
+    }
+
     pub(super) fn put(&mut self, key: K, place: Point) {
         let Some(window) = self.windows.get_mut(&key) else { return };
         let before = (window.at, window.output);

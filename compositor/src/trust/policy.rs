@@ -1,4 +1,6 @@
-//! What may cross from one qube to another.
+//! What may cross from one qube to another, and between a qube and dom0.
+
+use transom_protocol::supervisor::DOM0;
 
 /// What a rule says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -11,7 +13,7 @@ pub enum Decision {
     Deny,
 }
 
-/// A qube by name, or any.
+/// A qube by name, or any. dom0 is no qube: only its name names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Who {
     /// Every qube.
@@ -28,7 +30,7 @@ impl Who {
 
     fn is(&self, name: &str) -> bool {
         match self {
-            Self::Any => true,
+            Self::Any => name != DOM0,
             Self::Named(named) => named == name,
         }
     }
@@ -55,9 +57,11 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// What holds for a pair of qubes.
+    /// What holds for a pair of qubes. Between a qube and dom0 nothing crosses unless a rule names
+    /// dom0: neither `*` nor the fallback speaks of it.
     pub fn decide(&self, from: &str, to: &str) -> Decision {
-        self.rules.iter().find(|r| r.from.is(from) && r.to.is(to)).map_or(self.fallback, |r| r.decision)
+        let fallback = if from == DOM0 || to == DOM0 { Decision::Deny } else { self.fallback };
+        self.rules.iter().find(|r| r.from.is(from) && r.to.is(to)).map_or(fallback, |r| r.decision)
     }
 }
 
@@ -80,5 +84,19 @@ mod tests {
         assert_eq!(policy.decide("vault", "web"), Decision::Deny);
         assert_eq!(policy.decide("web", "vault"), Decision::Deny);
         assert_eq!(policy.decide("web", "work"), Decision::Allow);
+    }
+
+    #[test]
+    fn only_a_rule_that_names_dom0_lets_something_in_or_out() {
+        let rule = |from, to| Rule { from: Who::new(from), to: Who::new(to), decision: Decision::Allow };
+        let mut policy = Policy { rules: vec![rule("*", "*")], fallback: Decision::Allow };
+        for (from, to) in [("work", "dom0"), ("dom0", "work")] {
+            assert_eq!(policy.decide(from, to), Decision::Deny, "{from} to {to}");
+        }
+        policy.rules.push(rule("dom0", "work"));
+        policy.rules.push(rule("dom0", "*"));
+        assert_eq!(policy.decide("dom0", "work"), Decision::Allow);
+        assert_eq!(policy.decide("dom0", "web"), Decision::Allow);
+        assert_eq!(policy.decide("work", "dom0"), Decision::Deny);
     }
 }

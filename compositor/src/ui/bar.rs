@@ -14,7 +14,7 @@ use crate::{
 /// What the bar says.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct BarLook {
-    focused: Option<(String, Label, bool)>,
+    focused: Option<(String, Option<Label>, bool)>,
     workspaces: Vec<(u32, bool, bool)>,
     clock: String,
     qubes: Vec<(String, Label, QubeMark, bool)>,
@@ -45,7 +45,7 @@ impl Desktop {
             .focus
             .wanted()
             .and_then(|key| self.qubes.get(key.qube))
-            .map(|link| (link.qube.name.clone(), link.qube.label, !link.qube.isolated));
+            .map(|link| (link.qube.name.clone(), link.label(), !link.qube.isolated));
         BarLook {
             focused,
             workspaces: self.shell.workspaces_in_use(),
@@ -64,7 +64,7 @@ impl Desktop {
             None => self
                 .qubes
                 .iter()
-                .map(|l| (l.qube.name.clone(), l.qube.label, QubeMark::Running, !l.qube.isolated))
+                .filter_map(|l| Some((l.qube.name.clone(), l.label()?, QubeMark::Running, !l.qube.isolated)))
                 .collect(),
         }
     }

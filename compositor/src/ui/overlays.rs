@@ -45,7 +45,7 @@ impl Kept {
     }
 }
 
-type CaptionKey = (Label, String, String, bool, u32);
+type CaptionKey = (Option<Label>, String, String, bool, u32);
 
 /// A question as it was drawn.
 #[derive(Debug)]
@@ -349,7 +349,7 @@ impl Desktop {
     /// A card: the live picture in its own frame, beneath it swatch, qube name and title.
     fn compose_card(&mut self, key: SurfaceKey, area: Rectangle<i32, Logical>, items: &mut Vec<Item>) {
         let Some((link, surface)) = self.qubes.surface(key) else { return };
-        let (label, name) = (link.qube.label, link.qube.name.clone());
+        let (label, name) = (link.label(), link.qube.name.clone());
         let (title, not_isolated) = (surface.title.clone(), !link.qube.isolated);
         let caption = self.caption(label, &name, &title, not_isolated, area.size.w);
         let at = self.to_device((area.loc.x, area.loc.y + CARD.1).into());
@@ -376,7 +376,7 @@ impl Desktop {
         );
         let spec = FrameSpec {
             kind: transom_theming::FrameKind::Popup,
-            label: Some(label),
+            label,
             qube: "",
             title: "",
             active: true,
@@ -393,7 +393,7 @@ impl Desktop {
 
     fn caption(
         &mut self,
-        label: Label,
+        label: Option<Label>,
         qube: &str,
         title: &str,
         not_isolated: bool,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use transom_protocol::{
     limits::MAX_CHUNK,
     message::{PasteData, SelectionName, SelectionOffer, ToQube},
+    supervisor::DOM0,
     types::{Selection, join_strings},
     wire::With,
 };
@@ -16,6 +17,7 @@ use super::{
 };
 use crate::{
     Desktop,
+    qubes::Link,
     trust::{
         QubeId,
         clipboard::{Effect, NoticeKind},
@@ -82,9 +84,12 @@ impl Desktop {
         self.damage_all();
     }
 
-    /// A qube by name, in its colour if dom0 knows it.
+    /// A qube by name, in its colour if dom0 knows it; dom0 itself in none.
     fn named(&self, name: &str) -> Part {
-        let label = self.qubes.by_name(name).map_or(Label::Grey, |l| l.qube.label);
+        if name == DOM0 {
+            return Part::Text(name.to_owned());
+        }
+        let label = self.qubes.by_name(name).and_then(Link::label).unwrap_or(Label::Grey);
         Part::Qube((name.to_owned(), label))
     }
 

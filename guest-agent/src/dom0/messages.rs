@@ -37,7 +37,8 @@ impl Agent {
             ToQube::OnOutput(on) => self.on_output(window, on.output.get(), on.on.get()),
             ToQube::PreferredScale(scale) => self.preferred_scale(window, scale.scale.get()),
             // The state machine has freed the id; the agent has forgotten the window before.
-            ToQube::WindowGone(()) | ToQube::Revoked(_) => {}
+            ToQube::WindowGone(()) => {}
+            ToQube::Revoked(name) => self.dom0.grants.revoked(name.grant.get()),
             ToQube::KeyboardEnter(()) => self.keyboard_enter(window, serial),
             ToQube::KeyboardLeave(()) => self.keyboard_leave(),
             ToQube::Key(key) => self.key(serial, key),

@@ -1,16 +1,12 @@
 //! The connection to dom0: one stream, the protocol's state, and beginning again when it is gone.
 
-pub(crate) mod grants;
+mod address;
 mod messages;
 mod stream;
 
 use std::{
     io,
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
-    path::PathBuf,
+    os::fd::{AsFd, OwnedFd},
     time::Duration,
 };
 
@@ -27,8 +23,9 @@ use transom_protocol::{
     wire::{Header, Raw},
 };
 
+pub use self::address::Address;
 use self::stream::Stream;
-use crate::Agent;
+use crate::{Agent, memory::grants::Grants};
 
 /// Waits between attempts to connect: the first, and the longest.
 const RETRY: (Duration, Duration) = (Duration::from_millis(20), Duration::from_secs(1));
@@ -92,12 +89,12 @@ impl Link {
 /// Where dom0 is, and the connection while there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Dom0 {
-    socket: Option<PathBuf>,
+    address: Option<Address>,
     link: Option<Link>,
     source: Option<RegistrationToken>,
     writing: bool,
     retry: Duration,
-    pub(crate) grants: grants::Grants,
+    pub(crate) grants: Grants,
     pub(crate) last_commit: u32,
 }
 
@@ -108,7 +105,7 @@ impl Dom0 {
     }
 
     /// Connection and grants together.
-    pub(crate) fn open_with_grants(&mut self) -> Option<(&mut Link, &mut grants::Grants, &mut u32)> {
+    pub(crate) fn open_with_grants(&mut self) -> Option<(&mut Link, &mut Grants, &mut u32)> {
         let link = self.link.as_mut().filter(|link| link.is_open())?;
         Some((link, &mut self.grants, &mut self.last_commit))
     }
@@ -126,16 +123,20 @@ enum LinkError {
 }
 
 impl Agent {
-    /// Connects to dom0's socket, now and whenever the connection is lost.
-    pub fn connect_to(&mut self, socket: PathBuf) {
-        self.dom0.socket = Some(socket);
+    /// Connects to dom0, now and whenever the connection is lost.
+    pub fn connect_to(&mut self, address: impl Into<Address>) {
+        self.dom0.address = Some(address.into());
         self.dom0.retry = RETRY.0;
         self.try_connect();
     }
 
     fn try_connect(&mut self) {
-        let Some(path) = self.dom0.socket.clone() else { return };
-        match UnixStream::connect(&path) {
+        let Some(address) = self.dom0.address.clone() else { return };
+        if !self.pins_ready() {
+            self.retry_later();
+            return;
+        }
+        match address.connect() {
             Ok(stream) => {
                 if let Err(error) = self.connect_stream(stream) {
                     warn!(%error, "the connection to dom0 cannot be used");
@@ -143,14 +144,14 @@ impl Agent {
                 }
             }
             Err(error) => {
-                debug!(%error, path = %path.display(), "dom0 is not there");
+                debug!(%error, %address, "dom0 is not there");
                 self.retry_later();
             }
         }
     }
 
     fn retry_later(&mut self) {
-        if self.dom0.socket.is_none() {
+        if self.dom0.address.is_none() {
             return;
         }
         let wait = self.dom0.retry;
@@ -165,9 +166,9 @@ impl Agent {
     }
 
     /// Begins a connection on a stream that is connected already.
-    pub fn connect_stream(&mut self, stream: UnixStream) -> io::Result<()> {
+    pub fn connect_stream(&mut self, stream: impl Into<OwnedFd>) -> io::Result<()> {
         self.drop_link();
-        let stream = Stream::new(stream)?;
+        let stream = Stream::new(stream.into())?;
         let fd = stream.as_fd().try_clone_to_owned()?;
         let source = Generic::new(fd, Interest::READ, Mode::Level);
         let token = self
@@ -185,7 +186,6 @@ impl Agent {
             features: 0.into(),
         };
         link.send(0, 0, &ToDom0::Hello(&hello));
-        self.dom0.grants.reset();
         self.dom0.last_commit = 0;
         self.dom0.link = Some(link);
         self.dom0.source = Some(token);
@@ -235,7 +235,7 @@ impl Agent {
 
     /// The connection is gone: buffers come back to their programs, input ends, and dom0 is
     /// looked for again.
-    fn lost_dom0(&mut self) {
+    pub(crate) fn lost_dom0(&mut self) {
         self.drop_link();
         self.retry_later();
     }

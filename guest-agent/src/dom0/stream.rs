@@ -6,10 +6,7 @@ use std::{
     collections::VecDeque,
     io,
     mem::MaybeUninit,
-    os::{
-        fd::{AsFd, BorrowedFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::fd::{AsFd, BorrowedFd, OwnedFd},
 };
 
 use rustix::net::{RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv, sendmsg};
@@ -20,7 +17,7 @@ const READ_SIZE: usize = 64 << 10;
 /// One end of a control stream.
 #[derive(Debug)]
 pub(super) struct Stream {
-    socket: UnixStream,
+    socket: OwnedFd,
     incoming: Vec<u8>,
     out: Vec<u8>,
     sent: usize,
@@ -30,8 +27,8 @@ pub(super) struct Stream {
 
 impl Stream {
     /// Takes over a connected socket and makes it non-blocking.
-    pub(super) fn new(socket: UnixStream) -> io::Result<Self> {
-        socket.set_nonblocking(true)?;
+    pub(super) fn new(socket: OwnedFd) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&socket, true)?;
         Ok(Self { socket, incoming: Vec::new(), out: Vec::new(), sent: 0, fds: VecDeque::new() })
     }
 
@@ -132,7 +129,7 @@ impl AsFd for Stream {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
+    use std::{io::Read, os::unix::net::UnixStream};
 
     use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, recvmsg};
 
@@ -141,7 +138,7 @@ mod tests {
     #[test]
     fn each_descriptor_comes_with_its_message() {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let mut stream = Stream::new(ours).unwrap();
+        let mut stream = Stream::new(ours.into()).unwrap();
         let fd = || OwnedFd::from(std::fs::File::open("/dev/null").unwrap());
         stream.queue(None, |out| out.extend(b"aa"));
         stream.queue(Some(fd()), |out| out.extend(b"bbb"));
@@ -171,7 +168,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_waits() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
-        let mut stream = Stream::new(ours).unwrap();
+        let mut stream = Stream::new(ours.into()).unwrap();
         let big = vec![7; 8 << 20];
         stream.queue(None, |out| out.extend(&big));
         stream.flush().unwrap();

@@ -6,6 +6,7 @@ mod handlers;
 mod seat;
 mod shell;
 pub mod shm;
+mod xdg_checks;
 
 use smithay::{
     reexports::{

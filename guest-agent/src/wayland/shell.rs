@@ -1,7 +1,7 @@
 //! `xdg_shell`: toplevels, popups and their decoration.
 
 use smithay::{
-    delegate_kde_decoration, delegate_xdg_decoration, delegate_xdg_shell,
+    delegate_kde_decoration, delegate_xdg_decoration,
     reexports::{
         wayland_protocols::xdg::{
             decoration::zv1::server::zxdg_toplevel_decoration_v1::Mode, shell::server::xdg_toplevel,
@@ -205,5 +205,4 @@ impl KdeDecorationHandler for Agent {
 }
 
 delegate_kde_decoration!(Agent);
-delegate_xdg_shell!(Agent);
 delegate_xdg_decoration!(Agent);

@@ -25,8 +25,30 @@ pub struct Pool {
     /// The memory.
     pub fd: OwnedFd,
     bytes: AtomicU64,
-    /// Pools that are gone; shared by all.
-    gone: Arc<Mutex<Vec<u64>>>,
+    gone: GoneList,
+}
+
+/// Something that nothing uses any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// A pool, by its id.
+    Pool(u64),
+    /// A buffer, and the pool it was in.
+    Buffer {
+        /// Its id.
+        buffer: u64,
+        /// The pool's.
+        pool: u64,
+    },
+}
+
+/// What is gone and was not asked for yet; shared by all pools and buffers.
+type GoneList = Arc<Mutex<Vec<Gone>>>;
+
+fn push(list: &GoneList, gone: Gone) {
+    if let Ok(mut list) = list.lock() {
+        list.push(gone);
+    }
 }
 
 impl Pool {
@@ -44,15 +66,28 @@ impl Pool {
 
 impl Drop for Pool {
     fn drop(&mut self) {
-        if let Ok(mut gone) = self.gone.lock() {
-            gone.push(self.id);
-        }
+        push(&self.gone, Gone::Pool(self.id));
+    }
+}
+
+/// The life of a buffer: over when the last use of it is.
+#[derive(Debug)]
+struct Life {
+    id: u64,
+    pool: u64,
+    gone: GoneList,
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        push(&self.gone, Gone::Buffer { buffer: self.id, pool: self.pool });
     }
 }
 
 /// A buffer in a pool.
 #[derive(Clone, Debug)]
 pub struct ShmBuffer {
+    life: Arc<Life>,
     /// Where its memory is.
     pub pool: Arc<Pool>,
     /// First byte in the pool.
@@ -67,16 +102,33 @@ pub struct ShmBuffer {
     pub format: Format,
 }
 
-/// Numbers pools and learns when the last use of one is over.
+impl ShmBuffer {
+    /// Names it for the life of the agent.
+    pub fn id(&self) -> u64 {
+        self.life.id
+    }
+
+    /// Bytes from the first to the end of the last row.
+    pub fn length(&self) -> u64 {
+        u64::from(self.stride) * u64::from(self.height)
+    }
+
+    /// Its bytes in the pool.
+    pub fn range(&self) -> std::ops::Range<u64> {
+        self.offset..self.offset + self.length()
+    }
+}
+
+/// Numbers pools and buffers, and learns when the last use of one is over.
 #[derive(Debug, Default)]
 pub(crate) struct Pools {
     next: u64,
-    gone: Arc<Mutex<Vec<u64>>>,
+    gone: GoneList,
 }
 
 impl Pools {
-    /// Pools that nothing uses any more.
-    pub(crate) fn take_gone(&self) -> Vec<u64> {
+    /// Pools and buffers that nothing uses any more.
+    pub(crate) fn take_gone(&self) -> Vec<Gone> {
         self.gone.lock().map(|mut gone| std::mem::take(&mut *gone)).unwrap_or_default()
     }
 }
@@ -135,7 +187,7 @@ impl Dispatch<wl_shm::WlShm, ()> for Agent {
 
 impl Dispatch<wl_shm_pool::WlShmPool, Arc<Pool>> for Agent {
     fn request(
-        _: &mut Self,
+        state: &mut Self,
         _: &Client,
         resource: &wl_shm_pool::WlShmPool,
         request: wl_shm_pool::Request,
@@ -145,7 +197,8 @@ impl Dispatch<wl_shm_pool::WlShmPool, Arc<Pool>> for Agent {
     ) {
         match request {
             wl_shm_pool::Request::CreateBuffer { id, offset, width, height, stride, format } => {
-                match buffer(pool, [offset, width, height, stride], format) {
+                state.pools.next += 1;
+                match buffer(state.pools.next, pool, [offset, width, height, stride], format) {
                     Ok(buffer) => {
                         init.init(id, buffer);
                     }
@@ -172,6 +225,7 @@ impl Dispatch<wl_shm_pool::WlShmPool, Arc<Pool>> for Agent {
 
 /// Checks a buffer against its pool.
 fn buffer(
+    id: u64,
     pool: &Arc<Pool>,
     numbers: [i32; 4],
     format: WEnum<wl_shm::Format>,
@@ -195,7 +249,9 @@ fn buffer(
     if u64::from(offset) + u64::from(stride) * u64::from(height) > pool.bytes() {
         return Err(wrong("a buffer that does not lie in its pool"));
     }
-    Ok(ShmBuffer { pool: Arc::clone(pool), offset: offset.into(), width, height, stride, format: *format })
+    let life = Arc::new(Life { id, pool: pool.id, gone: Arc::clone(&pool.gone) });
+    let offset = offset.into();
+    Ok(ShmBuffer { life, pool: Arc::clone(pool), offset, width, height, stride, format: *format })
 }
 
 impl Dispatch<WlBuffer, ShmBuffer> for Agent {

@@ -25,7 +25,11 @@ use transom_protocol::{
 };
 
 use super::{Appearance, Picture, id_of, region};
-use crate::{Agent, wayland::shm::ShmBuffer};
+use crate::{
+    Agent,
+    memory::{GrantError, grants::Location},
+    wayland::shm::ShmBuffer,
+};
 
 /// What is new in a commit.
 #[derive(Debug, Default)]
@@ -284,9 +288,18 @@ impl Agent {
                     message.fixed.buffer = BufferChange::Solid;
                     message.fixed.color = (*color).into();
                 }
-                Some(Picture::Shm(..)) if !window.kept => message.fixed.buffer = BufferChange::Keep,
-                Some(Picture::Shm(buffer, shm)) => match grants.for_buffer(link, shm) {
-                    Ok(grant) => message.attach(grant, shm),
+                Some(Picture::Shm(_, shm)) if !window.kept => {
+                    grants.kept(id, shm, &message.damage);
+                    message.fixed.buffer = BufferChange::Keep;
+                }
+                Some(Picture::Shm(buffer, shm)) => match grants.for_buffer(link, id, shm, &message.damage) {
+                    Ok(location) => message.attach(location, shm),
+                    Err(GrantError::NoPins) => {
+                        // The whole connection begins anew when transom-pin is back.
+                        window.deferred = true;
+                        feedback.into_iter().for_each(PresentationFeedbackCallback::discarded);
+                        return;
+                    }
                     Err(error) => {
                         warn!(%error, "a program's window cannot be shown");
                         if let Some(client) = buffer.client() {
@@ -398,11 +411,11 @@ impl Message {
         Self { fixed, damage: Vec::new(), opaque: appearance.opaque.clone(), input: appearance.input.clone() }
     }
 
-    fn attach(&mut self, grant: u32, shm: &ShmBuffer) {
+    fn attach(&mut self, location: Location, shm: &ShmBuffer) {
         self.fixed.buffer = BufferChange::Attach;
         self.fixed.format = shm.format;
-        self.fixed.grant = grant.into();
-        self.fixed.offset = shm.offset.into();
+        self.fixed.grant = location.grant.into();
+        self.fixed.offset = location.offset.into();
         self.fixed.width = shm.width.into();
         self.fixed.height = shm.height.into();
         self.fixed.stride = shm.stride.into();

@@ -16,7 +16,7 @@ use std::{
 
 use smithay::{
     reexports::wayland_server::{
-        Resource,
+        Client, Resource,
         backend::ObjectId,
         protocol::{wl_buffer::WlBuffer, wl_callback::WlCallback, wl_surface::WlSurface},
     },
@@ -281,6 +281,14 @@ impl Windows {
 }
 
 impl Agent {
+    /// The number of the window that shows a program's surface, by the program's own number of it.
+    pub fn window_of(&self, program: &Client, surface: u32) -> Option<u32> {
+        let is_it = |window: &Window| {
+            window.surface.id().protocol_id() == surface && window.surface.client().as_ref() == Some(program)
+        };
+        self.windows.by_id.iter().find(|(_, window)| is_it(window)).map(|(id, _)| *id)
+    }
+
     /// Destroys a window and all that hangs on it.
     pub(crate) fn destroy_window(&mut self, id: u32) {
         let Some(window) = self.windows.get(id) else { return };
@@ -324,8 +332,7 @@ impl Agent {
         self.input_gone();
         self.windows.forget_dom0();
         self.transfers_gone();
-        let gone = self.pools.take_gone();
-        self.dom0.grants.forget(&gone);
+        self.dom0.grants.reset();
     }
 }
 

@@ -250,7 +250,7 @@ impl Agent {
                     self.acknowledge(id, serial);
                 } else {
                     let own = toplevel.send_configure();
-                    window.configures.push_back((own, serial));
+                    self.await_ack(id, own, serial);
                 }
             }
             Role::Popup(popup, _) => {
@@ -264,7 +264,7 @@ impl Agent {
                     token => Some(popup.send_repositioned(token)),
                 };
                 match own {
-                    Some(own) if !restoring => window.configures.push_back((own, serial)),
+                    Some(own) if !restoring => self.await_ack(id, own, serial),
                     _ => self.acknowledge(id, serial),
                 }
             }
@@ -274,6 +274,17 @@ impl Agent {
             }
             Role::X11Popup(_) => self.acknowledge(id, serial),
             Role::Subsurface | Role::Cursor | Role::DragIcon => {}
+        }
+    }
+
+    /// A configure went to the program. One that has drawn its first picture without waiting for it
+    /// is taken at its word.
+    fn await_ack(&mut self, id: u32, own: Serial, serial: u32) {
+        let Some(window) = self.windows.get_mut(id) else { return };
+        if window.deferred && window.picture.is_some() && window.configures.is_empty() {
+            self.acknowledge(id, serial);
+        } else {
+            window.configures.push_back((own, serial));
         }
     }
 

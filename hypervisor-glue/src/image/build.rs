@@ -209,7 +209,7 @@ fn boot_archive(modules_dir: &Path, busybox: &[u8]) -> Result<Vec<u8>, BuildErro
             |name: &str| read(name).map(|bytes| modules::depends(&bytes)).map_err(|e| e.to_string());
         let mut order = modules::order(wanted, depends).map_err(BuildError::Kernel)?;
         order.retain(|name| !loaded.contains(name));
-        lists.push((list, order.iter().map(|name| format!("{name}\n")).collect::<String>()));
+        lists.push((list, order.iter().flat_map(|name| [name.as_str(), "\n"]).collect::<String>()));
         loaded.extend(order);
     }
     let contents =

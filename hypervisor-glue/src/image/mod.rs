@@ -10,6 +10,7 @@ pub mod cli;
 mod initramfs;
 mod manifest;
 mod modules;
+mod own;
 mod rootfs;
 
 use std::{
@@ -22,6 +23,7 @@ pub use self::{
     build::{BuildError, Programs, build, replace_agent},
     initramfs::settings,
     manifest::{Manifest, Recipe},
+    own::{OWN_INITRAMFS, make_volume, write_initramfs},
 };
 use crate::store::{is_template, reason};
 

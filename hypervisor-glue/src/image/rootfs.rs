@@ -212,7 +212,8 @@ fn explain(tail: &[String]) -> String {
             .to_owned();
     }
     // What a step of ours said comes before mmdebstrap's own words about it, which only name the step.
-    let told = |line: &&String| !line.is_empty() && !["I: ", "W: ", "transom: "].iter().any(|p| line.starts_with(p));
+    let told =
+        |line: &&String| !line.is_empty() && !["I: ", "W: ", "transom: "].iter().any(|p| line.starts_with(p));
     let own = |line: &&String| line.contains("setup failed") || line.contains("failed to run");
     let error = tail.iter().filter(told).find(|line| !own(line)).or(tail.last());
     format!("mmdebstrap failed: {}", error.map_or("it says nothing", String::as_str))

@@ -4,20 +4,22 @@
 use std::{
     io,
     marker::PhantomData,
-    os::fd::{AsFd as _, OwnedFd},
+    os::fd::{AsFd, OwnedFd},
     ptr::{self, NonNull},
     sync::atomic::{Ordering, compiler_fence},
 };
 
 use rustix::{
     fs::{fcntl_get_seals, fstat, fstatfs},
-    mm::{MapFlags, ProtFlags, mmap, munmap},
+    mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
 };
 
-use super::{MemoryError, guard, quota::Share};
+use super::{MemoryError, guard, quota::Share, runs::Piece};
 
 /// `f_type` of the kernel's shared memory, see statfs(2).
 const TMPFS_MAGIC: u64 = 0x0102_1994;
+/// Bytes of a page, as the protocol counts them.
+const PAGE_BYTES: usize = super::runs::PAGE as usize;
 
 /// Memory of a qube, mapped read-only. Unmapped when dropped.
 #[derive(Debug)]
@@ -60,18 +62,61 @@ pub(super) fn map_file(fd: OwnedFd, length: u64, share: Share) -> Result<GrantMa
     let Some(start) = NonNull::new(start.cast::<u8>()) else {
         return Err(MemoryError::System(io::Error::other("mapped at address zero")));
     };
-    let registration = guard::Registration::new(start.as_ptr() as usize, length);
-    let full = registration.is_none();
-    // Built even if the table is full, so that dropping it unmaps.
-    let map = GrantMap { start, length, registration, _share: share };
-    if full { Err(MemoryError::TooManyMappings) } else { Ok(map) }
+    GrantMap { start, length, registration: None, _share: share }.guarded()
+}
+
+/// Maps parts of a file side by side. Their sum is `bytes` rounded up to pages.
+pub(super) fn map_pieces(
+    file: impl AsFd,
+    pieces: &[Piece],
+    bytes: u64,
+    share: Share,
+) -> Result<GrantMap, MemoryError> {
+    let too_long = || MemoryError::WrongLength { bytes, there: u64::MAX };
+    let length = usize::try_from(bytes).map_err(|_| too_long())?;
+    guard::install_guard()?;
+    // SAFETY: a new mapping at an address of the kernel's choice touches no existing memory.
+    let start = unsafe {
+        mmap_anonymous(ptr::null_mut(), length, ProtFlags::empty(), MapFlags::PRIVATE | MapFlags::NORESERVE)
+    }
+    .map_err(io::Error::from)?;
+    let Some(start) = NonNull::new(start.cast::<u8>()) else {
+        return Err(MemoryError::System(io::Error::other("mapped at address zero")));
+    };
+    // Built before its pieces are mapped, so that dropping it unmaps them all.
+    let map = GrantMap { start, length, registration: None, _share: share };
+    let mut at = 0usize;
+    for piece in pieces {
+        let part = usize::try_from(piece.bytes).map_err(|_| too_long())?;
+        let inside = at.checked_add(part).is_some_and(|end| end <= length.next_multiple_of(PAGE_BYTES));
+        if !inside {
+            return Err(too_long());
+        }
+        // SAFETY: `at..at + part` lies in the range reserved above, which nobody else has and
+        // nobody reads yet; what is mapped over is the reservation.
+        unsafe {
+            let address = start.as_ptr().add(at).cast();
+            mmap(
+                address,
+                part,
+                ProtFlags::READ,
+                MapFlags::SHARED | MapFlags::FIXED,
+                file.as_fd(),
+                piece.offset,
+            )
+        }
+        .map_err(io::Error::from)?;
+        at += part;
+    }
+    map.guarded()
 }
 
 impl Drop for GrantMap {
     fn drop(&mut self) {
         // Out of the table first: the handler must never touch what may be somebody else's.
         self.registration = None;
-        // SAFETY: exactly the mapping made in `map_file`; nothing borrows it any more.
+        // SAFETY: exactly what `map_file` or `map_pieces` mapped, up to the end of its last page;
+        // nothing borrows it any more.
         if let Err(error) = unsafe { munmap(self.start.as_ptr().cast(), self.length) } {
             tracing::error!(%error, length = self.length, "a grant cannot be unmapped");
         }
@@ -79,6 +124,12 @@ impl Drop for GrantMap {
 }
 
 impl GrantMap {
+    /// Puts the mapping into the guard's table.
+    fn guarded(mut self) -> Result<Self, MemoryError> {
+        self.registration = guard::Registration::new(self.start.as_ptr() as usize, self.length);
+        if self.registration.is_some() { Ok(self) } else { Err(MemoryError::TooManyMappings) }
+    }
+
     /// Bytes granted.
     pub fn len(&self) -> u64 {
         self.length as u64

@@ -9,17 +9,24 @@
 //! The qube can shorten that file below the mapping, so reading may fault; a signal handler puts
 //! zeros in the place of the lost pages and marks the mapping, see [`GrantMap::is_poisoned`].
 //!
+//! [`GuestRam`] for virtual machines, where a grant is runs of page frames, mapped side by side from
+//! the file of guest RAM. Whoever reads a [`GrantMap`] sees no difference.
+//!
 //! Unsafe code is in `guard` (the signal handler and its table) and `map` (mapping and copying).
 
 mod guard;
 mod map;
 mod quota;
+mod ram;
+mod runs;
 
 use std::{io, os::fd::OwnedFd};
 
 pub use guard::{MAX_MAPPINGS, install_guard};
 pub use map::{GrantMap, GrantSlice};
 pub use quota::{Quota, Usage};
+pub use ram::GuestRam;
+pub use runs::{PAGE, Piece, RamLayout, pieces};
 
 /// Why memory cannot be mapped or read.
 #[derive(Debug, thiserror::Error)]
@@ -54,9 +61,41 @@ pub enum MemoryError {
         /// The quota.
         max: u32,
     },
+    /// Over the quota in mappings.
+    #[error("a grant of {asked} mappings is over the quota of {max}, of which {used} are in use")]
+    QuotaMappings {
+        /// Mappings the grant would need.
+        asked: u32,
+        /// Mappings in use.
+        used: u32,
+        /// The quota.
+        max: u32,
+    },
     /// The process has too many mappings already, of all qubes together.
-    #[error("more than {MAX_MAPPINGS} grants of all qubes at once")]
+    #[error("the grants of all qubes have too many mappings; vm.max_map_count can be raised")]
     TooManyMappings,
+    /// The description of guest RAM contradicts itself.
+    #[error("the layout of guest RAM makes no sense")]
+    Layout,
+    /// The descriptor of guest RAM could be written to.
+    #[error("the descriptor of guest RAM is not read-only")]
+    Writable,
+    /// A run of page frames that is not RAM.
+    #[error("{count} page frames from {first} on are not all guest RAM")]
+    OutsideRam {
+        /// First page frame.
+        first: u64,
+        /// How many.
+        count: u32,
+    },
+    /// Runs that do not add up to the grant.
+    #[error("the grant is of {bytes} bytes, its runs of {there}")]
+    WrongLength {
+        /// Bytes the grant should have.
+        bytes: u64,
+        /// Bytes of the runs.
+        there: u64,
+    },
     /// A part that is not wholly inside the grant, or rows that do not fit.
     #[error("{length} bytes at {offset} are not inside a grant of {there} bytes")]
     OutOfBounds {
@@ -78,13 +117,16 @@ pub enum MemoryError {
 pub enum GuestMemory {
     /// Files of the clients' own pools.
     ClientFds(ClientFds),
+    /// Runs of page frames of guest RAM.
+    GuestRam(GuestRam),
 }
 
 impl GuestMemory {
-    /// Bytes and grants in use.
+    /// What is in use of the quota.
     pub fn usage(&self) -> Usage {
         match self {
             Self::ClientFds(back_end) => back_end.usage(),
+            Self::GuestRam(back_end) => back_end.usage(),
         }
     }
 }
@@ -110,7 +152,7 @@ impl ClientFds {
         if len == 0 {
             return Err(MemoryError::Empty);
         }
-        let share = self.quota.take(len)?;
+        let share = self.quota.take(len, 1)?;
         map::map_file(fd, len, share)
     }
 

@@ -8,8 +8,6 @@ use rustix::{
 
 use super::*;
 
-const PAGE: u64 = 4096;
-
 fn memfd(bytes: u64, fill: u8) -> OwnedFd {
     let fd = memfd_create("pool", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING).unwrap();
     ftruncate(&fd, bytes).unwrap();
@@ -38,7 +36,7 @@ fn what_the_client_writes_is_seen() {
     let back_end = back_end();
     let map = map(&back_end, &fd, 2 * PAGE + 5).unwrap();
     assert_eq!(map.len(), 2 * PAGE + 5);
-    assert_eq!(back_end.usage(), Usage { bytes: 2 * PAGE + 5, grants: 1 });
+    assert_eq!(back_end.usage(), Usage { bytes: 2 * PAGE + 5, grants: 1, mappings: 1 });
     pwrite(&fd, b"hello", PAGE).unwrap();
     assert_eq!(read(map.bytes(PAGE - 1, 7).unwrap()), b"\x07hello\x07");
     assert_eq!(read(map.bytes(PAGE, 5).unwrap().part(1, 3).unwrap()), b"ell");
@@ -192,7 +190,7 @@ fn a_pool_that_is_shorter_than_said_is_refused() {
     let fd = memfd(PAGE, 1);
     for asked in [PAGE + 1, u64::MAX / 2] {
         let error =
-            map(&ClientFds::new(Quota { max_bytes: u64::MAX, max_grants: 4 }), &fd, asked).unwrap_err();
+            map(&ClientFds::new(Quota { max_bytes: u64::MAX, ..Quota::default() }), &fd, asked).unwrap_err();
         assert!(matches!(error, MemoryError::Short { there, .. } if there == PAGE), "{error}");
     }
     assert!(matches!(map(&back_end, &fd, 0), Err(MemoryError::Empty)));
@@ -210,7 +208,7 @@ fn a_sealed_pool_is_fine() {
 
 #[test]
 fn the_quota_counts_grants_until_they_are_dropped() {
-    let back_end = ClientFds::new(Quota { max_bytes: 3 * PAGE, max_grants: 2 });
+    let back_end = ClientFds::new(Quota { max_bytes: 3 * PAGE, max_grants: 2, ..Quota::default() });
     let fd = memfd(2 * PAGE, 0);
     let a = map(&back_end, &fd, 2 * PAGE).unwrap();
     assert!(matches!(map(&back_end, &fd, 2 * PAGE), Err(MemoryError::QuotaBytes { .. })));
@@ -218,7 +216,7 @@ fn the_quota_counts_grants_until_they_are_dropped() {
     drop(back_end.map(rustix::pipe::pipe().unwrap().0, 1));
     drop(a);
     assert!(map(&back_end, &fd, 2 * PAGE).is_ok());
-    assert_eq!(GuestMemory::ClientFds(back_end).usage(), Usage { bytes: PAGE, grants: 1 });
+    assert_eq!(GuestMemory::ClientFds(back_end).usage(), Usage { bytes: PAGE, grants: 1, mappings: 1 });
 }
 
 #[test]

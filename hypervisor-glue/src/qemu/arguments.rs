@@ -4,9 +4,9 @@ use std::{os::fd::RawFd, path::Path};
 
 use transom_protocol::supervisor::QubeName;
 
-use super::{INITRAMFS, memory};
+use super::memory;
 use crate::{
-    image::Image,
+    image::{Image, OWN_INITRAMFS},
     store::{Accelerator, MachineConfig},
 };
 
@@ -54,7 +54,7 @@ impl Arguments<'_> {
         );
         add("-rtc", "base=utc,clock=host".into());
         add("-kernel", self.image.kernel().display().to_string());
-        add("-initrd", INITRAMFS.into());
+        add("-initrd", OWN_INITRAMFS.into());
         add("-append", format!("console=ttyS0 quiet panic=-1{kernel}"));
         for (id, path, read_only) in
             [("root", self.image.root(), true), ("private", self.volume.to_owned(), false)]

@@ -14,11 +14,9 @@ mod process;
 mod qmp;
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
     os::{
         fd::{AsRawFd as _, OwnedFd},
-        unix::{fs::OpenOptionsExt as _, net::UnixStream},
+        unix::net::UnixStream,
     },
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -53,8 +51,6 @@ const VSOCK: &str = "vhost-device-vsock";
 const STREAMS: &str = "vsock";
 /// Where the daemon waits for QEMU, in the run directory.
 const VHOST: &str = "vhost.sock";
-/// The guest's initramfs with its settings, in the run directory.
-const INITRAMFS: &str = "initramfs";
 /// Ports of dom0 that an agent connects to: control streams, and service calls.
 const PORTS: (u32, u32) = (5000, 5001);
 /// What QEMU and the daemon take above guest RAM at most, in bytes; where control groups are.
@@ -110,9 +106,8 @@ impl Hypervisor for Qemu {
             return Err(StartError::Unable("a virtual machine needs an image".to_owned()));
         };
         let ram = GuestRam::new(vm.config.memory)?;
-        make_volume(vm.volume, vm.config.volume)
-            .map_err(|source| StartError::System { doing: "make the private volume", source })?;
-        write_initramfs(spec, &vm.image.initramfs()).map_err(StartError::at("write the qube's initramfs"))?;
+        image::make_volume(vm.volume, vm.config.volume).map_err(StartError::at("make the private volume"))?;
+        image::write_initramfs(spec, vm.image).map_err(StartError::at("write the qube's initramfs"))?;
         let port = |port: u32| Listener::bind(&spec.run_dir.join(format!("{STREAMS}_{port}")));
         let (display, service) = (port(PORTS.0)?, port(PORTS.1)?);
 
@@ -208,22 +203,4 @@ impl Launch {
         keep(FdFlags::CLOEXEC)?;
         spawned
     }
-}
-
-/// Makes the private volume where it is missing: a file that takes room as it is filled.
-fn make_volume(path: &Path, bytes: u64) -> io::Result<()> {
-    if path.exists() {
-        return Ok(());
-    }
-    let part = path.with_extension("part");
-    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
-    file.set_len(bytes)?;
-    fs::rename(part, path)
-}
-
-/// The image's initramfs, and behind it what is this qube's own.
-fn write_initramfs(spec: &MachineSpec<'_>, image: &Path) -> io::Result<()> {
-    let mut file = File::create(spec.run_dir.join(INITRAMFS))?;
-    io::copy(&mut File::open(image)?, &mut file)?;
-    file.write_all(&image::settings(spec.name.as_str(), spec.environment)?)
 }

@@ -252,6 +252,7 @@ mod tests {
             agent: Path::new("/a/agent"),
             environment,
             limits,
+            vm: None,
         };
         let host = Host {
             top: vec![("bin", Some(PathBuf::from("usr/bin"))), ("lib", None)],

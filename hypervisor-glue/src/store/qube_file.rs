@@ -244,14 +244,14 @@ fn check(config: &QubeConfig) -> Result<(), (&'static str, String)> {
         return Err(("cpu-percent", "a qube needs processor time".to_owned()));
     }
     let machine = &config.machine;
-    if !(128 << 20..=64 << 30).contains(&machine.memory) || machine.memory % (1 << 20) != 0 {
+    if !(128 << 20..=64 << 30).contains(&machine.memory) || !machine.memory.is_multiple_of(1 << 20) {
         let reason = "a virtual machine has 128MiB to 64GiB of memory, in whole MiB";
         return Err(("memory", reason.to_owned()));
     }
     if !(1..=32).contains(&machine.vcpus) {
         return Err(("vcpus", "a virtual machine has 1 to 32 processors".to_owned()));
     }
-    if !(64 << 20..=16 << 40).contains(&machine.volume) || machine.volume % (1 << 20) != 0 {
+    if !(64 << 20..=16 << 40).contains(&machine.volume) || !machine.volume.is_multiple_of(1 << 20) {
         let reason = "a private volume has 64MiB to 16TiB, in whole MiB";
         return Err(("volume", reason.to_owned()));
     }

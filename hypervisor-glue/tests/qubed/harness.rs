@@ -277,6 +277,20 @@ pub(crate) fn await_gone(pid: u32) {
     assert!(poll(&mut [PollFd::new(&fd, PollFlags::IN)], Some(&left)).unwrap() > 0, "it does not end");
 }
 
+/// As [`processes_with`], once there are some. A program that was started has no command line for a
+/// moment: its parent goes on when the old memory is gone, not when the new one is filled.
+pub(crate) fn await_processes_with(text: &str) -> Vec<u32> {
+    let end = deadline();
+    loop {
+        let found = processes_with(text);
+        if !found.is_empty() {
+            return found;
+        }
+        assert!(Instant::now() < end, "no process with {text:?}");
+        std::thread::yield_now();
+    }
+}
+
 /// Processes of dom0 whose command line holds `text`.
 pub(crate) fn processes_with(text: &str) -> Vec<u32> {
     let entries = fs::read_dir("/proc").unwrap().filter_map(Result::ok);

@@ -74,8 +74,7 @@ fn a_crash_is_a_failure_and_takes_the_programs_with_it() {
         // Long enough to outlive the test, if it were not ended.
         let marker = format!("99{}", qubed.pid());
         run(&mut client, qube, &["sleep", &marker]).unwrap();
-        let children = processes_with(&marker);
-        assert_eq!(children.len(), 1, "{children:?}");
+        assert_eq!(await_processes_with(&marker).len(), 1);
         let mut watcher = qubed.client();
         call(&mut watcher, RequestBody::Events).unwrap();
         let error = run(&mut client, qube, how).unwrap_err();

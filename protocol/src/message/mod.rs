@@ -33,7 +33,7 @@ messages! {
     0x001b AckConfigure (unit) "The configure of this serial is taken up by the next commit. Checked: that configure is open; older open ones are done as well.";
     0x001c SubsurfacePlace (fixed SubsurfacePlace) "Position of a subsurface in its parent and its place among its siblings; taken up with the parent's next commit. Checked: it is a subsurface; the sibling is its parent or has the same parent; the offset is in range.";
 
-    0x0020 GrantCreate (tail GrantCreate, MAX_RUNS * size_of::<PageRun>()) "Lets dom0 read a piece of the qube's own memory. Checked: id free and not 0; number and bytes of grants; runs add up to the length; where the memory lies is checked by the back end.";
+    0x0020 GrantCreate (tail GrantCreate, MAX_RUNS * size_of::<PageRun>()) "Lets dom0 read a piece of the qube's own memory. Checked: id free and not 0; number, bytes and runs of grants; runs add up to the length; where the memory lies is checked by the back end.";
     0x0021 GrantRevoke (fixed GrantName) "The grant should end; it may not be unpinned before Revoked comes. Checked: it exists and is not being revoked already.";
 
     0x0030 Commit (tail Commit, 3 * MAX_RECTS * size_of::<crate::types::Rect>()) "New state of a window, all at once; serial: names the use of the buffer in Release, larger than any before. Checked: the window exists and was configured; the grant exists; offset, stride and size lie inside it; scale, viewport, regions and content rectangle are in range; buffers in flight.";

@@ -69,6 +69,7 @@ pub struct Session {
     windows: BTreeMap<u32, Window>,
     grants: BTreeMap<u32, Grant>,
     grant_bytes: u64,
+    grant_runs: usize,
     outputs: BTreeMap<u32, Output>,
     pings: Vec<u32>,
     keyboard: Option<u32>,
@@ -112,6 +113,7 @@ impl Session {
             windows: BTreeMap::new(),
             grants: BTreeMap::new(),
             grant_bytes: 0,
+            grant_runs: 0,
             outputs: BTreeMap::new(),
             pings: Vec::new(),
             keyboard: None,
@@ -150,6 +152,11 @@ impl Session {
     /// Bytes in all grants, those being revoked included.
     pub fn granted_bytes(&self) -> u64 {
         self.grant_bytes
+    }
+
+    /// Page runs in all grants, those being revoked included.
+    pub fn granted_runs(&self) -> usize {
+        self.grant_runs
     }
 
     /// Number of grants, those being revoked included.
@@ -451,6 +458,7 @@ impl Session {
                 let grant = self.grants.get(&id).ok_or(Rule::UnknownGrant)?;
                 ensure(grant.revoking, Rule::NotAsked)?;
                 self.grant_bytes -= grant.bytes;
+                self.grant_runs -= grant.runs;
                 self.grants.remove(&id);
                 Ok(())
             }
@@ -622,6 +630,7 @@ impl Session {
         ensure(self.grants.len() < self.limits.grants as usize, Rule::TooManyGrants)?;
         let total = self.grant_bytes.checked_add(bytes).ok_or(Rule::TooManyGrants)?;
         ensure(total <= self.limits.grant_bytes, Rule::TooManyGrants)?;
+        let (runs, mut all_runs) = (create.runs().len(), self.grant_runs);
         if create.fixed.kind == GrantKind::PageRuns {
             let mut pages: u64 = 0;
             for run in create.runs() {
@@ -630,8 +639,11 @@ impl Session {
                 pages = pages.checked_add(count).ok_or(Rule::OutOfRange)?;
             }
             ensure(pages.checked_mul(4_096) == Some(bytes), Rule::OutOfRange)?;
+            all_runs += runs;
+            ensure(all_runs <= MAX_ALL_RUNS, Rule::TooManyGrants)?;
         }
-        self.grants.insert(id, Grant { kind: create.fixed.kind, bytes, revoking: false });
+        self.grants.insert(id, Grant { kind: create.fixed.kind, bytes, runs, revoking: false });
+        self.grant_runs = all_runs;
         self.grant_bytes = total;
         Ok(())
     }
@@ -660,6 +672,10 @@ impl Session {
         let sum: u64 = self.grants.values().map(|g| g.bytes).sum();
         if sum != self.grant_bytes || sum > self.limits.grant_bytes {
             return Err(format!("grants hold {sum} bytes, counted {}", self.grant_bytes));
+        }
+        let runs: usize = self.grants.values().map(|g| g.runs).sum();
+        if runs != self.grant_runs || runs > MAX_ALL_RUNS {
+            return Err(format!("grants hold {runs} runs, counted {}", self.grant_runs));
         }
         if self.windows.len() > self.limits.windows as usize
             || self.grants.len() > self.limits.grants as usize

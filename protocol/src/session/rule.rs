@@ -30,7 +30,7 @@ rules! {
     11 HasChildren "the window still has popups or subsurfaces";
     12 TooManyWindows "more windows than the qube may have";
     13 UnknownGrant "no such grant, or it is being revoked";
-    14 TooManyGrants "more grants, or more bytes in them, than the qube may have";
+    14 TooManyGrants "more grants, or more bytes or page runs in them, than the qube may have";
     15 OutOfRange "a number is outside its range";
     16 UnknownSerial "the serial is not one that is open, or not newer than the last";
     17 NotConfigured "a picture came before the first configure was acknowledged";

@@ -79,6 +79,8 @@ pub struct Grant {
     pub kind: GrantKind,
     /// Length in bytes.
     pub bytes: u64,
+    /// Page runs it is made of; 0 for a file descriptor.
+    pub runs: usize,
     /// The agent wants it to end.
     pub revoking: bool,
 }

@@ -141,6 +141,15 @@ fn page_grant(bytes: u64, first: u64, count: u32, out: &mut Vec<u8>) {
     ToDom0::GrantCreate(With { fixed: &create, tail: tail_bytes(&runs) }).encode(0, 0, out);
 }
 
+/// A grant of pages of which no two are neighbours.
+fn scattered_grant(id: u32, pages: usize, out: &mut Vec<u8>) {
+    let bytes = pages as u64 * 4_096;
+    let create = m::GrantCreate { grant: id.into(), kind: GrantKind::PageRuns, bytes: bytes.into() };
+    let runs: Vec<_> =
+        (0..pages as u64).map(|page| m::PageRun { first: (page * 2).into(), count: 1.into() }).collect();
+    ToDom0::GrantCreate(With { fixed: &create, tail: tail_bytes(&runs) }).encode(0, 0, out);
+}
+
 fn revoke(id: u32, out: &mut Vec<u8>) {
     ToDom0::GrantRevoke(&m::GrantName { grant: id.into() }).encode(0, 0, out);
 }
@@ -402,6 +411,13 @@ fn grant_cases() -> Vec<Case> {
         case(Rule::OutOfRange, "runs longer than the grant", |o| page_grant(4_096, 0, 2, o)),
         case(Rule::OutOfRange, "an empty run", |o| page_grant(4_096, 0, 0, o)),
         case(Rule::OutOfRange, "a run past the end", |o| page_grant(4_096, u64::MAX, 1, o)),
+        case(Rule::TooManyGrants, "too many runs in all", |o| {
+            scattered_grant(FREE, MAX_ALL_RUNS - MAX_RUNS + 1, o);
+        })
+        .after(|s| {
+            legal(s, |o| revoked(REVOKING, o));
+            legal(s, |o| scattered_grant(REVOKING, MAX_RUNS, o));
+        }),
         case(Rule::UnknownGrant, "revoking nothing", |o| revoke(FREE, o)),
         case(Rule::UnknownGrant, "revoking twice", |o| revoke(REVOKING, o)),
         case(Rule::UnknownGrant, "confirming nothing", |o| revoked(FREE, o)),

@@ -4,4 +4,6 @@
 mod complaints;
 mod crash;
 mod demo;
+mod dom0;
+mod shortages;
 mod signals;

@@ -19,6 +19,8 @@ use transom_theming::Label;
 
 const WIDTH: i32 = 500;
 const HEIGHT: i32 = 360;
+/// Colour of dom0's own window.
+const DOM0: u32 = 0xff65_4321;
 /// Pixels of the hostile qube's memory.
 const POOL: usize = 256 * 256;
 
@@ -124,6 +126,8 @@ impl Tale {
         let qube = world.add_qube("work", Label::Blue);
         let client = world.add_client(qube);
         world.add_window(client, "mine", (120, 80), 0xff12_3456);
+        let dom0 = world.add_dom0_client();
+        world.add_window(dom0, "dom0's", (100, 60), DOM0);
         let hostile = Hostile::new(world.add_raw_qube("evil", Label::Red));
         let mut tale = Self { world, hostile, fill, alive: BTreeMap::new() };
         tale.begin();
@@ -330,4 +334,52 @@ fn the_check_sees_the_pixels() {
     }
     let shown = check(&mut a, &mut b).unwrap();
     assert!((5_000..=6_000).contains(&shown), "{shown} pixels");
+}
+
+/// Nothing of a qube's windows below and above it gets into a window of dom0, or has its look.
+#[test]
+fn a_window_of_dom0_between_two_of_a_qube() {
+    let (mut a, mut b) = (Tale::new(0xffff_ffff), Tale::new(0xff00_0000));
+    let show = |window| Step::Show {
+        window,
+        w: 120,
+        h: 90,
+        offset: 0,
+        content: [0; 4],
+        dest: (0, 0),
+        scale: 1,
+        turn: 0,
+    };
+    for step in [Step::Toplevel { window: 1 }, show(1), Step::Toplevel { window: 2 }, show(2), Step::Frame] {
+        a.tell(false, &step);
+        b.tell(false, &step);
+    }
+    // By their title bars, each a little further: that also raises them one after the other.
+    let places = [(("evil", 1), (60, 60)), (("dom0", 0), (100, 100)), (("evil", 2), (140, 140))];
+    for ((qube, id), (x, y)) in places {
+        let windows = a.world.desktop.state().windows;
+        let found = windows.iter().find(|w| w.qube == qube && (id == 0 || w.id == id)).unwrap();
+        let from = (f64::from(found.outer[0] + 10), f64::from(found.outer[1] + 10));
+        let drag = Step::Drag { from, to: (f64::from(x), f64::from(y)) };
+        a.tell(false, &drag);
+        b.tell(false, &drag);
+        a.tell(false, &Step::Frame);
+        b.tell(false, &Step::Frame);
+    }
+    let windows = a.world.desktop.state().windows;
+    let order: Vec<_> = windows.iter().map(|w| w.qube.as_str()).collect();
+    assert_eq!(order[order.len() - 3..], ["evil", "dom0", "evil"]);
+    let [below, dom0, above] = &windows[windows.len() - 3..] else { panic!("three windows") };
+    let overlap = |o: &transom::ipc::Window| inside(o.outer, dom0.content[0] + 60, dom0.content[1] + 40);
+    assert!(overlap(above) && inside(below.outer, dom0.content[0], dom0.content[1]));
+    assert!(check(&mut a, &mut b).unwrap() > 1_000);
+    let picture = a.world.picture();
+    let mut seen = 0;
+    for (x, y, pixel) in picture.enumerate_pixels() {
+        let own = pixel.0 == [0x65, 0x43, 0x21];
+        let expected = inside(dom0.content, x as i32, y as i32) && !inside(above.outer, x as i32, y as i32);
+        assert_eq!(own, expected, "{x}, {y}");
+        seen += usize::from(own);
+    }
+    assert!(seen > 1_000);
 }

@@ -3,8 +3,10 @@
 
 mod bad_input;
 mod clipboard;
+mod dom0;
 mod focus;
 mod frame;
+mod guest_ram;
 mod pictures;
 mod restart;
 mod surfaces;

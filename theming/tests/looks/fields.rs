@@ -188,7 +188,7 @@ proptest! {
         let plain = BarSpec {
             width,
             scale: Scale::default(),
-            focused: Some(("work", Label::Blue, false)),
+            focused: Some(("work", Some(Label::Blue), false)),
             workspaces: &[(1, true, false), (2, false, true)],
             clock: "09:41",
             qubes: &[],
@@ -199,7 +199,7 @@ proptest! {
             let other = painter.bar(&BarSpec { clipboard: Some(&clipboard), ..plain });
             let right = changed(&image, &other);
             prop_assert!(right.is_none_or(|r| r.x > width / 2), "{:?}", right);
-            let other = painter.bar(&BarSpec { focused: Some((&name, Label::Blue, true)), ..plain });
+            let other = painter.bar(&BarSpec { focused: Some((&name, Some(Label::Blue), true)), ..plain });
             let left = changed(&image, &other);
             prop_assert!(left.is_none_or(|l| l.right() < width / 2), "{:?}", left);
             Ok(())
@@ -210,7 +210,7 @@ proptest! {
     #[test]
     fn fields_of_a_caption_keep_apart(qube in text(), title in text(), width in 40..300) {
         let plain = CaptionSpec {
-            label: Label::Green,
+            label: Some(Label::Green),
             qube: "",
             title: "",
             width,

@@ -114,6 +114,16 @@ fn bars_and_panels() {
     }
 }
 
+/// dom0's own windows: steel everywhere, no label's colour.
+#[test]
+fn dom0() {
+    for variant in [Variant::Dark, Variant::Light] {
+        let (mut painter, at) = (painter(variant), Scale::new(120));
+        let pictures = scenes::dom0(&mut painter, at);
+        check(&format!("dom0-{}", variant.name()), &sheet(&painter, &pictures, at));
+    }
+}
+
 #[test]
 fn cursors() {
     let mut painter = painter(Variant::Dark);

@@ -131,7 +131,7 @@ pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
     let full = BarSpec {
         width: 1280,
         scale,
-        focused: Some(("work", Label::Blue, false)),
+        focused: Some(("work", Some(Label::Blue), false)),
         workspaces: &workspaces,
         clock: "Thu 14 May  09:41",
         qubes: &qubes[..12],
@@ -140,7 +140,7 @@ pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
     let specs = [
         full,
         BarSpec { focused: None, qubes: &qubes[12..], clipboard: None, ..full },
-        BarSpec { focused: Some(("untrusted", Label::Red, true)), qubes: &qubes[..3], ..full },
+        BarSpec { focused: Some(("untrusted", Some(Label::Red), true)), qubes: &qubes[..3], ..full },
         BarSpec { width: 640, qubes: &qubes, ..full },
         BarSpec { width: 220, ..full },
     ];
@@ -178,7 +178,7 @@ pub(crate) fn panels(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         .map(|(i, label)| {
             let spec = toplevel(Some(label), TITLES[i], scale);
             painter.caption(&CaptionSpec {
-                label,
+                label: Some(label),
                 qube: spec.qube,
                 title: spec.title,
                 width: 180,
@@ -193,6 +193,37 @@ pub(crate) fn panels(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         ("Copy between qubes", "Ctrl + Shift + C, then Ctrl + Shift + V"),
     ];
     vec![questions, notices, captions, vec![painter.welcome(&WelcomeSpec { lines: &lines, scale })]]
+}
+
+/// What says that dom0 itself is meant: frames, the bar, a card's caption.
+pub(crate) fn dom0(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
+    let plain = toplevel(None, "foot", scale);
+    let small = |kind| FrameSpec { kind, content: Size { w: 90, h: 24 }, ..plain.clone() };
+    let frames = [
+        plain.clone(),
+        FrameSpec { active: false, ..plain.clone() },
+        small(FrameKind::Popup),
+        small(FrameKind::Fullscreen),
+    ]
+    .map(|spec| framed(painter, &spec, CONTENT));
+    let bar = BarSpec {
+        width: 640,
+        scale,
+        focused: Some(("dom0", None, false)),
+        workspaces: &[(1, true, false)],
+        clock: "09:41",
+        qubes: &[],
+        clipboard: None,
+    };
+    let caption = CaptionSpec {
+        label: None,
+        qube: plain.qube,
+        title: plain.title,
+        width: 180,
+        not_isolated: false,
+        scale,
+    };
+    vec![frames.to_vec(), vec![painter.bar(&bar)], vec![painter.caption(&caption)]]
 }
 
 /// All pointers.

@@ -1,62 +1,71 @@
-//! Measurements: `make bench`, `make bench-quick`. Writes `target/bench/report.json`.
+//! Measurements: `make bench`, `make bench-quick`. Prints a table and writes
+//! `target/bench/report.json`; `docs/benchmarks.md` says what each figure means.
 //!
-//! What is compared is measured in turns in one run, so that a busy machine slows both. Latency over
-//! the same program without a qube in between is not among the figures: dom0 serves no Wayland
-//! programs of its own yet. Nor is waypipe's cost.
-#![allow(clippy::print_stdout, reason = "a program that prints a table")]
+//! What is compared is measured in turns in one run, so that a busy machine slows both. No figure
+//! says how much slower a program is in a qube than in dom0 (`sandbox.latency.*.over_native`): dom0
+//! serves no Wayland programs of its own yet.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
+mod commits;
+mod link;
 mod process;
+mod procs;
+mod program;
+mod report;
 mod windows;
 
-use serde::Serialize;
+use std::process::ExitCode;
 
-/// One figure.
-#[derive(Debug, Serialize)]
-pub(crate) struct Figure {
-    name: String,
-    value: f64,
-    unit: &'static str,
-    /// At most this; none: only reported.
-    goal: Option<f64>,
-    holds: Option<bool>,
-    samples: usize,
-}
+use report::Figure;
 
-impl Figure {
-    pub(crate) fn new(
-        name: impl Into<String>,
-        value: f64,
-        unit: &'static str,
-        goal: Option<f64>,
-        samples: usize,
-    ) -> Self {
-        Self { name: name.into(), value, unit, goal, holds: goal.map(|goal| value <= goal), samples }
+const VGA: (i32, i32) = (640, 480);
+const FULL_HD: (i32, i32) = (1_920, 1_080);
+const UHD: (i32, i32) = (3_840, 2_160);
+
+/// Where the report goes.
+const REPORT: &str = "target/bench/report.json";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => measure(false),
+        ["--quick"] => measure(true),
+        // Inside a qube, for the figure of memory.
+        ["--windows", count] => {
+            count.parse().map_err(|_| "how many windows?".into()).and_then(|n| program::windows(n, FULL_HD))
+        }
+        _ => Err("usage: transom-bench [--quick]".into()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(reason) => {
+            eprintln!("transom-bench: {reason}");
+            ExitCode::FAILURE
+        }
     }
 }
 
-/// The value below which this part of the samples lies.
-pub(crate) fn quantile(samples: &mut [f64], part: f64) -> f64 {
-    samples.sort_by(f64::total_cmp);
-    let at = ((samples.len() as f64 - 1.0) * part).round() as usize;
-    samples.get(at).copied().unwrap_or(f64::NAN)
-}
-
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+fn measure(quick: bool) -> Result<(), String> {
     let mut figures = Vec::new();
-    // First, while no memory has been used and given back.
-    windows::memory_of_ten(&mut figures);
-    windows::latency(if quick { 60 } else { 400 }, &mut figures);
-    windows::commit_cost(if quick { 300 } else { 3_000 }, &mut figures);
-    windows::drawing(if quick { 60 } else { 400 }, &mut figures);
-    process::idle(if quick { 3 } else { 10 }, &mut figures);
-    println!("{:44} {:>10} {:8} {:>8} {:6} {:>7}", "figure", "value", "unit", "goal", "holds", "samples");
-    for f in &figures {
-        let goal = f.goal.map_or_else(|| "-".into(), |goal| format!("≤ {goal:.1}"));
-        let holds = f.holds.map_or("-", |holds| if holds { "yes" } else { "no" });
-        println!("{:44} {:>10.2} {:8} {:>8} {:6} {:>7}", f.name, f.value, f.unit, goal, holds, f.samples);
-    }
+    let outcomes = [
+        ("latency", windows::latency(quick, &mut figures)),
+        ("commit cost", commits::commit_cost(quick, &mut figures)),
+        ("waypipe", commits::proxy_cpu(quick, &mut figures)),
+        ("drawing", windows::drawing(quick, &mut figures)),
+        ("idle", process::idle(quick, &mut figures)),
+        ("memory", process::memory(&mut figures)),
+    ];
+    print!("{}", report::table(&figures));
+    write(&figures).map_err(|e| format!("{REPORT}: {e}"))?;
+    // A figure that could not be measured is missing in the report, never made up.
+    let failed: Vec<String> = outcomes
+        .into_iter()
+        .filter_map(|(what, outcome)| Some(format!("{what}: {}", outcome.err()?)))
+        .collect();
+    if failed.is_empty() { Ok(()) } else { Err(format!("not measured: {}", failed.join("; "))) }
+}
+
+fn write(figures: &[Figure]) -> std::io::Result<()> {
     std::fs::create_dir_all("target/bench")?;
-    std::fs::write("target/bench/report.json", serde_json::to_string_pretty(&figures)?)?;
-    Ok(())
+    std::fs::write(REPORT, serde_json::to_string_pretty(figures)? + "\n")
 }

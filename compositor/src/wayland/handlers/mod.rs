@@ -1,0 +1,71 @@
+//! One file per protocol: what smithay asks of the desktop, handed on to this room's windows.
+
+mod compositor;
+mod cursor_shape;
+mod data_device;
+mod fractional_scale;
+mod output;
+mod presentation;
+mod seat;
+mod shm;
+mod single_pixel_buffer;
+mod viewporter;
+mod xdg_decoration;
+mod xdg_shell;
+
+use smithay::{
+    input::SeatState,
+    reexports::wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
+    wayland::{
+        compositor::CompositorState,
+        cursor_shape::CursorShapeManagerState,
+        fractional_scale::FractionalScaleManagerState,
+        output::OutputManagerState,
+        presentation::PresentationState,
+        selection::data_device::DataDeviceState,
+        shell::xdg::{XdgShellState, decoration::XdgDecorationState},
+        single_pixel_buffer::SinglePixelBufferState,
+        viewporter::ViewporterState,
+    },
+};
+
+pub(super) use self::shm::{Pools, ShmBuffer};
+use crate::Desktop;
+
+/// Number of `CLOCK_MONOTONIC`.
+const CLOCK_MONOTONIC: u32 = 1;
+
+/// Globals and their state.
+#[derive(Debug)]
+pub(super) struct Globals {
+    compositor: CompositorState,
+    xdg_shell: XdgShellState,
+    seat: SeatState<Desktop>,
+    data_device: DataDeviceState,
+    _decoration: XdgDecorationState,
+    _outputs: OutputManagerState,
+    _viewporter: ViewporterState,
+    _fractional_scale: FractionalScaleManagerState,
+    _cursor_shape: CursorShapeManagerState,
+    _presentation: PresentationState,
+    _single_pixel: SinglePixelBufferState,
+}
+
+impl Globals {
+    pub(super) fn new(display: &DisplayHandle, seat: SeatState<Desktop>) -> Self {
+        display.create_global::<Desktop, WlShm, ()>(1, ());
+        Self {
+            compositor: CompositorState::new_v6::<Desktop>(display),
+            xdg_shell: XdgShellState::new::<Desktop>(display),
+            seat,
+            data_device: DataDeviceState::new::<Desktop>(display),
+            _decoration: XdgDecorationState::new::<Desktop>(display),
+            _outputs: OutputManagerState::new_with_xdg_output::<Desktop>(display),
+            _viewporter: ViewporterState::new::<Desktop>(display),
+            _fractional_scale: FractionalScaleManagerState::new::<Desktop>(display),
+            _cursor_shape: CursorShapeManagerState::new::<Desktop>(display),
+            _presentation: PresentationState::new::<Desktop>(display, CLOCK_MONOTONIC),
+            _single_pixel: SinglePixelBufferState::new::<Desktop>(display),
+        }
+    }
+}

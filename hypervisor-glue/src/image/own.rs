@@ -1,0 +1,33 @@
+//! What of a machine's files is one qube's own.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+};
+
+use super::{Image, settings};
+use crate::machine::MachineSpec;
+
+/// The initramfs with a qube's settings, in its run directory.
+pub const OWN_INITRAMFS: &str = "initramfs";
+
+/// Makes the private volume where it is missing: a file that takes room as it is filled. The guest
+/// makes its file system; dom0 never looks into it.
+pub fn make_volume(path: &Path, bytes: u64) -> io::Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let part = path.with_extension("part");
+    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
+    file.set_len(bytes)?;
+    fs::rename(part, path)
+}
+
+/// Writes the image's initramfs, and behind it what is this qube's own, to [`OWN_INITRAMFS`].
+pub fn write_initramfs(spec: &MachineSpec<'_>, image: &Image) -> io::Result<()> {
+    let mut file = File::create(spec.run_dir.join(OWN_INITRAMFS))?;
+    io::copy(&mut File::open(image.initramfs())?, &mut file)?;
+    file.write_all(&settings(spec.name.as_str(), spec.environment)?)
+}

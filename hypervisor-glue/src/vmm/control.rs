@@ -1,0 +1,111 @@
+//! What `transom-vmm` and its parent say to each other, over the `SOCK_SEQPACKET` socket that is
+//! the program's standard input: one JSON value per packet, descriptors beside it.
+//!
+//! ```text
+//! parent                                   transom-vmm
+//!   files (up to 4 descriptors) …  ─────►    keeps them, in order
+//!   start (plan)                   ─────►    enters its jail
+//!                                  ◄─────  ram (layout; a read-only descriptor)
+//!                                  ◄─────  started (stages), just before the first instruction
+//!                                  ◄─────  exit, or failed: the last word
+//! ```
+//!
+//! A plan names descriptors by their number in the order of arrival, each at most once. When the
+//! parent closes the socket, the machine ends. Both sides trust the parent; the parent takes what a
+//! jailed program says as hostile: its messages are few and bounded.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Exit, memory::Layout, timing::Stage};
+
+/// Most descriptors of one machine.
+pub const MAX_FILES: usize = 64;
+
+/// From the parent.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ToVmm {
+    /// Descriptors for the plan lie beside this packet.
+    Files,
+    /// Build the machine and run it.
+    Start(Box<Plan>),
+}
+
+/// From `transom-vmm`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FromVmm {
+    /// Guest RAM; a descriptor that can only be read lies beside this packet.
+    Ram(Layout),
+    /// The first instruction is about to run.
+    Started(Vec<Stage>),
+    /// The guest came to its end.
+    Exit(Exit),
+    /// The machine could not be built.
+    Failed(String),
+}
+
+/// Number of a descriptor, in the order of arrival.
+pub type FileNumber = usize;
+
+/// What a machine is made of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Plan {
+    /// Bytes of RAM.
+    pub ram: u64,
+    /// vCPUs.
+    pub vcpus: u8,
+    /// `/dev/kvm`.
+    pub kvm: FileNumber,
+    /// The kernel, a bzImage.
+    pub kernel: FileNumber,
+    /// The initramfs.
+    pub initramfs: Option<FileNumber>,
+    /// The kernel's command line.
+    pub command_line: String,
+    /// Where the serial console writes to.
+    pub console: Option<FileNumber>,
+    /// Disks, in the guest's order.
+    pub disks: Vec<DiskPlan>,
+    /// Network cards.
+    pub nets: Vec<NetPlan>,
+    /// The way to the host.
+    pub vsock: Option<VsockPlan>,
+    /// A user id of its own; only where the parent is root.
+    pub uid: Option<u32>,
+}
+
+/// A disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DiskPlan {
+    /// The serial number that the guest sees, at most 20 bytes.
+    pub serial: String,
+    /// The file: raw, or with a `base` a qcow2 overlay.
+    pub file: FileNumber,
+    /// A raw file that is never written.
+    pub base: Option<FileNumber>,
+    /// The guest may only read.
+    pub read_only: bool,
+}
+
+/// A network card.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetPlan {
+    /// A Unix socket that keeps borders, or a TAP device.
+    pub link: FileNumber,
+    /// The card's address.
+    pub address: [u8; 6],
+}
+
+/// The way to the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VsockPlan {
+    /// The guest's address, 3 or more.
+    pub cid: u32,
+    /// Ports of the host that the guest may connect to, each with its hand-over socket.
+    pub ports: Vec<(u32, FileNumber)>,
+}

@@ -1,0 +1,153 @@
+//! A running machine: its threads, and the loop that serves all devices in the caller's thread.
+
+use std::{
+    fmt,
+    os::fd::{AsFd as _, BorrowedFd},
+    sync::Arc,
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use kvm_ioctls::VmFd;
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
+
+use super::{
+    Exit,
+    bus::{Bus, Slot, lock},
+    devices::{Watch, Work},
+    kvm::borrow,
+    memory::Ram,
+    timing::Mark,
+    vcpu::{self, Shared},
+};
+
+/// A machine whose vCPUs have threads. Dropping it ends them.
+pub struct Running {
+    pub(super) threads: Vec<JoinHandle<()>>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) bus: Arc<Bus>,
+    // Dropped last: the machine, then its memory.
+    pub(super) _machine: VmFd,
+    pub(super) _ram: Ram,
+}
+
+impl fmt::Debug for Running {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Running").field("vcpus", &self.threads.len()).finish_non_exhaustive()
+    }
+}
+
+impl Running {
+    /// Runs the machine to its end, or until `stop` is readable or closed. `started` is called once,
+    /// with the moment just before the first instruction.
+    pub fn run(mut self, stop: Option<BorrowedFd<'_>>, started: impl FnOnce(Mark)) -> Exit {
+        self.shared.open_gate();
+        let mut started = Some(started);
+        let exit = loop {
+            if let Some(mark) = self.shared.first_run()
+                && let Some(started) = started.take()
+            {
+                started(mark);
+            }
+            if let Some(exit) = self.shared.exit() {
+                break exit.clone();
+            }
+            match self.turn(stop) {
+                Ok(true) => {}
+                Ok(false) => break Exit::Stopped,
+                Err(error) => break Exit::Failed(format!("the event loop cannot wait: {error}")),
+            }
+        };
+        self.end();
+        for slot in &self.bus.devices {
+            lock(&slot.transport).finish();
+        }
+        exit
+    }
+
+    /// Waits once and serves what is ready. False if it is to stop.
+    fn turn(&self, stop: Option<BorrowedFd<'_>>) -> Result<bool, Errno> {
+        // Nothing is locked while waiting; watched descriptors are kept open by their share.
+        let mut watches = Vec::new();
+        let mut owners = Vec::new();
+        for (index, slot) in self.bus.devices.iter().enumerate() {
+            lock(&slot.transport).watch(&mut watches);
+            owners.resize(watches.len(), index);
+        }
+        let ready = wait(stop, borrow(&self.shared.news), &self.bus.devices, &watches)?;
+        let (fixed, watched) = ready.split_at(2 + self.bus.devices.len());
+        if !fixed[0].is_empty() {
+            return Ok(false);
+        }
+        if !fixed[1].is_empty() {
+            let _ = self.shared.news.read();
+        }
+        for (slot, events) in self.bus.devices.iter().zip(&fixed[2..]) {
+            if !events.is_empty() {
+                let _ = slot.kick.read();
+                again(slot, lock(&slot.transport).notified());
+            }
+        }
+        for ((watch, owner), events) in watches.iter().zip(owners).zip(watched) {
+            if !events.is_empty()
+                && let Some(slot) = self.bus.devices.get(owner)
+            {
+                again(slot, lock(&slot.transport).ready(watch.token, *events));
+            }
+        }
+        Ok(true)
+    }
+
+    fn end(&mut self) {
+        self.shared.stop();
+        for thread in self.threads.drain(..) {
+            // A signal that comes just before a vCPU enters the guest is lost, so it is repeated.
+            while !thread.is_finished() {
+                vcpu::kick(&thread);
+                thread::sleep(Duration::from_millis(1));
+            }
+            if thread.join().is_err() {
+                tracing::error!("a vCPU's thread panicked");
+            }
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+/// What is not done yet gets its next turn after the others.
+fn again(slot: &Slot, work: Work) {
+    if work == Work::More {
+        let _ = slot.kick.write(1);
+    }
+}
+
+/// Waits for any of: `stop`, news of vCPUs, each device's notification, each watched descriptor.
+/// Says in this order what is ready.
+fn wait(
+    stop: Option<BorrowedFd<'_>>,
+    news: BorrowedFd<'_>,
+    devices: &[Slot],
+    watches: &[Watch],
+) -> Result<Vec<PollFlags>, Errno> {
+    // Where there is nothing to stop for, the place is kept by what is never asked for.
+    let (stop, asked) = stop.map_or((news, PollFlags::empty()), |stop| (stop, PollFlags::IN));
+    let fixed = [PollFd::from_borrowed_fd(stop, asked), PollFd::from_borrowed_fd(news, PollFlags::IN)];
+    let kicks = devices.iter().map(|slot| PollFd::from_borrowed_fd(borrow(&slot.kick), PollFlags::IN));
+    let others = watches.iter().map(|watch| PollFd::from_borrowed_fd(watch.fd.as_fd(), watch.events));
+    let mut fds: Vec<_> = fixed.into_iter().chain(kicks).chain(others).collect();
+    loop {
+        match poll(&mut fds, None) {
+            Ok(_) => return Ok(fds.iter().map(PollFd::revents).collect()),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,177 @@
+//! The program `transom-vmm`: one machine in one jailed process.
+
+use std::{
+    fs::File,
+    io,
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+};
+
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::{Errno, ioctl_fionbio},
+};
+
+use super::{
+    Config, Error, Vm,
+    boot::Boot,
+    control::{FileNumber, FromVmm, MAX_FILES, Plan, ToVmm},
+    devices::{block::Disk, vsock::Port},
+    jail::{self, Jail, Kind},
+    memory::Ram,
+    timing::Stages,
+};
+use crate::packet::{self, Received};
+
+/// Why the program ends without a machine.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// The parent did not say what to do.
+    #[error("nobody said what to run: {0}")]
+    NoPlan(&'static str),
+    /// The plan names a descriptor that did not come, or names one twice.
+    #[error("the plan names descriptor {0}, which is not there or already used")]
+    File(FileNumber),
+    /// The machine.
+    #[error(transparent)]
+    Machine(#[from] Error),
+    /// The control socket.
+    #[error("the control socket: {0}")]
+    Control(#[from] Errno),
+}
+
+impl From<jail::JailError> for ProcessError {
+    fn from(error: jail::JailError) -> Self {
+        Self::Machine(error.into())
+    }
+}
+
+/// Does what the parent says over `control`, until the machine has ended. Must be called in a
+/// process with one thread. True if a machine ran.
+pub fn run(control: OwnedFd, mut stages: Stages) -> bool {
+    match serve(&control, &mut stages) {
+        Ok(last) => {
+            tell(&control, &last, &[]);
+            true
+        }
+        Err(error) => {
+            tracing::error!("{error}");
+            tell(&control, &FromVmm::Failed(error.to_string()), &[]);
+            false
+        }
+    }
+}
+
+fn serve(control: &OwnedFd, stages: &mut Stages) -> Result<FromVmm, ProcessError> {
+    let (plan, mut files) = receive(control)?;
+    stages.done("plan received");
+    let before = Jail { uid: plan.uid }.enter()?;
+    stages.continue_after(before);
+    stages.done("namespaces");
+    let ram = Ram::new(plan.ram)?;
+    let view = ram.read_only().map_err(Error::at("open guest RAM for reading"))?;
+    tell(control, &FromVmm::Ram(ram.layout()), &[view.as_fd()]);
+    drop(view);
+    jail::empty_root()?;
+    jail::lock()?;
+    stages.done("jail");
+    let kvm = files.take(plan.kvm)?;
+    let config = config(plan, &mut files)?;
+    stages.done("disks opened");
+    let vm = Vm::new(kvm, ram, config)?;
+    stages.done("machine built");
+    let running = vm.start(Some(jail::filter(Kind::Vcpu)?))?;
+    let filter = jail::filter(Kind::EventLoop)?;
+    jail::apply(&filter)?;
+    stages.done("filters");
+    let exit = running.run(Some(control.as_fd()), |mark| {
+        stages.done_at("first instruction", mark);
+        tell(control, &FromVmm::Started(stages.list().to_vec()), &[]);
+    });
+    Ok(FromVmm::Exit(exit))
+}
+
+/// A parent that does not listen is none of our concern.
+fn tell(control: &OwnedFd, message: &FromVmm, files: &[BorrowedFd<'_>]) {
+    if let Ok(bytes) = serde_json::to_vec(message) {
+        let _ = packet::send(control, &bytes, files);
+    }
+}
+
+/// Descriptors from the parent, each to be used once.
+#[derive(Debug, Default)]
+struct Files(Vec<Option<OwnedFd>>);
+
+impl Files {
+    fn take(&mut self, number: FileNumber) -> Result<OwnedFd, ProcessError> {
+        self.0.get_mut(number).and_then(Option::take).ok_or(ProcessError::File(number))
+    }
+
+    fn take_file(&mut self, number: FileNumber) -> Result<File, ProcessError> {
+        self.take(number).map(File::from)
+    }
+
+    /// For what must never make us wait.
+    fn take_stream(&mut self, number: FileNumber) -> Result<OwnedFd, ProcessError> {
+        let fd = self.take(number)?;
+        ioctl_fionbio(&fd, true)?;
+        Ok(fd)
+    }
+}
+
+fn receive(control: &OwnedFd) -> Result<(Plan, Files), ProcessError> {
+    let mut files = Files::default();
+    loop {
+        let (bytes, fds) = match packet::recv(control)? {
+            Received::Packet(bytes, fds) => (bytes, fds),
+            Received::TooLarge => return Err(ProcessError::NoPlan("a packet is too large")),
+            Received::Closed => return Err(ProcessError::NoPlan("the control socket was closed")),
+            Received::Nothing => {
+                match poll(&mut [PollFd::new(control, PollFlags::IN)], None) {
+                    Ok(_) | Err(Errno::INTR) => {}
+                    Err(error) => return Err(error.into()),
+                }
+                continue;
+            }
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(ToVmm::Files) if files.0.len() + fds.len() <= MAX_FILES => {
+                files.0.extend(fds.into_iter().map(Some));
+            }
+            Ok(ToVmm::Files) => return Err(ProcessError::NoPlan("too many descriptors")),
+            Ok(ToVmm::Start(plan)) => return Ok((*plan, files)),
+            Err(_) => return Err(ProcessError::NoPlan("a packet is not understood")),
+        }
+    }
+}
+
+fn config(plan: Plan, files: &mut Files) -> Result<Config, ProcessError> {
+    let boot = Boot {
+        kernel: files.take_file(plan.kernel)?,
+        initramfs: plan.initramfs.map(|number| files.take_file(number)).transpose()?,
+        command_line: plan.command_line,
+    };
+    let mut config = Config { vcpus: plan.vcpus, ..Config::new(boot) };
+    config.console = plan.console.map(|number| files.take_stream(number)).transpose()?;
+    for disk in plan.disks {
+        let file = files.take_file(disk.file)?;
+        let opened = match disk.base {
+            Some(base) => Disk::overlay(file, files.take_file(base)?),
+            None => Disk::raw(file, disk.read_only),
+        };
+        config.disks.push((opened.map_err(Error::from)?, disk.serial));
+    }
+    for net in plan.nets {
+        config.nets.push((files.take_stream(net.link)?, net.address));
+    }
+    if let Some(vsock) = plan.vsock {
+        let port = |(number, file)| Ok(Port { number, handover: files.take_stream(file)? });
+        let ports = vsock.ports.into_iter().map(port).collect::<Result<_, ProcessError>>()?;
+        config.vsock = Some((vsock.cid, ports));
+    }
+    Ok(config)
+}
+
+/// The control socket, which is standard input.
+pub fn control_socket() -> io::Result<OwnedFd> {
+    io::stdin().as_fd().try_clone_to_owned()
+}

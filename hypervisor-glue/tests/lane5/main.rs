@@ -1,0 +1,19 @@
+//! Lane 5: the linked VMM boots a stock Debian kernel through KVM, on QEMU's emulation of AMD-V.
+//!
+//! This test program plays two parts. Outside it makes a machine with QEMU (`outside`); inside that
+//! machine it is started again by process 1 and is the parent of `transom-vmm` (`inside`). It takes
+//! minutes and asks the package archive for kernels, so it runs only when asked for:
+//! `cargo test -p transom-hypervisor --test lane5 -- --ignored --nocapture`.
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a test that panics has failed")]
+
+mod debian;
+mod initramfs;
+mod inside;
+mod outside;
+
+/// Set inside the machine.
+const INSIDE: &str = "TRANSOM_LANE5_INSIDE";
+/// What each line of the report begins with.
+const MARK: &str = "LANE5 ";
+/// The last line.
+const GOOD: &str = "LANE5 all good";

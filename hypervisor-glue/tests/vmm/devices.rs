@@ -1,0 +1,316 @@
+//! Devices as a guest's driver meets them: what is right works, what is wrong breaks the device and
+//! nothing else.
+
+use std::{
+    fs::File,
+    os::unix::{fs::FileExt as _, net::UnixStream},
+};
+
+use proptest::prelude::*;
+use rustix::event::PollFlags;
+use transom_hypervisor::{
+    packet::{Received, recv},
+    vmm::devices::block::{Disk, create_overlay},
+};
+
+use crate::support::{DATA, DISK, Driver, HIGH, KINDS, Kind, SIZE, any_guest};
+
+/// What is wrong with one chain, for every device and queue that the guest fills.
+fn breaks(what: &str, act: impl Fn(&mut Driver, usize)) {
+    for (kind, queue) in
+        [(Kind::Rng, 0), (Kind::Disk, 0), (Kind::Overlay, 0), (Kind::Net, 1), (Kind::Vsock, 1)]
+    {
+        let mut driver = Driver::new(kind);
+        act(&mut driver, queue);
+        driver.notify();
+        assert!(driver.transport.is_broken(), "{kind:?}: {what}");
+        assert_eq!(driver.read(0x70) & 0x40, 0x40, "it says so in its status");
+        assert_eq!(driver.read(0x60) & 2, 2, "and by an interrupt");
+        // It does nothing more, until it is reset.
+        driver.chain(queue, &[(DATA, 64, false)]);
+        driver.notify();
+        driver.poll(PollFlags::IN);
+        assert_eq!(driver.used(queue), []);
+        driver.set_up();
+        assert!(!driver.transport.is_broken());
+    }
+}
+
+#[test]
+fn chains_that_cannot_be_right_break_the_device() {
+    breaks("a loop of one", |driver, queue| {
+        driver.descriptor(queue, 0, DATA, 16, 1, 0);
+        driver.offer(queue, 0);
+    });
+    breaks("a loop of two", |driver, queue| {
+        driver.descriptor(queue, 0, DATA, 16, 1, 1);
+        driver.descriptor(queue, 1, DATA, 16, 1, 0);
+        driver.offer(queue, 0);
+    });
+    breaks("a next outside the table", |driver, queue| {
+        driver.descriptor(queue, 0, DATA, 16, 1, SIZE);
+        driver.offer(queue, 0);
+    });
+    breaks("a head outside the table", |driver, queue| driver.offer(queue, u16::MAX));
+    breaks("an address outside RAM", |driver, queue| driver.chain(queue, &[(1 << 40, 64, false)]));
+    breaks("an address in the hole", |driver, queue| driver.chain(queue, &[(HIGH - 64, 64, false)]));
+    breaks("a length past RAM", |driver, queue| driver.chain(queue, &[(HIGH - (512 << 10) - 8, 64, false)]));
+    breaks("a length around the address space", |driver, queue| {
+        driver.chain(queue, &[(u64::MAX - 8, 64, false)]);
+    });
+    breaks("the largest length", |driver, queue| driver.chain(queue, &[(DATA, u32::MAX, true)]));
+    breaks("to read after to write", |driver, queue| {
+        driver.chain(queue, &[(DATA, 16, true), (DATA, 16, false)]);
+    });
+    breaks("an index far ahead", |driver, queue| driver.set_index(queue, 5000));
+    breaks("a table of its own that names itself", |driver, queue| {
+        driver.memory_table(DATA);
+        driver.descriptor(queue, 0, DATA, 16, 4, 0);
+        driver.offer(queue, 0);
+    });
+}
+
+impl Driver {
+    /// An indirect table with one entry, an indirect table: itself.
+    fn memory_table(&mut self, at: u64) {
+        use vm_memory::{Bytes as _, GuestAddress};
+        let entry =
+            [&at.to_le_bytes()[..], &16_u32.to_le_bytes(), &4_u16.to_le_bytes(), &0_u16.to_le_bytes()];
+        self.memory.write_slice(&entry.concat(), GuestAddress(at)).unwrap();
+    }
+
+    fn put(&mut self, at: u64, bytes: &[u8]) {
+        use vm_memory::{Bytes as _, GuestAddress};
+        self.memory.write_slice(bytes, GuestAddress(at)).unwrap();
+    }
+}
+
+#[test]
+fn queues_outside_ram_are_not_activated() {
+    for register in [0x80, 0x90, 0xa0] {
+        let mut driver = Driver::new(Kind::Rng);
+        driver.write(0x70, 0);
+        for status in [1, 3] {
+            driver.write(0x70, status);
+        }
+        driver.write(0x24, 1);
+        driver.write(0x20, 1);
+        driver.write(0x70, 11);
+        driver.write(0x30, 0);
+        driver.write(0x38, u32::from(SIZE));
+        for (other, address) in [(0x80, 0x1_0000), (0x90, 0x1_1000), (0xa0, 0x1_2000)] {
+            driver.write(other, if other == register { (HIGH - 16) as u32 } else { address });
+        }
+        driver.write(0x44, 1);
+        driver.write(0x70, 15);
+        assert!(driver.transport.is_broken() && !driver.transport.is_active());
+    }
+}
+
+#[test]
+fn features_that_were_not_offered_are_refused() {
+    let mut driver = Driver::new(Kind::Disk);
+    for (half, features, accepted) in [(1, 1, true), (1, 3, false), (1, 0, false)] {
+        driver.write(0x70, 0);
+        driver.write(0x70, 3);
+        driver.write(0x24, half);
+        driver.write(0x20, features);
+        driver.write(0x70, 11);
+        assert_eq!(driver.read(0x70) & 8 != 0, accepted, "{features:#x}");
+        // Nor can it be used then.
+        driver.write(0x70, 15);
+        assert_eq!(driver.transport.is_active(), accepted);
+    }
+}
+
+#[test]
+fn entropy_comes_and_is_bounded() {
+    let mut driver = Driver::new(Kind::Rng);
+    driver.chain(0, &[(DATA, 64, true), (HIGH, 64 << 10, true)]);
+    driver.notify();
+    assert_eq!(driver.used(0), [(0, 4096)]);
+    assert_ne!(driver.bytes(DATA, 64), [0; 64]);
+    assert_eq!(driver.read(0x60), 1);
+    driver.write(0x64, 1);
+    assert_eq!(driver.read(0x60), 0);
+}
+
+#[test]
+fn overlays_that_are_none_are_refused_and_names_in_them_not_followed() {
+    let base = || file(&vec![0x5a; DISK as usize]);
+    for content in [&b""[..], b"QFI\xfb", &[0xff; 4096]] {
+        assert!(Disk::overlay(file(content), base()).is_err());
+    }
+    let overlay = file(&[]);
+    create_overlay(overlay.try_clone().unwrap(), DISK).unwrap();
+    let mut header = [0; 512];
+    overlay.read_exact_at(&mut header, 0).unwrap();
+    // What its header names as its base is a file that does not exist, and nobody looks for it.
+    assert_eq!(Disk::overlay(overlay.try_clone().unwrap(), base()).unwrap().size(), DISK);
+    // Every byte of the header turned over: opened or refused, never a panic.
+    for place in 0..header.len() {
+        let mut bad = header;
+        bad[place] ^= 0xff;
+        overlay.write_all_at(&bad, 0).unwrap();
+        let _ = Disk::overlay(overlay.try_clone().unwrap(), base());
+    }
+}
+
+fn file(content: &[u8]) -> File {
+    let file = tempfile::tempfile().unwrap();
+    file.write_all_at(content, 0).unwrap();
+    file
+}
+
+/// One request to a disk. Says its status.
+fn request(driver: &mut Driver, kind: u32, sector: u64, data: u32, write: bool) -> u8 {
+    let header = [&kind.to_le_bytes()[..], &[0; 4], &sector.to_le_bytes()].concat();
+    driver.put(DATA, &header);
+    driver.put(DATA + 0x100, &[0xee]);
+    driver.chain(0, &[(DATA, 16, false), (DATA + 0x1000, data, write), (DATA + 0x100, 1, true)]);
+    driver.notify();
+    assert!(!driver.transport.is_broken());
+    driver.bytes(DATA + 0x100, 1)[0]
+}
+
+#[test]
+fn disks_read_write_and_refuse() {
+    for kind in [Kind::Disk, Kind::Overlay, Kind::ReadOnly] {
+        let mut driver = Driver::new(kind);
+        assert_eq!(u64::from(driver.read(0x100)), DISK / 512);
+        assert_eq!(request(&mut driver, 0, 8, 4096, true), 0);
+        assert_eq!(driver.bytes(DATA + 0x1000, 4096), [0x5a; 4096]);
+        driver.put(DATA + 0x1000, &[0xa5; 1024]);
+        let refused = u8::from(kind == Kind::ReadOnly);
+        assert_eq!(request(&mut driver, 1, 9, 1024, false), refused);
+        driver.put(DATA + 0x1000, &[0; 1024]);
+        assert_eq!(request(&mut driver, 0, 9, 1024, true), 0);
+        let there = if refused == 1 { 0x5a } else { 0xa5 };
+        assert_eq!(driver.bytes(DATA + 0x1000, 1024), [there; 1024]);
+        assert_eq!(request(&mut driver, 4, 0, 0, false), 0);
+        assert_eq!(request(&mut driver, 8, 0, 20, true), 0);
+        assert_eq!(driver.bytes(DATA + 0x1000, 5), b"fake\0");
+        // Past the end, around the end, no whole sectors, none at all, an unknown type.
+        for (kind, sector, length, status) in [
+            (0, DISK / 512, 512, 1),
+            (0, DISK / 512 - 1, 1024, 1),
+            (0, u64::MAX, 512, 1),
+            (0, u64::MAX / 512, 512, 1),
+            (0, 0, 100, 1),
+            (0, 0, 0, 1),
+            (99, 0, 512, 2),
+        ] {
+            assert_eq!(request(&mut driver, kind, sector, length, true), status, "{sector} {length}");
+        }
+    }
+}
+
+#[test]
+fn frames_go_both_ways_and_wrong_ones_are_lost() {
+    let mut driver = Driver::new(Kind::Net);
+    driver.put(DATA + 12, b"to the host");
+    driver.chain(1, &[(DATA, 12, false), (DATA + 12, 11, false)]);
+    // No frame at all, and one that is too long.
+    driver.chain(1, &[(DATA, 12, false)]);
+    driver.chain(1, &[(DATA, 4, false)]);
+    driver.chain(1, &[(DATA, 12 + 1519, false)]);
+    driver.notify();
+    assert_eq!(driver.used(1).len(), 4);
+    let mut frame = [0; 2048];
+    let length = driver.host.cable.as_ref().unwrap().recv(&mut frame).unwrap();
+    assert_eq!(&frame[..length], b"to the host");
+    assert!(driver.host.cable.as_ref().unwrap().recv(&mut frame).is_err());
+
+    driver.chain(0, &[(DATA + 0x1000, 4, true), (DATA + 0x1004, 2000, true)]);
+    driver.chain(0, &[(DATA + 0x2000, 16, true)]);
+    driver.notify();
+    for text in ["from the host", "does not fit into sixteen bytes"] {
+        driver.host.cable.as_ref().unwrap().send(text.as_bytes()).unwrap();
+    }
+    driver.poll(PollFlags::IN);
+    assert_eq!(driver.used(0), [(0, 12 + 13), (2, 0)]);
+    assert_eq!(driver.bytes(DATA + 0x1000 + 12, 13), b"from the host");
+    // The other qube goes; this one's card goes on, into the void.
+    driver.host.cable = None;
+    driver.chain(1, &[(DATA, 12, false), (DATA + 12, 11, false)]);
+    driver.chain(1, &[(DATA, 12, false), (DATA + 12, 11, false)]);
+    driver.notify();
+    assert_eq!((driver.used(1).len(), driver.transport.is_broken()), (6, false));
+}
+
+/// A packet from the guest.
+fn packet(driver: &mut Driver, op: u8, port: u32, data: &[u8]) {
+    let mut header = [0; 44];
+    (header[0], header[8], header[16], header[28], header[30]) = (3, 2, 77, 1, op);
+    header[20..24].copy_from_slice(&port.to_le_bytes());
+    header[24..28].copy_from_slice(&(data.len() as u32).to_le_bytes());
+    header[36..40].copy_from_slice(&65_536_u32.to_le_bytes());
+    driver.put(DATA, &header);
+    driver.put(DATA + 44, data);
+    driver.chain(1, &[(DATA, 44, false), (DATA + 44, data.len() as u32, false)]);
+    driver.notify();
+}
+
+#[test]
+fn a_guest_connects_to_its_own_port_only() {
+    let mut driver = Driver::new(Kind::Vsock);
+    for number in 0..6 {
+        driver.chain(0, &[(DATA + 0x1000 + number * 0x400, 0x400, true)]);
+    }
+    driver.notify();
+    let answer = |driver: &Driver, number: u64| driver.bytes(DATA + 0x1000 + number * 0x400, 64);
+    packet(&mut driver, 1, 22, &[]);
+    assert_eq!(answer(&driver, 0)[30], 3, "refused");
+    packet(&mut driver, 1, 5000, &[]);
+    assert_eq!(answer(&driver, 1)[30], 2, "connected");
+    let Received::Packet(ports, mut files) = recv(driver.host.handover.as_ref().unwrap()).unwrap() else {
+        panic!("nothing was handed over")
+    };
+    assert_eq!(ports, [5000_u32.to_le_bytes(), 77_u32.to_le_bytes()].concat());
+    let mut stream = UnixStream::from(files.pop().unwrap());
+    packet(&mut driver, 5, 5000, b"hello host");
+    let mut text = [0; 32];
+    let length = std::io::Read::read(&mut stream, &mut text).unwrap();
+    assert_eq!(&text[..length], b"hello host");
+    std::io::Write::write_all(&mut stream, b"hello guest").unwrap();
+    driver.poll(PollFlags::IN);
+    let data = answer(&driver, 2);
+    assert_eq!((data[30], data[24]), (5, 11));
+    assert_eq!(&data[44..55], b"hello guest");
+    drop(stream);
+    driver.poll(PollFlags::IN | PollFlags::HUP);
+    let end = answer(&driver, 3);
+    assert_eq!((end[30], end[32]), (4, 3), "shut down in both directions");
+}
+
+#[test]
+fn a_guest_that_takes_no_answers_is_not_waited_for() {
+    let mut driver = Driver::new(Kind::Vsock);
+    // Each of these wants a refusal, and there is no room for any.
+    for _ in 0..500 {
+        packet(&mut driver, 1, 22, &[]);
+    }
+    assert!(!driver.transport.is_broken());
+    assert!(driver.used(1).len() < 200, "taken though nothing could be answered");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(256))]
+    #[test]
+    fn any_guest_breaks_nothing_but_its_device(bytes in prop::collection::vec(any::<u8>(), 0..800)) {
+        for kind in KINDS {
+            any_guest(kind, &bytes);
+        }
+    }
+
+    #[test]
+    fn registers_answer_any_access(accesses in prop::collection::vec((any::<bool>(), 0_u64..0x300, any::<u32>(), 0_usize..9), 0..100)) {
+        let mut driver = Driver::new(Kind::Disk);
+        for (write, offset, value, length) in accesses {
+            let mut bytes = [value.to_le_bytes(), value.to_le_bytes()].concat();
+            bytes.resize(length, 1);
+            if write { driver.transport.write(offset, &bytes); } else { driver.transport.read(offset, &mut bytes); }
+            driver.notify();
+        }
+    }
+}
