@@ -32,7 +32,8 @@ pub(super) const NEEDED: [&str; 8] = [
 
 impl Default for Recipe {
     fn default() -> Self {
-        let packages = ["foot", "mousepad", "xwayland", "x11-apps", "fonts-dejavu-core"];
+        // Xwayland aborts without libegl1, which its package does not ask for.
+        let packages = ["foot", "mousepad", "xwayland", "libegl1", "x11-apps", "fonts-dejavu-core"];
         Self {
             suite: "bookworm".into(),
             kernel: "linux-image-cloud-amd64".into(),

@@ -1,6 +1,7 @@
-#!/bin/sh
+#!/bin/busybox sh
 # Process 1 of a qube: starts the agent, keeps it running, and ends the machine with it.
-# A full init takes many seconds of a software-emulated machine before the first window.
+# A full init takes many seconds of a software-emulated machine before the first window; for the
+# same reason the shell is busybox, which has most of the commands below in itself.
 lib=/usr/lib/transom
 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 export PATH LANG=C.UTF-8 HOME=/root
@@ -25,7 +26,7 @@ read -r name < $lib/hostname
 echo "$name" > /proc/sys/kernel/hostname
 printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$name" > /etc/hosts
 tr -d - < /proc/sys/kernel/random/uuid > /etc/machine-id
-busybox ifconfig lo 127.0.0.1 2>/dev/null
+ifconfig lo 127.0.0.1 2>/dev/null
 
 if [ ! -d /home/user ]; then
     cp -a /etc/skel /home/user
@@ -38,7 +39,7 @@ as_user() {
     . $lib/environment
     export HOME=/home/user USER=user LOGNAME=user SHELL=/bin/bash XDG_RUNTIME_DIR=/run/user/1000
     export DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus
-    exec setpriv --reuid=1000 --regid=1000 --init-groups --inh-caps=-all -- "$@"
+    exec /usr/bin/setpriv --reuid=1000 --regid=1000 --init-groups --inh-caps=-all -- "$@"
 }
 
 # The part that pins programs' memory has the rights for that, and does nothing else.
@@ -67,11 +68,13 @@ while :; do
 done
 
 stage end
-busybox killall5 -15
+# From process 1 this is everybody else.
+kill -TERM -1
 sleep 0.1
-busybox killall5 -9
+kill -KILL -1
+umount /home
+umount /rw || mount -o remount,ro /rw
 sync
-umount /home /rw 2>/dev/null || mount -o remount,ro /rw
 # Switched off: as it should be. Restarted: something is wrong.
-[ "$code" = 0 ] && busybox poweroff -f
-busybox reboot -f
+[ "$code" = 0 ] && poweroff -f
+reboot -f

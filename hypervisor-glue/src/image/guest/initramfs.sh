@@ -54,7 +54,7 @@ fi
 $b mkdir -p /new/usr/lib/transom
 $b cp -a /transom/. /new/usr/lib/transom/
 wait
+stage root
 $b mount -o move /proc /new/proc
 $b mount -o move /sys /new/sys
-stage root
 exec $b switch_root /new /usr/lib/transom/init

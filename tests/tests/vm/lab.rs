@@ -1,0 +1,122 @@
+//! A house whose qubes are virtual machines.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::symlink,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use serde_json::Value;
+use transom::ipc::{Reply, Request, Window};
+use transom_tests::process::{House, until};
+
+use super::images;
+
+/// Two machines at once would each be half as fast, and find the limits of time.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
+pub(crate) struct Lab {
+    pub(crate) house: House,
+    _turn: MutexGuard<'static, ()>,
+}
+
+impl Lab {
+    /// A house with the image; `None`, and a line that says why, where there can be none.
+    pub(crate) fn new() -> Option<Self> {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        match images::kept() {
+            Ok(images) => {
+                let lab = Self { house: House::new(), _turn: turn };
+                let data = lab.data();
+                fs::create_dir_all(&data).unwrap();
+                symlink(images, data.join("images")).unwrap();
+                Some(lab)
+            }
+            Err(missing) => {
+                println!("SKIP no virtual machine: {missing}");
+                None
+            }
+        }
+    }
+
+    pub(crate) fn data(&self) -> PathBuf {
+        self.house.path().join("data/transom")
+    }
+
+    /// Makes a qube with a machine as `machine` says.
+    pub(crate) fn create(&self, qube: &str, label: &str, machine: &str) {
+        self.house.must(&[
+            "qube",
+            "create",
+            qube,
+            "--label",
+            label,
+            "--template",
+            "debian-12",
+            "--backend",
+            "qemu",
+        ]);
+        let file = self.data().join("qubes").join(qube).join("qube.kdl");
+        let text = fs::read_to_string(&file).unwrap();
+        fs::write(file, format!("{text}machine {{\n{machine}\n}}\n")).unwrap();
+    }
+
+    /// What everybody is told of a qube.
+    pub(crate) fn info(&self, qube: &str) -> Value {
+        let output = self.house.run(&["qube", "list", "--json"]);
+        let list: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+        list.into_iter().find(|info| info["name"] == qube).unwrap()
+    }
+
+    /// The qube's log.
+    pub(crate) fn log(&self, qube: &str) -> String {
+        fs::read_to_string(self.data().join("qubes").join(qube).join("log/console.log")).unwrap_or_default()
+    }
+
+    /// Starts a qube and gives the stages of that start: seconds of the guest's own clock.
+    pub(crate) fn start(&self, qube: &str) -> BTreeMap<String, f64> {
+        let before = self.log(qube).len();
+        let begin = Instant::now();
+        let output = self.house.run(&["qube", "start", qube]);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}\n{}", self.log(qube));
+        let log = self.log(qube);
+        let stages =
+            log[before..].lines().filter_map(|line| line.split_once("transom-stage ")?.1.split_once(' '));
+        let mut stages: BTreeMap<String, f64> =
+            stages.map(|(name, at)| (name.to_owned(), at.parse().unwrap())).collect();
+        stages.insert("ready, on dom0's clock".into(), begin.elapsed().as_secs_f64());
+        println!("{qube}: stages {stages:?}");
+        stages
+    }
+
+    /// Runs a program of the qube to its end, and gives what it ended with.
+    pub(crate) fn ends_with(&self, qube: &str, script: &str) -> i32 {
+        let before = self.log(qube).len();
+        self.house.must(&["qube", "run", qube, "sh", "-c", script]);
+        until("a program of the qube ends", || {
+            // The lines of qubed itself: no program can write one.
+            let log = self.log(qube);
+            let line = log[before..]
+                .lines()
+                .find(|line| line.contains(" qubed: program ") && line.contains(" ended with status "))?;
+            line.rsplit(' ').next()?.parse().ok()
+        })
+    }
+
+    /// Waits for a window of this title.
+    pub(crate) fn window(&self, title: &str) -> Window {
+        until(title, || self.house.state().windows.into_iter().find(|window| window.title == title))
+    }
+
+    /// The screen as it is.
+    pub(crate) fn picture(&self) -> image::RgbImage {
+        let path = self.house.path().join("screen.png");
+        let reply = self.house.ask(&Request::Screenshot { path: path.clone() });
+        assert!(matches!(reply, Reply::Done), "{reply:?}");
+        image::open(path).unwrap().into_rgb8()
+    }
+}
