@@ -3,11 +3,17 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 # With a display the demo opens a window to use; without one a scripted person runs it.
 
-.PHONY: demo test lint bench bench-quick deps build golden help
+.PHONY: demo test test-vm lint bench bench-quick deps build golden help image vsock
+
+# Carries the streams of QEMU's guests; in the linked VMM the same is built in.
+VSOCK := vhost-device-vsock
+VSOCK_VERSION := 0.3.0
 
 help:
 	@echo "make demo         three qubes on one desktop"
 	@echo "make test         all tests"
+	@echo "make test-vm      tests in virtual machines; minutes"
+	@echo "make image        a template for virtual machines"
 	@echo "make lint         format and lint checks"
 	@echo "make bench        measurements, as target/bench/report.json"
 	@echo "make bench-quick  the same in under a minute"
@@ -25,9 +31,22 @@ demo: build
 test: build
 	$(CARGO) test --workspace
 
+test-vm: build vsock
+	CARGO="$(CARGO)" .ci/test-vm
+
+image: build vsock
+	target/debug/transom image build
+
+vsock: target/tools/bin/$(VSOCK)
+	@mkdir -p target/debug
+	@ln -sf ../tools/bin/$(VSOCK) target/debug/$(VSOCK)
+
+target/tools/bin/$(VSOCK): | deps
+	$(CARGO) install --root target/tools --version $(VSOCK_VERSION) --locked $(VSOCK)
+
 lint: deps
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --workspace --all-targets --features transom-tests/vm -- -D warnings
 	.ci/licences
 
 bench: deps
