@@ -93,7 +93,7 @@ fn too_much() {
     let serial = copy_out(&mut world, &mut hostile);
     for _ in 0..40 {
         // 40 times 32 KiB is over the mebibyte that is allowed.
-        hostile.selection_data(serial, &[b'x'; 32 << 10], false);
+        hostile.selection_data(serial, &vec![b'x'; 32 << 10], false);
         world.turn();
     }
     assert!(told(&world, "evil"), "{:?}", world.desktop.state().notices);
