@@ -82,7 +82,9 @@ impl Waypipe {
         };
         let client = Owned::start(waypipe().arg("client"))?;
         wait_for("waypipe's socket", || socket.exists().then_some(()))?;
-        let server = Owned::start(waypipe().args(["--display", "proxied", "server", "--", "sleep", "600"]))?;
+        // What it serves ends with it, however it ends.
+        let served = ["setpriv", "--pdeathsig", "KILL", "sleep", "600"];
+        let server = Owned::start(waypipe().args(["--display", "proxied", "server", "--"]).args(served))?;
         wait_for("waypipe's display", || linked.dir().join("proxied").exists().then_some(()))?;
         Ok(Self { client, server })
     }
