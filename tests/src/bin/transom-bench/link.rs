@@ -1,5 +1,6 @@
-//! A real agent process and dom0's side of its link: the real desktop in a thread of its own, which
-//! takes up everything and draws nothing. What the two cost can be told apart from everything else.
+//! A real agent process and dom0's side of its link: the real desktop in a thread of its own. It
+//! draws nothing, so that what the two cost can be told apart from everything else; or it draws as
+//! soon as there is something new, and says when it was done.
 
 use std::{
     os::unix::net::UnixListener,
@@ -7,10 +8,13 @@ use std::{
     process::Command,
     sync::mpsc,
     thread::JoinHandle,
+    time::Instant,
 };
 
 use smithay::reexports::calloop::{EventLoop, Interest, LoopSignal, Mode, PostAction, generic::Generic};
-use transom::{Desktop, Options, backend::Pace, qubes::QubeIdentity, render::canvas::RendererKind};
+use transom::{
+    Desktop, Options, backend::Pace, qubes::QubeIdentity, render::canvas::RendererKind, wayland::SOCKET_NAME,
+};
 use transom_tests::{
     fixture,
     process::{Owned, binary, wait_for},
@@ -18,6 +22,22 @@ use transom_tests::{
 use transom_theming::{Fonts, Label};
 
 use crate::procs;
+
+/// A finished frame.
+#[derive(Debug)]
+pub(crate) struct Drawn {
+    /// When the last pixel was written.
+    pub(crate) at: Instant,
+    /// Contents of the windows on the screen: x, y, width, height.
+    pub(crate) windows: Vec<[i32; 4]>,
+}
+
+/// A screen that is drawn by pixman.
+#[derive(Debug)]
+struct Screen {
+    size: (u32, u32),
+    drawn: mpsc::Sender<Drawn>,
+}
 
 /// See the module's text.
 pub(crate) struct Linked {
@@ -30,7 +50,18 @@ pub(crate) struct Linked {
 }
 
 impl Linked {
+    /// With a desktop that nobody asks for a frame.
     pub(crate) fn new() -> Result<Self, String> {
+        Self::start(None)
+    }
+
+    /// With a desktop of this size that draws, and where it says so.
+    pub(crate) fn drawing(size: (u32, u32)) -> Result<(Self, mpsc::Receiver<Drawn>), String> {
+        let (tell, told) = mpsc::channel();
+        Ok((Self::start(Some(Screen { size, drawn: tell }))?, told))
+    }
+
+    fn start(screen: Option<Screen>) -> Result<Self, String> {
         let dir = tempfile::Builder::new()
             .prefix("transom-bench-")
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
@@ -38,10 +69,11 @@ impl Linked {
             .map_err(|e| e.to_string())?;
         let socket = dir.path().join("display.sock");
         let listener = UnixListener::bind(&socket).map_err(|e| e.to_string())?;
+        let own = dir.path().join(SOCKET_NAME);
         let (tell, told) = mpsc::channel();
         let dom0 = std::thread::Builder::new()
             .name("dom0".into())
-            .spawn(move || dom0(listener, &tell))
+            .spawn(move || dom0(listener, &own, screen, &tell))
             .map_err(|e| e.to_string())?;
         let Ok((thread, signal)) = told.recv() else {
             return Err(match dom0.join() {
@@ -73,6 +105,11 @@ impl Linked {
         self.dir().join("wayland-1")
     }
 
+    /// Where dom0's desktop itself takes programs.
+    pub(crate) fn dom0_socket(&self) -> PathBuf {
+        self.dir().join(SOCKET_NAME)
+    }
+
     /// CPU time of agent and dom0's thread so far, in microseconds.
     pub(crate) fn cpu(&self) -> Result<f64, String> {
         Ok(procs::cpu(&[self.agent.pid()])? + procs::thread_cpu(&self.thread)?)
@@ -90,16 +127,23 @@ impl Drop for Linked {
     }
 }
 
-fn dom0(listener: UnixListener, tell: &mpsc::Sender<(PathBuf, LoopSignal)>) -> Result<(), String> {
+fn dom0(
+    listener: UnixListener,
+    programs: &Path,
+    screen: Option<Screen>,
+    tell: &mpsc::Sender<(PathBuf, LoopSignal)>,
+) -> Result<(), String> {
     let mut event_loop = EventLoop::<Desktop>::try_new().map_err(|e| e.to_string())?;
     let options = Options {
         fonts: Fonts::Files(fixture::fonts()),
         renderer: RendererKind::Pixman,
-        // Nobody asks for a frame.
+        // Frames are drawn below, or never.
         pace: Pace::Manual,
+        size: screen.as_ref().map_or(Options::default().size, |screen| screen.size),
         ..Options::default()
     };
     let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;
+    desktop.listen_for_programs(programs).map_err(|e| e.to_string())?;
     let listener = Generic::new(listener, Interest::READ, Mode::Level);
     event_loop
         .handle()
@@ -112,5 +156,16 @@ fn dom0(listener: UnixListener, tell: &mpsc::Sender<(PathBuf, LoopSignal)>) -> R
         .map_err(|e| e.to_string())?;
     let thread = Path::new("/proc").join(std::fs::read_link("/proc/thread-self").map_err(|e| e.to_string())?);
     tell.send((thread, event_loop.get_signal())).map_err(|e| e.to_string())?;
-    event_loop.run(None, &mut desktop, Desktop::settle).map_err(|e| e.to_string())
+    let turn = |desktop: &mut Desktop| {
+        if let Some(screen) = &screen
+            && desktop.frame()
+        {
+            let at = Instant::now();
+            let windows = desktop.state().windows.iter().map(|window| window.content).collect();
+            // Nobody listens any more at the end.
+            let _ = screen.drawn.send(Drawn { at, windows });
+        }
+        desktop.settle();
+    };
+    event_loop.run(None, &mut desktop, turn).map_err(|e| e.to_string())
 }

@@ -1,12 +1,11 @@
 //! Measurements: `make bench`, `make bench-quick`. Prints a table and writes
 //! `target/bench/report.json`; `docs/benchmarks.md` says what each figure means.
 //!
-//! What is compared is measured in turns in one run, so that a busy machine slows both. No figure
-//! says how much slower a program is in a qube than in dom0 (`sandbox.latency.*.over_native`): dom0
-//! serves no Wayland programs of its own yet.
+//! What is compared is measured in turns in one run, so that a busy machine slows both.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
 mod commits;
+mod latency;
 mod link;
 mod process;
 mod procs;
@@ -49,6 +48,7 @@ fn measure(quick: bool) -> Result<(), String> {
     let mut figures = Vec::new();
     let outcomes = [
         ("latency", windows::latency(quick, &mut figures)),
+        ("latency over native", latency::over_native(quick, &mut figures)),
         ("commit cost", commits::commit_cost(quick, &mut figures)),
         ("waypipe", commits::proxy_cpu(quick, &mut figures)),
         ("drawing", windows::drawing(quick, &mut figures)),

@@ -153,24 +153,27 @@ impl Program {
     /// Shows the buffer that is free, all of it damaged, and waits until the other one comes back;
     /// `draw`: with a picture that differs from the last one in every pixel.
     pub(crate) fn show(&mut self, window: &mut Window, draw: bool) -> Result<(), String> {
-        let (buffer, fd) = &window.buffers[window.shown % 2];
         if draw {
-            let row = window.size.0 as usize * 4;
-            let from = window.shown % SCROLL * row;
-            let mut pixels = &window.pattern[from..from + row * window.size.1 as usize];
-            let mut at = 0;
-            while !pixels.is_empty() {
-                let written = rustix::io::pwrite(fd, pixels, at).map_err(text)?;
-                pixels = &pixels[written..];
-                at += written as u64;
-            }
+            window.paint()?;
         }
+        self.commit(window)?;
+        self.settle(window)
+    }
+
+    /// Shows the buffer that is free, all of it damaged.
+    pub(crate) fn commit(&mut self, window: &mut Window) -> Result<(), String> {
+        let (buffer, _) = &window.buffers[window.shown % 2];
         window.surface.attach(Some(buffer), 0, 0);
         window.surface.damage(0, 0, window.size.0, window.size.1);
         window.surface.commit();
         window.shown += 1;
+        self.connection.flush().map_err(text)
+    }
+
+    /// After a commit: waits until the buffer before comes back, if there was one.
+    pub(crate) fn settle(&mut self, window: &Window) -> Result<(), String> {
         if window.shown == 1 {
-            return self.connection.flush().map_err(text);
+            return Ok(());
         }
         let released = self.heard.released;
         self.until(|heard| heard.released > released)
@@ -183,6 +186,21 @@ impl Program {
 }
 
 impl Window {
+    /// Writes a picture into the buffer that is free: it differs from the last one in every pixel.
+    pub(crate) fn paint(&self) -> Result<(), String> {
+        let (_, fd) = &self.buffers[self.shown % 2];
+        let row = self.size.0 as usize * 4;
+        let from = self.shown % SCROLL * row;
+        let mut pixels = &self.pattern[from..from + row * self.size.1 as usize];
+        let mut at = 0;
+        while !pixels.is_empty() {
+            let written = rustix::io::pwrite(fd, pixels, at).map_err(text)?;
+            pixels = &pixels[written..];
+            at += written as u64;
+        }
+        Ok(())
+    }
+
     /// Maps the window's memory and reads all of it, as programs have theirs mapped.
     pub(crate) fn map(&self) -> Result<Vec<GrantMap>, String> {
         let bytes = (self.size.0 * self.size.1 * 4) as u64;
