@@ -34,7 +34,7 @@ mkdir -p "$root/rw" "$root/home"
 : > "$root/etc/machine-id"
 rm -rf "$root/var/lib/apt/lists"/* "$root/var/cache/apt"/* "$root/var/log"/* \
     "$root/var/cache/ldconfig"/* "$root/var/cache/debconf"/*-old "$root/var/lib/dpkg"/*-old \
-    "$root/etc/resolv.conf" "$root/etc/hostname" "$root/etc/apt/apt.conf.d/99mmdebstrap" \
+    "$root/etc/resolv.conf" "$root/etc/hostname" "$root/etc/apt/apt.conf.d"/*mmdebstrap \
     "$root/var/lib/dbus/machine-id"
 
 say "packing"
