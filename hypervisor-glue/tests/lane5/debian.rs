@@ -4,6 +4,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    sync::{Mutex, PoisonError},
 };
 
 /// Where packages are kept between runs.
@@ -32,8 +33,12 @@ fn behind(name: &str) -> Result<String, String> {
         .ok_or_else(|| format!("{name} names no kernel"))
 }
 
+/// Tests run beside each other and want the same packages: the first fetches, the others find.
+static FETCHING: Mutex<()> = Mutex::new(());
+
 /// A package, unpacked.
 pub(crate) fn package(name: &str) -> Result<PathBuf, String> {
+    let _turn = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
     let root = cache().join("root").join(name);
     if root.exists() {
         return Ok(root);
