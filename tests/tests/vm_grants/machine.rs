@@ -6,7 +6,10 @@ use std::{
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
+    sync::{
+        Mutex, PoisonError,
+        mpsc::{Receiver, channel},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -222,8 +225,12 @@ fn modules(root: &Path, kernel: &Path) -> Result<(), String> {
     Ok(())
 }
 
+/// Tests run beside each other: the first fetches, the others find.
+static FETCHING: Mutex<()> = Mutex::new(());
+
 /// A stock cloud kernel, fetched once with the system's own tools.
 fn kernel() -> Result<PathBuf, String> {
+    let _turn = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
     let cache = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/vm/cache");
     let find = || {
         let boot = fs::read_dir(cache.join("cloud-kernel/boot")).ok()?;
@@ -234,7 +241,7 @@ fn kernel() -> Result<PathBuf, String> {
     }
     fs::create_dir_all(&cache).map_err(|error| error.to_string())?;
     let script = "set -e; name=$(apt-cache depends linux-image-cloud-amd64 | awk '/Depends:/ {print $2; exit}'); \
-                  test -n \"$name\"; apt-get download \"$name\"; dpkg -x \"$name\"_*.deb cloud-kernel";
+                  test -n \"$name\"; apt-get download \"$name\"; rm -rf half; dpkg -x \"$name\"_*.deb half; mv half cloud-kernel";
     let fetched = Command::new("sh").args(["-c", script]).current_dir(&cache).output();
     find().ok_or_else(|| {
         let why = fetched.map_or_else(|e| e.to_string(), |o| String::from_utf8_lossy(&o.stderr).into_owned());
