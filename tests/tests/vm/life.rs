@@ -1,5 +1,7 @@
 //! A virtual machine's life: programs, a desktop that dies, an agent that dies, a machine that dies.
 
+use std::{fs::File, os::unix::fs::FileExt as _};
+
 use rustix::process::{Pid, Signal, kill_process};
 use transom_tests::process::until;
 use transom_theming::Label;
@@ -10,14 +12,22 @@ use super::{
 };
 
 /// Connects by vsock to what a qube has no business with; succeeds if all of it is refused.
-const STRANGERS: &str = r#"perl -e 'for (["2", 22], ["2", 5002], ["2", 1], ["1", 5000], ["4", 5000]) {
+pub(crate) const STRANGERS: &str = r#"perl -e 'for (["2", 22], ["2", 5002], ["2", 1], ["1", 5000], ["4", 5000]) {
     my ($cid, $port) = @$_;
     socket(my $s, 40, 1, 0) or exit 3;
     alarm 20;
     connect($s, pack("SSLLCx3", 40, 0, $port, $cid, 0)) and exit 4;
 } exit 0'"#;
 
-fn must(lab: &Lab, words: &[String]) {
+/// True if the private volume's file system was not unmounted (ext4: `RECOVER` in `s_feature_incompat`).
+pub(crate) fn needs_recovery(lab: &Lab, qube: &str) -> bool {
+    let volume = File::open(lab.data().join("qubes").join(qube).join("private.img")).unwrap();
+    let mut flags = [0; 4];
+    volume.read_exact_at(&mut flags, 1024 + 0x60).unwrap();
+    u32::from_le_bytes(flags) & 4 != 0
+}
+
+pub(crate) fn must(lab: &Lab, words: &[String]) {
     lab.house.must(&words.iter().map(String::as_str).collect::<Vec<_>>());
 }
 
@@ -46,6 +56,8 @@ fn programs_of_a_machine_outlive_the_desktop_and_its_home_outlives_the_machine()
     until("mousepad", || {
         lab.house.state().windows.iter().any(|w| w.title.contains("Mousepad")).then_some(())
     });
+    // All of it from the programs' own memory: the agent says when it copies (as `vm_grants` sees).
+    assert!(!lab.log("work").contains("pixels copied"), "{}", lab.log("work"));
     assert_eq!(lab.ends_with("work", "test \"$(id -u)\" = 1000 && test \"$(hostname)\" = work"), 0);
     assert_eq!(lab.ends_with("work", STRANGERS), 0, "the guest reached somebody");
 
@@ -80,10 +92,13 @@ fn programs_of_a_machine_outlive_the_desktop_and_its_home_outlives_the_machine()
     assert_eq!(lab.ends_with("work", "test -s ~/count && echo kept > ~/kept"), 0);
 
     // An orderly end, and what was written before it.
+    lab.house.must(&["qube", "run", "work", "sh", "-c", "exec 3>~/open; sleep 1000"]);
     lab.house.must(&["qube", "stop", "work"]);
     assert_eq!(lab.info("work")["state"]["is"], "halted");
+    assert!(!needs_recovery(&lab, "work"), "the volume was not let go: {}", lab.log("work"));
     lab.start("work");
     assert_eq!(lab.ends_with("work", "test \"$(cat ~/kept)\" = kept"), 0);
     lab.house.must(&["qube", "kill", "work"]);
     assert_eq!(lab.info("work")["state"]["is"], "halted");
+    assert!(needs_recovery(&lab, "work"), "a machine that was killed lets go of nothing");
 }

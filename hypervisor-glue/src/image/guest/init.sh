@@ -72,8 +72,15 @@ stage end
 kill -TERM -1
 sleep 0.1
 kill -KILL -1
-umount /home
-umount /rw || mount -o remount,ro /rw
+# What was killed holds its files for a moment longer.
+left=30
+for dir in /home /rw; do
+    while grep -q " $dir " /proc/mounts && ! umount $dir 2>/dev/null && [ $left -gt 0 ]; do
+        left=$((left - 1))
+        sleep 0.1
+    done
+done
+grep -q ' /rw ' /proc/mounts && mount -o remount,ro /rw
 sync
 # Switched off: as it should be. Restarted: something is wrong.
 [ "$code" = 0 ] && poweroff -f

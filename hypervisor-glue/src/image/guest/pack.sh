@@ -34,10 +34,11 @@ mkdir -p "$root/rw" "$root/home"
 : > "$root/etc/machine-id"
 rm -rf "$root/var/lib/apt/lists"/* "$root/var/cache/apt"/* "$root/var/log"/* \
     "$root/var/cache/ldconfig"/* "$root/var/cache/debconf"/*-old "$root/var/lib/dpkg"/*-old \
-    "$root/etc/resolv.conf" "$root/etc/hostname" "$root/etc/apt/apt.conf.d"/*mmdebstrap \
+    "$root/etc/resolv.conf" "$root/etc/hostname" "$root/etc/apt/apt.conf.d/99mmdebstrap" \
     "$root/var/lib/dbus/machine-id"
 
 say "packing"
+# mmdebstrap takes its own settings away itself, and fails if they are not there.
 # Without extended attributes: no file needs one, and the search for them would enter /proc.
 mkfs.erofs --quiet -zlz4 -x-1 -T"$SOURCE_DATE_EPOCH" -U 5472616e-736f-6d20-726f-6f7400000000 \
-    --exclude-regex='^(transom-out$|(proc|sys|dev|run|tmp)/)' "$out/root.erofs" "$root"
+    --exclude-regex='^(transom-out$|etc/apt/apt.conf.d/00mmdebstrap$|(proc|sys|dev|run|tmp)/)' "$out/root.erofs" "$root"
