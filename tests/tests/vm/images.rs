@@ -32,10 +32,8 @@ fn make() -> Result<PathBuf, String> {
     command.args(arguments).env(paths::DATA_DIR_VAR, &target).stdin(Stdio::null());
     fs::create_dir_all(&target).map_err(|e| e.to_string())?;
     let output = command.output().map_err(|e| e.to_string())?;
-    if !output.status.success() {
-        let said = String::from_utf8_lossy(&output.stderr);
-        return Err(format!("no image could be made: {}", said.lines().last().unwrap_or_default()));
-    }
+    // What is needed is there: that no image comes of it is a fault of ours, and no reason to skip.
+    assert!(output.status.success(), "no image could be made: {}", String::from_utf8_lossy(&output.stderr));
     println!("transom {}: {:.1} s", arguments.join(" "), begin.elapsed().as_secs_f64());
     Ok(images)
 }
