@@ -2,7 +2,7 @@
 
 use smithay::{
     reexports::wayland_server::protocol::wl_surface::WlSurface,
-    utils::{Logical, Point, Rectangle},
+    utils::{Logical, Point, Rectangle, Size},
     wayland::compositor::{
         SubsurfaceCachedState, SurfaceAttributes, SurfaceData, TraversalAction, get_children,
         is_sync_subsurface, with_states, with_surface_tree_downward, with_surface_tree_upward,
@@ -14,7 +14,7 @@ use transom_protocol::{
     types::Rect,
 };
 
-use super::{Role, id_of, id_of_states, region};
+use super::{Role, Window, id_of, id_of_states, region};
 use crate::Agent;
 
 /// Subsurfaces of a surface, directly, bottom first, with their places. The surface itself stands
@@ -105,26 +105,9 @@ impl Agent {
             return None;
         }
         let mut bounds: Option<Rectangle<i32, Logical>> = None;
-        let place = |surface: &WlSurface, states: &SurfaceData, from: &Point<i32, Logical>| {
-            let own = *surface == window.surface;
-            let place = states.cached_state.get::<SubsurfaceCachedState>().current().location;
-            if own { *from } else { *from + place }
-        };
-        with_surface_tree_downward(
-            &window.surface,
-            Point::default(),
-            |surface, states, from| TraversalAction::DoChildren(place(surface, states, from)),
-            |surface, states, from| {
-                let part = id_of_states(states).and_then(|id| self.windows.get(id));
-                let Some((part, picture)) = part.and_then(|part| Some((part, part.picture.as_ref()?))) else {
-                    return;
-                };
-                let (w, h) = part.appearance.surface_size(picture.size());
-                let rect = Rectangle::new(place(surface, states, from), (w as i32, h as i32).into());
-                bounds = Some(bounds.map_or(rect, |bounds| bounds.merge(rect)));
-            },
-            |_, _, _| true,
-        );
+        self.visible_parts(window, |_, _, part| {
+            bounds = Some(bounds.map_or(part, |bounds| bounds.merge(part)));
+        });
         let (own_w, own_h) = window.appearance.surface_size(window.picture.as_ref()?.size());
         let alone = Rectangle::from_size((own_w as i32, own_h as i32).into());
         let bounds = bounds.filter(|bounds| *bounds != alone)?;
@@ -142,48 +125,52 @@ impl Agent {
         let (x, y, _, _) = window.appearance.content.get();
         let origin = Point::<i32, Logical>::from((-x, -y));
         let mut found = None;
+        self.visible_parts(window, |surface, states, part| {
+            let place = (origin + part.loc).to_f64();
+            let local = at - place;
+            if found.is_some() || !Rectangle::from_size(part.size.to_f64()).contains(local) {
+                return;
+            }
+            let mut cached = states.cached_state.get::<SurfaceAttributes>();
+            let region = cached.current().input_region.as_ref();
+            if region.is_none_or(|region| region::contains(region, local.x, local.y)) {
+                found = Some((surface.clone(), place));
+            }
+        });
+        found
+    }
+
+    /// Every surface of a window's tree that shows something, topmost first, with where it lies relative
+    /// to the window's own surface. What hangs on one that shows nothing is hidden with it.
+    fn visible_parts(
+        &self,
+        window: &Window,
+        mut visit: impl FnMut(&WlSurface, &SurfaceData, Rectangle<i32, Logical>),
+    ) {
+        let place = |surface: &WlSurface, states: &SurfaceData, parent: &Point<i32, Logical>| {
+            if *surface == window.surface {
+                return *parent;
+            }
+            *parent + states.cached_state.get::<SubsurfaceCachedState>().current().location
+        };
+        let size = |states: &SurfaceData| {
+            let part = self.windows.get(id_of_states(states)?)?;
+            let (w, h) = part.appearance.surface_size(part.picture.as_ref()?.size());
+            Some(Size::from((w as i32, h as i32)))
+        };
         with_surface_tree_downward(
             &window.surface,
-            origin,
-            |surface, states, from| {
-                let mut place = *from;
-                if *surface != window.surface {
-                    place += states.cached_state.get::<SubsurfaceCachedState>().current().location;
-                }
-                // What hangs on a surface that shows nothing is hidden with it.
-                let part = id_of_states(states).and_then(|id| self.windows.get(id));
-                if part.is_some_and(|part| part.picture.is_some()) {
-                    TraversalAction::DoChildren(place)
-                } else {
-                    TraversalAction::SkipChildren
-                }
+            Point::default(),
+            |surface, states, parent| match size(states) {
+                Some(_) => TraversalAction::DoChildren(place(surface, states, parent)),
+                None => TraversalAction::SkipChildren,
             },
-            |surface, states, from| {
-                let mut place = *from;
-                if *surface != window.surface {
-                    place += states.cached_state.get::<SubsurfaceCachedState>().current().location;
-                }
-                if found.is_some() {
-                    return;
-                }
-                let Some(part) = id_of_states(states).and_then(|id| self.windows.get(id)) else { return };
-                let Some(picture) = &part.picture else { return };
-                let (w, h) = part.appearance.surface_size(picture.size());
-                let local = at - place.to_f64();
-                let inside =
-                    local.x >= 0.0 && local.y >= 0.0 && local.x < f64::from(w) && local.y < f64::from(h);
-                let mut cached = states.cached_state.get::<SurfaceAttributes>();
-                let takes = cached
-                    .current()
-                    .input_region
-                    .as_ref()
-                    .is_none_or(|r| region::contains(r, local.x, local.y));
-                if inside && takes {
-                    found = Some((surface.clone(), place.to_f64()));
+            |surface, states, parent| {
+                if let Some(size) = size(states) {
+                    visit(surface, states, Rectangle::new(place(surface, states, parent), size));
                 }
             },
             |_, _, _| true,
         );
-        found
     }
 }
