@@ -11,7 +11,7 @@ use smithay::{
     reexports::calloop::{LoopHandle, LoopSignal},
     utils::{Logical, Physical, Point, Rectangle, Size},
 };
-use tracing::error;
+use tracing::{error, warn};
 use transom_protocol::types;
 use transom_theming::{Fonts, Theme, Variant};
 
@@ -193,6 +193,9 @@ impl Desktop {
             desktop.show_time_of_day();
         }
         desktop.outputs_changed();
+        if let Some(problem) = desktop.font_problem() {
+            warn!("{problem}");
+        }
         Ok(desktop)
     }
 

@@ -63,9 +63,12 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
     };
     let mut event_loop = EventLoop::<Desktop>::try_new().map_err(|e| e.to_string())?;
     let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;
+    for problem in &problems {
+        error!("{problem}");
+    }
+    // What is wrong with the fonts is in the log already.
     problems.extend(desktop.font_problem().map(str::to_owned));
     for problem in problems {
-        error!("{problem}");
         desktop.notify(Notice::Text(problem));
     }
     desktop.set_signal(event_loop.get_signal());
