@@ -10,7 +10,10 @@ use std::{
     time::Duration,
 };
 
-use transom_protocol::supervisor::{Backend, ErrorKind, MemoryKind, QubeName};
+use transom_protocol::{
+    supervisor::{Backend, ErrorKind, MemoryKind, QubeName},
+    vsock,
+};
 
 use crate::{
     image::Image,
@@ -112,6 +115,19 @@ pub enum Channel {
     Display,
     /// Service calls: to qubed.
     Service,
+}
+
+impl Channel {
+    /// Both.
+    pub const ALL: [Self; 2] = [Self::Display, Self::Service];
+
+    /// dom0's vsock port for it, of virtual machines.
+    pub fn vsock_port(self) -> u32 {
+        match self {
+            Self::Display => vsock::DISPLAY_PORT,
+            Self::Service => vsock::SERVICE_PORT,
+        }
+    }
 }
 
 /// How a machine came to its end.

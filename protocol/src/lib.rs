@@ -26,6 +26,7 @@ pub mod session;
 pub mod supervisor;
 pub mod text;
 pub mod types;
+pub mod vsock;
 pub mod wire;
 
 /// The newest version of the window protocol this crate speaks.

@@ -2,6 +2,7 @@
 
 use std::{fmt, io, os::fd::OwnedFd, os::unix::net::UnixStream, path::PathBuf};
 
+use transom_protocol::vsock::{DISPLAY_PORT, SERVICE_PORT};
 use vsock::VsockStream;
 
 /// An address of dom0.
@@ -15,9 +16,9 @@ pub enum Address {
 
 impl Address {
     /// Port of window streams on the host.
-    pub const DISPLAY: Self = Self::Vsock(5_000);
+    pub const DISPLAY: Self = Self::Vsock(DISPLAY_PORT);
     /// Port of the service stream on the host.
-    pub const SERVICE: Self = Self::Vsock(5_001);
+    pub const SERVICE: Self = Self::Vsock(SERVICE_PORT);
 
     /// Connects.
     ///

@@ -31,16 +31,6 @@ use crate::{
     },
 };
 
-/// The host's vsock ports that an agent connects to: the control stream, and service calls.
-pub const PORTS: [u32; 2] = [5000, 5001];
-
-fn port(channel: Channel) -> u32 {
-    match channel {
-        Channel::Display => PORTS[0],
-        Channel::Service => PORTS[1],
-    }
-}
-
 /// Where the kernel offers virtual machines.
 const DEVICE: &str = "/dev/kvm";
 /// What the agents of one computer's machines see as their own vsock address. Each machine has a
@@ -53,13 +43,16 @@ const OVERHEAD: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Kvm {
     program: Option<PathBuf>,
+    /// Whether the processor can: it stays what it is, and a look costs the more the more cores it has.
+    processor: Result<(), &'static str>,
     cgroups: Option<Arc<Cgroups>>,
 }
 
 impl Kvm {
     /// Looks for `transom-vmm` where it usually is.
     pub(crate) fn new(cgroups: Option<Arc<Cgroups>>) -> Self {
-        Self { program: paths::find_program("transom-vmm"), cgroups }
+        let processor = able(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
+        Self { program: paths::find_program("transom-vmm"), processor, cgroups }
     }
 
     fn program(&self) -> Result<&Path, String> {
@@ -73,20 +66,19 @@ impl Kvm {
     /// One line that says what.
     pub fn check(&self) -> Result<(), String> {
         self.program()?;
-        let processor = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        able(&processor)?;
+        self.processor?;
         open_device().map(drop).map_err(|error| format!("{DEVICE} cannot be opened: {error}"))
     }
 }
 
 /// A device alone does not promise that a stock kernel runs: there are kinds of KVM without hardware
 /// behind them, on which it hangs. VT-x and AMD-V show in the processor's flags.
-fn able(cpuinfo: &str) -> Result<(), String> {
+fn able(cpuinfo: &str) -> Result<(), &'static str> {
     let flags = cpuinfo.lines().find_map(|line| line.strip_prefix("flags")).unwrap_or_default();
     if flags.split_whitespace().any(|flag| flag == "vmx" || flag == "svm") {
         Ok(())
     } else {
-        Err("the processor has neither VT-x nor AMD-V, or they are off in its firmware".to_owned())
+        Err("the processor has neither VT-x nor AMD-V, or they are off in its firmware")
     }
 }
 
@@ -139,7 +131,7 @@ impl Hypervisor for Kvm {
                 disk("private", volume.map_err(StartError::at("open the private volume"))?, false),
             ],
             nets: Vec::new(),
-            vsock: Some((CID, PORTS.to_vec())),
+            vsock: Some((CID, Channel::ALL.map(Channel::vsock_port).to_vec())),
             uid: own_uid(spec.name.as_str()),
             log: Stdio::inherit(),
         };
@@ -159,17 +151,10 @@ pub struct KvmMachine {
 impl KvmMachine {
     /// Starts `program`, which is `transom-vmm`.
     fn start(program: &Path, launch: Launch, cgroup: Option<Cgroup>) -> Result<Self, StartError> {
-        let allowed =
-            launch.vsock.as_ref().is_some_and(|(_, ports)| PORTS.iter().all(|port| ports.contains(port)));
-        if !allowed {
-            return Err(StartError::Unable("a machine needs the two vsock ports of its agent".to_owned()));
-        }
         let vmm = Vmm::spawn(program, launch).map_err(StartError::at("start transom-vmm"))?;
         // Its second process is made later, and is in the group by birth.
-        if let Some(cgroup) = &cgroup
-            && let Err(error) = cgroup.add(vmm.pid())
-        {
-            tracing::warn!(%error, "transom-vmm cannot be put into its control group");
+        if let Some(cgroup) = &cgroup {
+            cgroup.take_in(vmm.pid(), "transom-vmm");
         }
         Ok(Self { vmm, cgroup })
     }
@@ -223,12 +208,12 @@ impl Machine for KvmMachine {
     }
 
     fn listener(&self, channel: Channel) -> BorrowedFd<'_> {
-        // `start` has seen to it that both are there.
-        self.vmm.listener(port(channel)).unwrap_or_else(|| self.vmm.output())
+        // Both were asked for at the start.
+        self.vmm.listener(channel.vsock_port()).unwrap_or_else(|| self.vmm.output())
     }
 
     fn accept(&mut self, channel: Channel) -> io::Result<Option<OwnedFd>> {
-        Ok(self.vmm.accept(port(channel))?.map(|(connection, _)| connection))
+        Ok(self.vmm.accept(channel.vsock_port())?.map(|(connection, _)| connection))
     }
 
     fn output(&self) -> BorrowedFd<'_> {

@@ -89,10 +89,8 @@ impl QemuMachine {
     }
 
     fn confine(&self, pid: u32) {
-        if let Some(cgroup) = &self.cgroup
-            && let Err(error) = cgroup.add(pid)
-        {
-            tracing::warn!(%error, "a process cannot be put into its control group");
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.take_in(pid, "a process of the machine");
         }
     }
 

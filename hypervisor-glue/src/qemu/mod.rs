@@ -37,7 +37,7 @@ use self::{
 use crate::{
     image,
     listener::Listener,
-    machine::{Hypervisor, Machine, MachineSpec, StartError},
+    machine::{Channel, Hypervisor, Machine, MachineSpec, StartError},
     paths,
     sandbox::Cgroups,
     store::Limits,
@@ -51,8 +51,6 @@ const VSOCK: &str = "vhost-device-vsock";
 const STREAMS: &str = "vsock";
 /// Where the daemon waits for QEMU, in the run directory.
 const VHOST: &str = "vhost.sock";
-/// Ports of dom0 that an agent connects to: control streams, and service calls.
-const PORTS: (u32, u32) = (5000, 5001);
 /// What QEMU and the daemon take above guest RAM at most, in bytes; where control groups are.
 const OVERHEAD: u64 = 512 << 20;
 
@@ -108,8 +106,10 @@ impl Hypervisor for Qemu {
         let ram = GuestRam::new(vm.config.memory)?;
         image::make_volume(vm.volume, vm.config.volume).map_err(StartError::at("make the private volume"))?;
         image::write_initramfs(spec, vm.image).map_err(StartError::at("write the qube's initramfs"))?;
-        let port = |port: u32| Listener::bind(&spec.run_dir.join(format!("{STREAMS}_{port}")));
-        let (display, service) = (port(PORTS.0)?, port(PORTS.1)?);
+        let listen = |channel: Channel| {
+            Listener::bind(&spec.run_dir.join(format!("{STREAMS}_{}", channel.vsock_port())))
+        };
+        let (display, service) = (listen(Channel::Display)?, listen(Channel::Service)?);
 
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(StartError::at("make a pipe"));
         let (console, console_theirs) = pipe()?;
@@ -131,7 +131,7 @@ impl Hypervisor for Qemu {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(theirs()?));
-        let daemon = Process::spawn(&mut command, "the vsock daemon")?;
+        let daemon = Process::spawn(&mut command, "run the vsock daemon")?;
         let connector = Connector::start(spec.run_dir.join(VHOST))?;
 
         let arguments = Arguments {
@@ -199,7 +199,7 @@ impl Launch {
                 .map_err(StartError::at("pass a descriptor on"))
         };
         keep(FdFlags::empty())?;
-        let spawned = Process::spawn(&mut command, "QEMU");
+        let spawned = Process::spawn(&mut command, "run QEMU");
         keep(FdFlags::CLOEXEC)?;
         spawned
     }

@@ -21,16 +21,15 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts it. Its core would hold a qube's memory, so it leaves none.
-    pub(super) fn spawn(command: &mut Command, what: &'static str) -> Result<Self, StartError> {
-        let mut child =
-            command.spawn().map_err(|source| StartError::System { doing: doing(what), source })?;
+    /// Starts it; `doing` is what an error names. Its core would hold a qube's memory, so it leaves none.
+    pub(super) fn spawn(command: &mut Command, doing: &'static str) -> Result<Self, StartError> {
+        let mut child = command.spawn().map_err(StartError::at(doing))?;
         let pid = Pid::from_child(&child);
         match pidfd_open(pid, PidfdFlags::empty()) {
             Ok(handle) => {
                 let none = Rlimit { current: Some(0), maximum: Some(0) };
                 if let Err(error) = prlimit(Some(pid), Resource::Core, none) {
-                    tracing::warn!(%error, what, "core files cannot be forbidden");
+                    tracing::warn!(%error, doing, "core files cannot be forbidden");
                 }
                 Ok(Self { child, handle, status: None })
             }
@@ -67,10 +66,6 @@ impl Process {
             let _ = pidfd_send_signal(&self.handle, Signal::KILL);
         }
     }
-}
-
-fn doing(what: &str) -> &'static str {
-    if what == "QEMU" { "run QEMU" } else { "run the vsock daemon" }
 }
 
 impl Drop for Process {

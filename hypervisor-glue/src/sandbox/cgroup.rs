@@ -106,8 +106,15 @@ pub(crate) struct Cgroup {
 
 impl Cgroup {
     /// Moves a process into the group; its future children are born there.
-    pub(crate) fn add(&self, pid: u32) -> io::Result<()> {
+    fn add(&self, pid: u32) -> io::Result<()> {
         fs::write(self.path.join("cgroup.procs"), pid.to_string())
+    }
+
+    /// As [`Cgroup::add`]; where that fails, `what` goes on without these limits, and the log says so.
+    pub(crate) fn take_in(&self, pid: u32, what: &str) {
+        if let Err(error) = self.add(pid) {
+            tracing::warn!(%error, "{what} cannot be put into its control group");
+        }
     }
 
     /// Ends everything in the group.

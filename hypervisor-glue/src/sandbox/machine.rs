@@ -82,10 +82,8 @@ impl SandboxMachine {
                 return Err(StartError::System { doing: "watch bubblewrap", source });
             }
         };
-        if let Some(cgroup) = &cgroup
-            && let Err(error) = cgroup.add(outer.id())
-        {
-            tracing::warn!(%error, "bubblewrap cannot be put into its control group");
+        if let Some(cgroup) = &cgroup {
+            cgroup.take_in(outer.id(), "bubblewrap");
         }
         Ok(Self {
             outer,
@@ -148,10 +146,8 @@ impl SandboxMachine {
             return;
         };
         self.inner = Some(inner);
-        if let Some(cgroup) = &self.cgroup
-            && let Err(error) = cgroup.add(pid)
-        {
-            tracing::warn!(%error, "the qube cannot be put into its control group");
+        if let Some(cgroup) = &self.cgroup {
+            cgroup.take_in(pid, "the qube");
         }
         let limit = |most: u64| Rlimit { current: Some(most), maximum: Some(most) };
         let pid = Pid::from_raw(pid as i32);
