@@ -21,6 +21,9 @@ use crate::{
     render::canvas::RendererKind,
 };
 
+/// So much of a window's top can be title bar and menus, in logical pixels.
+const MENUS: i32 = 90;
+
 fn find<'a>(state: &'a State, qube: &str, app: &str) -> Option<&'a Window> {
     state.windows.iter().find(|w| w.qube == qube && w.app_id.to_lowercase().contains(app))
 }
@@ -34,7 +37,7 @@ fn middle(r: [i32; 4]) -> (f64, f64) {
 }
 
 /// A place on a window that no other window covers: on its title bar, left of the buttons, else
-/// anywhere in it.
+/// in it, below where a program has its menus. A click on a menu would open it.
 fn open_place(state: &State, window: &Window) -> Option<(f64, f64)> {
     let [x, y, w, h] = window.outer;
     let above = state.windows.iter().skip_while(|other| *other != window).skip(1);
@@ -44,7 +47,7 @@ fn open_place(state: &State, window: &Window) -> Option<(f64, f64)> {
     };
     let bar = (40..w - 110).step_by(10).map(|dx| (x + dx, y + 15));
     let rest =
-        (40..h - 10).step_by(10).flat_map(|dy| (10..w - 10).step_by(10).map(move |dx| (x + dx, y + dy)));
+        (MENUS..h - 10).step_by(10).flat_map(|dy| (10..w - 10).step_by(10).map(move |dx| (x + dx, y + dy)));
     bar.chain(rest).find(|(px, py)| open(*px, *py)).map(|(px, py)| (f64::from(px), f64::from(py)))
 }
 
