@@ -3,7 +3,7 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 # With a display the demo opens a window to use; without one a scripted person runs it.
 
-.PHONY: demo test test-vm lint bench bench-quick deps build golden help image vsock
+.PHONY: demo demo-vm test test-vm lint bench bench-quick deps build golden help image vsock
 
 # Carries the streams of QEMU's guests; in the linked VMM the same is built in.
 VSOCK := vhost-device-vsock
@@ -11,6 +11,7 @@ VSOCK_VERSION := 0.3.0
 
 help:
 	@echo "make demo         three qubes on one desktop"
+	@echo "make demo-vm      the same on virtual machines, in software where need be; minutes"
 	@echo "make test         all tests"
 	@echo "make test-vm      tests in virtual machines; minutes"
 	@echo "make image        a template for virtual machines"
@@ -27,6 +28,14 @@ build: deps
 
 demo: build
 	target/debug/transom demo $(DEMO_ARGS)
+
+# The image is the one of the tests.
+demo-vm: build vsock
+	export TRANSOM_DATA_DIR="$(CURDIR)/target/vm"; \
+	if [ -d target/vm/images/debian-12 ]; then target/debug/transom image update --agent-only; \
+	else target/debug/transom image build; fi
+	PATH="$(CURDIR)/target/debug:$$PATH" target/debug/transom demo --scripted --vm \
+	    --images target/vm/images --out target/demo-vm $(DEMO_ARGS)
 
 test: build
 	$(CARGO) test --workspace

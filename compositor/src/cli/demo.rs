@@ -2,7 +2,11 @@
 //!
 //! With a display it opens a nested desktop to use. Without one a scripted person uses a headless
 //! desktop through the real input path, and leaves a picture after each step and a report.
+//!
+//! The qubes are virtual machines where the processor runs them and there is an image, or where
+//! `--vm` asks for it; else sandboxes.
 
+mod inside;
 mod person;
 mod script;
 
@@ -14,8 +18,9 @@ use std::{
 use clap::Args;
 use transom_hypervisor::{
     client::{Client, Launch, ensure_running},
-    paths,
-    supervisor::{BackendChoice, ErrorKind, LabelName, QubeName, QubeState, RequestBody},
+    image::{DEFAULT_NAME, Images},
+    kvm, paths,
+    supervisor::{Backend, BackendChoice, ErrorKind, LabelName, QubeName, QubeState, RequestBody},
 };
 
 use super::session;
@@ -29,6 +34,12 @@ pub(super) struct Demo {
     /// Run the scripted person even where there is a display.
     #[arg(long)]
     scripted: bool,
+    /// Each qube is a virtual machine, in software where the processor cannot run it.
+    #[arg(long)]
+    vm: bool,
+    /// The folder with the image of virtual machines [default: your own images]
+    #[arg(long, value_name = "DIR")]
+    images: Option<PathBuf>,
     /// Who draws; pictures are exact only with pixman.
     #[arg(long, value_enum, default_value = "pixman")]
     renderer: crate::render::canvas::RendererKind,
@@ -36,6 +47,9 @@ pub(super) struct Demo {
 
 /// The qubes of the demo: name, label.
 const QUBES: [(&str, &str); 3] = [("work", "blue"), ("personal", "green"), ("untrusted", "red")];
+
+/// Slowness of three machines in software on a small computer.
+const EMULATED: u32 = 6;
 
 /// Settings of the demo: what may be pasted where.
 const CONFIG: &str = r#"
@@ -64,12 +78,14 @@ pub(super) fn run(demo: &Demo) -> Result<(), String> {
     };
     let data = out.join("data");
     let _ = std::fs::remove_dir_all(&data);
+    let template = template(demo, &data)?;
     let mut supervisor = ensure_running(&launch).map_err(|e| e.to_string())?;
-    let outcome = prepare(&mut supervisor).and_then(|()| {
+    let outcome = prepare(&mut supervisor, template).and_then(|()| {
+        let slow = slowness(&mut supervisor)?;
         if has_display && !demo.scripted {
-            interactive(&mut supervisor, runtime.path())
+            interactive(&mut supervisor, runtime.path(), slow)
         } else {
-            script::run(&launch, &out, demo.renderer)
+            script::run(&launch, &out, demo.renderer, slow)
         }
     });
     for (name, _) in QUBES {
@@ -85,19 +101,44 @@ fn soon(seconds: u64) -> Instant {
     Instant::now() + Duration::from_secs(seconds)
 }
 
+/// The template of the qubes, if they are to be virtual machines. Its image is made known in the
+/// demo's own data.
+fn template(demo: &Demo, data: &Path) -> Result<Option<&'static str>, String> {
+    let images = match &demo.images {
+        Some(images) => images.canonicalize().map_err(|e| format!("{}: {e}", images.display()))?,
+        None => paths::data_dir().map_err(|e| e.to_string())?.join("images"),
+    };
+    if images.is_dir() {
+        let made = std::fs::create_dir_all(data)
+            .and_then(|()| std::os::unix::fs::symlink(&images, data.join("images")));
+        made.map_err(|e| format!("{}: {e}", data.display()))?;
+    }
+    // Whoever asks for machines hears from qubed what is missing.
+    let can = || kvm::check().is_ok() && Images::new(data).load(DEFAULT_NAME).is_ok();
+    Ok((demo.vm || can()).then_some(DEFAULT_NAME))
+}
+
+/// How much longer programs may take than on this computer's own processor.
+fn slowness(supervisor: &mut Client) -> Result<u32, String> {
+    let qubes = supervisor.list(soon(10)).map_err(|e| e.to_string())?;
+    Ok(if qubes.iter().any(|qube| qube.backend == Backend::Qemu) { EMULATED } else { 1 })
+}
+
 /// Creates and starts the qubes.
-fn prepare(supervisor: &mut Client) -> Result<(), String> {
+fn prepare(supervisor: &mut Client, template: Option<&str>) -> Result<(), String> {
+    let start = if template.is_some() { 240 } else { 30 };
     for (name, label) in QUBES {
         let qube = QubeName::new(name).map_err(|e| e.to_string())?;
         let label = LabelName::new(label).map_err(|e| e.to_string())?;
-        let create =
-            RequestBody::Create { name: qube.clone(), label, template: None, backend: BackendChoice::Auto };
+        let template = template.map(str::to_owned);
+        let backend = BackendChoice::Auto;
+        let create = RequestBody::Create { name: qube.clone(), label, template, backend };
         match supervisor.call(create, soon(10)) {
             Ok(_) => {}
             Err(transom_hypervisor::client::ClientError::Refused(e)) if e.kind == ErrorKind::Exists => {}
             Err(error) => return Err(error.to_string()),
         }
-        supervisor.call(RequestBody::Start { qube }, soon(30)).map_err(|e| format!("{name}: {e}"))?;
+        supervisor.call(RequestBody::Start { qube }, soon(start)).map_err(|e| format!("{name}: {e}"))?;
     }
     let up = supervisor.list(soon(10)).map_err(|e| e.to_string())?;
     match up.iter().find(|q| q.state != QubeState::Running) {
@@ -116,19 +157,20 @@ fn programs(qube: &str) -> Vec<Vec<String>> {
     ]
 }
 
-fn run_programs(supervisor: &mut Client) -> Result<(), String> {
+fn run_programs(supervisor: &mut Client, slow: u32) -> Result<(), String> {
     for (name, _) in QUBES {
         let qube = QubeName::new(name).map_err(|e| e.to_string())?;
         for argv in programs(name) {
             let body = RequestBody::Run { qube: qube.clone(), argv: argv.clone() };
-            supervisor.call(body, soon(20)).map_err(|e| format!("{name}: {}: {e}", argv[0]))?;
+            let answer = supervisor.call(body, soon(20 * u64::from(slow)));
+            answer.map_err(|e| format!("{name}: {}: {e}", argv[0]))?;
         }
     }
     Ok(())
 }
 
 /// A nested desktop to use, in a process of its own.
-fn interactive(supervisor: &mut Client, runtime: &Path) -> Result<(), String> {
+fn interactive(supervisor: &mut Client, runtime: &Path, slow: u32) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|e| e.to_string())?;
     let config = runtime.join("demo.kdl");
     std::fs::write(&config, CONFIG).map_err(|e| e.to_string())?;
@@ -138,7 +180,7 @@ fn interactive(supervisor: &mut Client, runtime: &Path) -> Result<(), String> {
         .env(paths::RUNTIME_DIR_VAR, runtime)
         .spawn()
         .map_err(|e| e.to_string())?;
-    run_programs(supervisor)?;
+    run_programs(supervisor, slow)?;
     let status = desktop.wait().map_err(|e| e.to_string())?;
     if status.success() { Ok(()) } else { Err(format!("the nested desktop ended with {status}")) }
 }

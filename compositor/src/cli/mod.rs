@@ -4,7 +4,11 @@
 mod demo;
 mod session;
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    io::{self, Write as _},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 use clap::{Args, Parser, Subcommand};
 use transom_hypervisor::{cli::QubeCommand, image::cli::ImageCommand};
@@ -131,11 +135,16 @@ fn send(message: Message) -> Result<(), String> {
     };
     match ipc::ask(&socket_path()?, &request).map_err(|e| e.to_string())? {
         Reply::Done => Ok(()),
-        Reply::State(state) => {
-            println!("{}", serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?);
-            Ok(())
-        }
+        Reply::State(state) => print(&serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?),
         Reply::Error { message } => Err(message),
+    }
+}
+
+/// A line of output.
+fn print(line: &str) -> Result<(), String> {
+    match writeln!(io::stdout(), "{line}") {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|e| format!("cannot write: {e}")),
     }
 }
 
@@ -163,8 +172,7 @@ fn load_config(named: Option<&PathBuf>) -> Result<(Config, Option<PathBuf>), Str
 
 fn validate(config: Option<PathBuf>) -> Result<(), String> {
     match load_config(config.as_ref())? {
-        (_, Some(path)) => println!("{}: good", path.display()),
-        (_, None) => println!("no config file; the built-in settings are used"),
+        (_, Some(path)) => print(&format!("{}: good", path.display())),
+        (_, None) => print("no config file; the built-in settings are used"),
     }
-    Ok(())
 }

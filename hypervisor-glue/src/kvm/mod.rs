@@ -71,6 +71,14 @@ impl Kvm {
     }
 }
 
+/// Says what this computer lacks for virtual machines on its processor.
+///
+/// # Errors
+/// One line that says what.
+pub fn check() -> Result<(), String> {
+    Kvm::new(None).check()
+}
+
 /// A device alone does not promise that a stock kernel runs: there are kinds of KVM without hardware
 /// behind them, on which it hangs. VT-x and AMD-V show in the processor's flags.
 fn able(cpuinfo: &str) -> Result<(), &'static str> {

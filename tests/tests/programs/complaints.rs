@@ -28,6 +28,15 @@ fn commands_that_cannot_work() {
 }
 
 #[test]
+fn a_reader_that_goes_away_is_no_failure() {
+    let house = House::new();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let output = house.command(&["validate"]).stdout(writer).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
+}
+
+#[test]
 fn a_bad_config_is_shown_and_the_defaults_are_used() {
     let mut house = House::new();
     let folder = house.path().join("config/transom");

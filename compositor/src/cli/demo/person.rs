@@ -43,11 +43,18 @@ pub(super) struct Person {
     pub(super) desktop: Desktop,
     out: PathBuf,
     pub(super) steps: Vec<Step>,
+    /// How much longer programs may take than on this computer's own processor.
+    pub(super) slow: u32,
 }
 
 impl Person {
-    pub(super) fn new(event_loop: EventLoop<'static, Desktop>, desktop: Desktop, out: PathBuf) -> Self {
-        Self { event_loop, desktop, out, steps: Vec::new() }
+    pub(super) fn new(
+        event_loop: EventLoop<'static, Desktop>,
+        desktop: Desktop,
+        out: PathBuf,
+        slow: u32,
+    ) -> Self {
+        Self { event_loop, desktop, out, steps: Vec::new(), slow }
     }
 
     /// The event loop goes on for this long.
@@ -58,6 +65,11 @@ impl Person {
         }
     }
 
+    /// Gives a program the time to do what nobody can see.
+    pub(super) fn pause(&mut self) {
+        self.wait(Duration::from_millis(800) * self.slow);
+    }
+
     fn turn(&mut self) {
         let turned = self.event_loop.dispatch(Some(Duration::from_millis(10)), &mut self.desktop);
         if let Err(error) = turned {
@@ -66,12 +78,13 @@ impl Person {
         self.desktop.settle();
     }
 
-    /// Waits until it is so, or the patience is at an end.
+    /// Waits until it is so, or the patience is at an end: so many seconds of a sandbox.
     pub(super) fn until(
         &mut self,
         seconds: u64,
         mut so: impl FnMut(&State) -> bool,
     ) -> Result<State, String> {
+        let seconds = seconds * u64::from(self.slow);
         let end = Instant::now() + Duration::from_secs(seconds);
         loop {
             let state = self.desktop.state();
@@ -83,13 +96,6 @@ impl Person {
             }
             self.turn();
         }
-    }
-
-    /// Waits until a file has this text in it.
-    pub(super) fn file_has(&mut self, path: &std::path::Path, text: &str) -> Result<(), String> {
-        self.until(10, |_| std::fs::read_to_string(path).is_ok_and(|t| t.contains(text)))
-            .map(drop)
-            .map_err(|e| format!("{} does not hold {text:?}: {e}", path.display()))
     }
 
     /// Does something, looks at the screen, writes it down.

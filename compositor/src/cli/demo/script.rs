@@ -4,7 +4,10 @@ use std::{path::Path, time::Duration};
 
 use serde_json::json;
 use smithay::reexports::calloop::EventLoop;
-use transom_hypervisor::client::{Launch, ensure_running};
+use transom_hypervisor::{
+    client::{Launch, ensure_running},
+    supervisor::QubeInfo,
+};
 use transom_theming::Fonts;
 
 use super::{
@@ -64,7 +67,7 @@ impl Person {
     }
 }
 
-pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result<(), String> {
+pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind, slow: u32) -> Result<(), String> {
     let config = Config::parse("demo.kdl", CONFIG).map_err(|e| e.to_string())?;
     let mut event_loop = EventLoop::<Desktop>::try_new().map_err(|e| e.to_string())?;
     let options = Options {
@@ -89,13 +92,12 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
             let _ = std::fs::remove_file(old.path());
         }
     }
-    let mut person = Person::new(event_loop, desktop, out.to_owned());
-    let home = |qube: &str, file: &str| out.join("data/qubes").join(qube).join("home").join(file);
+    let mut person = Person::new(event_loop, desktop, out.to_owned(), slow);
 
     person.step("empty desktop", |p| p.until(20, |s| s.qubes.len() == QUBES.len()).map(drop));
     let mut supervisor = ensure_running(launch).map_err(|e| e.to_string())?;
     person.step("three qubes", |p| {
-        run_programs(&mut supervisor)?;
+        run_programs(&mut supervisor, slow)?;
         p.until(60, |s| {
             QUBES.iter().all(|(qube, _)| s.windows.iter().filter(|w| w.qube == *qube).count() == 3)
         })
@@ -110,7 +112,7 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
     person.step("type into work", |p| {
         p.go_to("work", "foot")?;
         p.write("echo typed by hand > typed.txt; ls /home/user\n");
-        p.file_has(&home("work", "typed.txt"), "typed by hand")
+        p.file_of(&mut supervisor, out, "work", "typed.txt", "typed by hand")
     });
     person.step("alt-tab open", |p| {
         p.go_to("personal", "mousepad")?;
@@ -160,7 +162,7 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
         p.write("the minutes of Monday");
         p.chord(&[key::CTRL, key::A]);
         p.chord(&[key::CTRL, key::C]);
-        p.wait(Duration::from_millis(800));
+        p.pause();
         p.chord(&[key::SUPER, key::C]);
         p.until(20, |s| s.clipboard.is_some()).map(drop)
     });
@@ -174,20 +176,20 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
         p.tap(key::TAB);
         p.tap(key::ENTER);
         p.until(20, |s| s.prompt.is_none() && s.clipboard.is_none())?;
-        p.wait(Duration::from_millis(800));
+        p.pause();
         let window = p.go_to("untrusted", "mousepad")?;
         let (x, y) = middle(window.content);
         p.click(x, y);
         p.chord(&[key::CTRL, key::V]);
-        p.wait(Duration::from_millis(800));
+        p.pause();
         p.chord(&[key::CTRL, key::S]);
-        p.file_has(&home("untrusted", "notes.txt"), "the minutes of Monday")
+        p.file_of(&mut supervisor, out, "untrusted", "notes.txt", "the minutes of Monday")
     });
     person.step("refused by a rule", |p| {
         p.go_to("untrusted", "mousepad")?;
         p.chord(&[key::CTRL, key::A]);
         p.chord(&[key::CTRL, key::C]);
-        p.wait(Duration::from_millis(800));
+        p.pause();
         p.chord(&[key::SUPER, key::C]);
         p.until(20, |s| s.clipboard.is_some())?;
         p.go_to("work", "mousepad")?;
@@ -202,10 +204,11 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind) -> Result
         let picture = p.desktop.screenshot().map_err(|e| e.to_string())?;
         picture.save(&desktop_picture).map_err(|e| e.to_string())
     });
-    report(&person, out)
+    let machines = supervisor.list(super::soon(10)).map_err(|e| e.to_string())?;
+    report(&person, &machines, out)
 }
 
-fn report(person: &Person, out: &Path) -> Result<(), String> {
+fn report(person: &Person, machines: &[QubeInfo], out: &Path) -> Result<(), String> {
     let state = person.desktop.state();
     let windows = |qube: &str| -> Vec<_> {
         state
@@ -217,10 +220,15 @@ fn report(person: &Person, out: &Path) -> Result<(), String> {
     };
     let by_qube: serde_json::Map<String, serde_json::Value> =
         QUBES.iter().map(|(qube, _)| ((*qube).to_owned(), windows(qube).into())).collect();
+    let machines: Vec<_> = machines
+        .iter()
+        .map(|q| json!({"name": q.name, "backend": q.backend, "because": q.backend_reason, "isolated": q.isolated}))
+        .collect();
     let report = json!({
         "steps": person.steps,
         "windows": by_qube,
         "qubes": state.qubes,
+        "machines": machines,
         "frames": state.frames,
         "versions": {"transom": state.version, "protocol": transom_protocol::VERSION},
         "backend": state.backend,
