@@ -1,4 +1,4 @@
-//! The image: made once, kept below `target/vm`, with the agent of today.
+//! The image: kept below `target/vm`, with the agent of today; made anew when what makes it changes.
 
 use std::{
     fs,
@@ -10,6 +10,15 @@ use std::{
 
 use transom_hypervisor::{image::DEFAULT_NAME, paths};
 use transom_tests::process::binary;
+
+/// What makes an image, besides the agent.
+const MAKER: [&str; 5] = [
+    include_str!("../../../hypervisor-glue/src/image/guest/initramfs.sh"),
+    include_str!("../../../hypervisor-glue/src/image/guest/pack.sh"),
+    include_str!("../../../hypervisor-glue/src/image/manifest.rs"),
+    include_str!("../../../hypervisor-glue/src/image/modules.rs"),
+    include_str!("../../../hypervisor-glue/src/image/rootfs.rs"),
+];
 
 /// The folder with the image, or why there is none.
 pub(crate) fn kept() -> Result<&'static Path, String> {
@@ -26,14 +35,24 @@ fn make() -> Result<PathBuf, String> {
         binary("transom").parent().and_then(Path::parent).map(|dir| dir.join("vm")).ok_or("no target")?;
     let images = target.join("images");
     let begin = Instant::now();
-    let there = images.join(DEFAULT_NAME).is_dir();
-    let arguments: &[&str] = if there { &["image", "update", "--agent-only"] } else { &["image", "build"] };
+    let made_by = target.join("image-made-by");
+    let same = fs::read_to_string(&made_by).is_ok_and(|text| text == MAKER.concat());
+    let arguments: &[&str] = match (images.join(DEFAULT_NAME).is_dir(), same) {
+        (false, _) => &["image", "build"],
+        (true, true) => &["image", "update", "--agent-only"],
+        (true, false) => {
+            // By the recipe of today, not by its own.
+            fs::remove_dir_all(images.join(DEFAULT_NAME)).map_err(|e| e.to_string())?;
+            &["image", "build"]
+        }
+    };
     let mut command = Command::new(binary("transom"));
     command.args(arguments).env(paths::DATA_DIR_VAR, &target).stdin(Stdio::null());
     fs::create_dir_all(&target).map_err(|e| e.to_string())?;
     let output = command.output().map_err(|e| e.to_string())?;
     // What is needed is there: that no image comes of it is a fault of ours, and no reason to skip.
     assert!(output.status.success(), "no image could be made: {}", String::from_utf8_lossy(&output.stderr));
+    fs::write(made_by, MAKER.concat()).map_err(|e| e.to_string())?;
     println!("transom {}: {:.1} s", arguments.join(" "), begin.elapsed().as_secs_f64());
     Ok(images)
 }

@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     fs,
     os::unix::fs::symlink,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -20,6 +20,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Lab {
     pub(crate) house: House,
+    backend: &'static str,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -28,18 +29,25 @@ impl Lab {
     pub(crate) fn new() -> Option<Self> {
         let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         match images::kept() {
-            Ok(images) => {
-                let lab = Self { house: House::new(), _turn: turn };
-                let data = lab.data();
-                fs::create_dir_all(&data).unwrap();
-                symlink(images, data.join("images")).unwrap();
-                Some(lab)
-            }
+            Ok(images) => Some(Self::with(images, "qemu", turn)),
             Err(missing) => {
                 println!("SKIP no virtual machine: {missing}");
                 None
             }
         }
+    }
+
+    /// A house on a computer with nothing else on it, where qubes get the best that works.
+    pub(crate) fn alone(images: &Path) -> Self {
+        Self::with(images, "auto", ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn with(images: &Path, backend: &'static str, turn: MutexGuard<'static, ()>) -> Self {
+        let lab = Self { house: House::new(), backend, _turn: turn };
+        let data = lab.data();
+        fs::create_dir_all(&data).unwrap();
+        symlink(images, data.join("images")).unwrap();
+        lab
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -57,7 +65,7 @@ impl Lab {
             "--template",
             "debian-12",
             "--backend",
-            "qemu",
+            self.backend,
         ]);
         let file = self.data().join("qubes").join(qube).join("qube.kdl");
         let text = fs::read_to_string(&file).unwrap();
