@@ -58,9 +58,10 @@ lint: deps
 	$(CARGO) clippy --workspace --all-targets --features transom-tests/vm -- -D warnings
 	.ci/licences
 
-bench: deps
+# The lanes print figures of virtual machines on their way.
+bench: deps test-vm
 	$(CARGO) build --release --workspace --bins
-	$(CARGO) run --release -p transom-tests --bin transom-bench
+	$(CARGO) run --release -p transom-tests --bin transom-bench -- --lanes target/vm/logs
 
 bench-quick: deps
 	$(CARGO) build --release --workspace --bins

@@ -1,5 +1,8 @@
-//! Whole-system tests, and what they stand on: the in-process [`fixture`], and [`process`] for
-//! tests with real processes.
+//! Whole-system tests, and what they stand on: the in-process [`fixture`], [`process`] for tests with
+//! real processes, [`procs`] for what the kernel tells of them, and [`figure`] for what tests measure on
+//! their way.
 
+pub mod figure;
 pub mod fixture;
 pub mod process;
+pub mod procs;

@@ -132,6 +132,11 @@ impl House {
         (status.success(), std::fs::read_to_string(self.log()).expect("a log"))
     }
 
+    /// The desktop's process.
+    pub fn desktop_pid(&self) -> Option<u32> {
+        self.desktop.as_ref().map(Child::id)
+    }
+
     /// Kills the desktop as a crash would.
     pub fn kill_desktop(&mut self) {
         if let Some(mut child) = self.desktop.take() {

@@ -24,7 +24,7 @@ use transom_hypervisor::vmm::{
     open_kvm,
 };
 
-use crate::{GOOD, INSIDE, MARK};
+use crate::{GOOD, INSIDE, MARK, figure};
 
 const RAM: u64 = 256 << 20;
 const PORT: u32 = 5000;
@@ -207,6 +207,10 @@ impl Run {
                         .collect();
                     if !woken.is_empty() {
                         println!("{MARK}idle for five seconds, each thread's wake-ups: {woken:?}");
+                        // What wakes a vCPU are the guest's own timers.
+                        let devices = woken.iter().filter(|(name, _)| !name.starts_with("vcpu"));
+                        let sum: u64 = devices.map(|(_, times)| times).sum();
+                        figure("vmm.idle_wakeups_per_s", sum as f64 / 5.0, "1/s", 1);
                     }
                     self.memory();
                 }
@@ -253,7 +257,7 @@ impl Run {
                 let (first, second) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
                 if first.contains('-') {
                     guest = line.contains("memfd:guest-ram");
-                } else if let (false, Ok(kib)) = (guest, second.parse::<u64>()) {
+                } else if let (false, Ok(kib)) = (guest, second.parse::<u32>()) {
                     for (name, sum) in &mut sums {
                         if first == *name {
                             *sum += kib;
@@ -263,6 +267,8 @@ impl Run {
             }
         }
         println!("{MARK}both processes over guest RAM, KiB: {sums:?}");
+        // Pages that others have too count by their share.
+        figure("vmm.overhead_mib", f64::from(sums[1].1) / 1024.0, "MiB", 1);
     }
 }
 

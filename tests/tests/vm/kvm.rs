@@ -9,10 +9,15 @@ use std::{
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
-    time::Instant,
+    thread,
+    time::{Duration, Instant},
 };
 
-use transom_tests::process::{binary, until};
+use transom_tests::{
+    figure::figure,
+    process::{binary, until},
+    procs,
+};
 use transom_theming::Label;
 
 use super::{
@@ -156,9 +161,31 @@ fn inside() {
     lab.house.start_desktop();
     is_painted_within_its_frame(&lab, "linked", Label::Blue);
 
+    idle(&lab, "work");
     lab.house.must(&["qube", "stop", "work"]);
     assert_eq!(lab.info("work")["state"]["is"], "halted");
     assert!(!needs_recovery(&lab, "work"), "{}", lab.log("work"));
     until("its window is gone", || lab.house.state().windows.is_empty().then_some(()));
     println!("\n{GOOD}");
+}
+
+/// Wake-ups while nothing changes: of the desktop and of the VMM's devices, and of its vCPUs, whose
+/// timers are the guest's own affair.
+fn idle(lab: &Lab, qube: &str) {
+    const TIME: Duration = Duration::from_secs(10);
+    let vmm = lab.info(qube)["pid"].as_u64().unwrap() as u32;
+    let desktop = lab.house.desktop_pid().unwrap();
+    let waits = || {
+        let threads =
+            procs::family(vmm).into_iter().chain([desktop]).flat_map(|p| procs::thread_waits(p).unwrap());
+        let (vcpus, others): (Vec<_>, Vec<_>) = threads.partition(|(name, _)| name.starts_with("vcpu"));
+        [others, vcpus].map(|threads| threads.into_iter().map(|(_, waits)| waits).sum::<u64>())
+    };
+    thread::park_timeout(TIME / 5);
+    let before = waits();
+    thread::park_timeout(TIME);
+    let rates = waits().into_iter().zip(before).map(|(now, then)| (now - then) as f64 / TIME.as_secs_f64());
+    for (name, rate) in ["vm.idle_wakeups_per_s", "vm.idle_vcpu_wakeups_per_s"].into_iter().zip(rates) {
+        figure(name, rate, "1/s", 1);
+    }
 }

@@ -11,7 +11,10 @@ use std::{
 
 use serde_json::Value;
 use transom::ipc::{Reply, Request, Window};
-use transom_tests::process::{House, until};
+use transom_tests::{
+    figure::figure,
+    process::{House, until},
+};
 
 use super::images;
 
@@ -98,6 +101,10 @@ impl Lab {
             stages.map(|(name, at)| (name.to_owned(), at.parse().unwrap())).collect();
         stages.insert("ready, on dom0's clock".into(), begin.elapsed().as_secs_f64());
         println!("{qube}: stages {stages:?}");
+        for (name, at) in &stages {
+            let name = if name.contains(' ') { "ready_by_dom0" } else { name };
+            figure(&format!("vm.start.{name}_s"), *at, "s", 1);
+        }
         stages
     }
 

@@ -9,7 +9,10 @@ use std::{
 
 use transom::qubes::{Link, LinkMemory, QubeIdentity};
 use transom_hypervisor::memory::RamLayout;
-use transom_tests::fixture::{World, pixel};
+use transom_tests::{
+    figure::figure,
+    fixture::{World, pixel},
+};
 use transom_theming::Label;
 
 use crate::machine::Machine;
@@ -70,17 +73,37 @@ fn accept(machine: &Machine, listener: &UnixListener) -> UnixStream {
     panic!("the guest does not connect; its console:\n{}", machine.console());
 }
 
-/// What the guest says next; the desktop goes on meanwhile, for it waits for nobody.
-fn next(world: &mut World, machine: &Machine) -> String {
+/// What the guest says next; the desktop goes on meanwhile, for it waits for nobody, and draws or not.
+fn next(world: &mut World, machine: &Machine, draws: bool) -> String {
     let since = Instant::now();
     while since.elapsed() < PATIENCE {
         if let Some(line) = machine.hear_now() {
             return line;
         }
         world.wait(Duration::from_millis(16));
-        world.frame();
+        if draws {
+            world.frame();
+        }
     }
     panic!("the guest says nothing; its console:\n{}", machine.console());
+}
+
+/// Waits until a program of the guest runs: seconds since its kernel was entered.
+fn up(machine: &Machine) -> f64 {
+    let line = machine.hear();
+    let uptime = line.strip_prefix("up ").unwrap_or_else(|| panic!("{line}; {}", machine.console()));
+    uptime.parse().unwrap()
+}
+
+/// Bytes of pixels that the agent has copied so far; it says so of the first and then now and then.
+fn copied(machine: &Machine) -> u64 {
+    let console = machine.console();
+    let last = console.lines().rfind(|line| line.contains("pixels copied"));
+    let bytes = last.map(|line| line.chars().filter(|c| !c.is_control()).collect::<String>());
+    bytes.map_or(0, |line| {
+        let (_, bytes) = line.rsplit_once('=').expect("a count of bytes");
+        bytes.chars().filter(char::is_ascii_digit).collect::<String>().parse().unwrap_or(u64::MAX)
+    })
 }
 
 /// Does what an `expect` line asks for.
@@ -95,14 +118,14 @@ fn expect_line(world: &mut World, machine: &Machine, line: &str) {
 fn windows_of_a_guest() {
     let Some(mut machine) = boot("window") else { return };
     let stream = machine.stream();
-    let first = machine.hear();
-    assert_eq!(first, "up", "{}", machine.console());
+    let uptime = up(&machine);
+    figure("vm.start.minimal_s", uptime, "s", 1);
     let mut world = World::new();
     attach(&mut world, &machine, stream);
     machine.say("ok");
-    let mut mark = 0;
+    let (mut mark, mut draws) = (0, true);
     loop {
-        let line = next(&mut world, &machine);
+        let line = next(&mut world, &machine, draws);
         let words: Vec<&str> = line.split(' ').collect();
         let number = |index: usize| words[index].parse::<u64>().unwrap();
         match words[0] {
@@ -110,11 +133,23 @@ fn windows_of_a_guest() {
             "mark" => mark = link(&world).heard.1,
             "wire" => {
                 let bytes = link(&world).heard.1 - mark;
-                println!("{:>10} {bytes} bytes on the wire for {} commits", machine.age(), words[1]);
+                figure("vm.wire_bytes_per_4k_commit", bytes as f64 / number(1) as f64, "B", number(1));
                 assert!(bytes < 256 * number(1), "{bytes} bytes");
             }
-            "uncopied" => assert!(!machine.console().contains("pixels copied"), "{}", machine.console()),
-            "copied" => assert!(machine.console().contains("pixels copied")),
+            "quiet" => draws = false,
+            "cost" => {
+                draws = true;
+                let (vga, uhd) = (words[1].parse::<f64>().unwrap(), words[2].parse::<f64>().unwrap());
+                figure("vm.commit_cost.vga_us", vga, "µs", number(3));
+                figure("vm.commit_cost.4k_us", uhd, "µs", number(3));
+                figure("vm.commit_cost.4k_over_vga", uhd / vga, "×", number(3));
+            }
+            "uncopied" => {
+                let bytes = copied(&machine);
+                figure("vm.copied_bytes_per_frame", bytes as f64 / number(1) as f64, "B", number(1));
+                assert_eq!(bytes, 0, "{}", machine.console());
+            }
+            "copied" => assert!(copied(&machine) > 0),
             "grants" => {
                 // What was given up is still on its way when the guest speaks.
                 let since = Instant::now();
@@ -145,8 +180,7 @@ fn windows_of_a_guest() {
 fn windows_come_back() {
     let Some(mut machine) = boot("vsock") else { return };
     let (display, service) = (machine.listen(5_000), machine.listen(5_001));
-    let first = machine.hear();
-    assert_eq!(first, "up", "{}", machine.console());
+    up(&machine);
     let mut world = World::new();
     let stream = accept(&machine, &display);
     let mut old = stream.try_clone().unwrap();
@@ -154,7 +188,7 @@ fn windows_come_back() {
     let _service = accept(&machine, &service);
     machine.say("ok");
     loop {
-        let line = next(&mut world, &machine);
+        let line = next(&mut world, &machine, true);
         match line.split(' ').next() {
             Some("expect") => expect_line(&mut world, &machine, &line),
             Some("restart") => {

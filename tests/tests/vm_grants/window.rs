@@ -29,6 +29,9 @@ const RED: u32 = 0xffc0_1020;
 const GREEN: u32 = 0xff10_a030;
 const BLUE: u32 = 0xff20_30b0;
 
+const VGA: (u64, u64) = (640, 480);
+const UHD: (u64, u64) = (3_840, 2_160);
+
 /// The agent's Unix socket and dom0's serial line are one stream.
 fn relay() {
     let listener = UnixListener::bind("/run/dom0").unwrap();
@@ -54,6 +57,7 @@ struct Program {
     agent: Child,
     dom0: BufReader<File>,
     wayland: Client,
+    commits: usize,
 }
 
 impl Drop for Program {
@@ -108,7 +112,43 @@ impl Program {
         surface.attach(Some(buffer), 0, 0);
         surface.damage_buffer(0, from, width, to - from);
         surface.commit();
+        self.commits += 1;
         self.wayland.dispatch();
+    }
+}
+
+/// Two buffers for pictures of one size, drawn in two colours.
+struct Buffers {
+    pool: WlShmPool,
+    both: [WlBuffer; 2],
+    size: (i32, i32),
+}
+
+impl Buffers {
+    fn new(program: &Program, (w, h): (u64, u64), colors: [u32; 2]) -> Self {
+        let bytes = w * h * 4;
+        let file = empty(2 * bytes);
+        let pool = program.pool(&file, 2 * bytes as i32);
+        let size = (w as i32, h as i32);
+        let both = [0, 1].map(|index| {
+            draw(&file, index as u64 * bytes, w, 0..h, colors[index]);
+            program.buffer(&pool, index as i32 * bytes as i32, size)
+        });
+        Self { pool, both, size }
+    }
+
+    /// Commits one of them, all of it damaged.
+    fn commit(&self, program: &mut Program, window: usize, which: usize) {
+        program.commit(window, &self.both[which % 2], self.size.0, (0, self.size.1));
+    }
+}
+
+impl Drop for Buffers {
+    fn drop(&mut self) {
+        for buffer in &self.both {
+            buffer.destroy();
+        }
+        self.pool.destroy();
     }
 }
 
@@ -143,8 +183,10 @@ fn start(arguments: &[&str]) -> Program {
         thread::yield_now();
     };
     let dom0 = OpenOptions::new().read(true).write(true).open("/dev/ttyS1").unwrap();
-    let mut program = Program { agent, dom0: BufReader::new(dom0), wayland: Client::new(socket) };
-    program.tell("up");
+    let mut program = Program { agent, dom0: BufReader::new(dom0), wayland: Client::new(socket), commits: 0 };
+    // Seconds since the kernel was entered.
+    let uptime = std::fs::read_to_string("/proc/uptime").unwrap();
+    program.tell(&format!("up {}", uptime.split(' ').next().unwrap()));
     program.until(|client| client.heard.globals.contains_key("wl_shm"));
     program
 }
@@ -159,9 +201,11 @@ pub(crate) fn run() {
     a_4k_picture(&mut program, window);
     a_scrolling_program(&mut program, window);
     a_thousand_pools(&mut program, window);
-    program.tell("uncopied");
+    program.tell(&format!("uncopied {}", program.commits));
     pictures_that_are_copied(&mut program, window);
     a_truncated_pool(&mut program, window);
+    // Its window covers others.
+    commits_of_two_sizes(&mut program, window);
     program.tell("done");
 }
 
@@ -193,28 +237,56 @@ pub(crate) fn run_by_vsock() {
 }
 
 fn a_4k_picture(program: &mut Program, window: usize) {
-    let (width, height) = (3_840, 2_160);
-    let bytes = width * height * 4;
-    let file = empty(2 * bytes);
-    let pool = program.pool(&file, 2 * bytes as i32);
-    let size = (width as i32, height as i32);
-    let buffers = [0, bytes as i32].map(|offset| program.buffer(&pool, offset, size));
-    draw(&file, 0, width, 0..height, BLUE);
-    draw(&file, bytes, width, 0..height, GREEN);
-    for (buffer, color) in buffers.iter().zip([BLUE, GREEN]) {
-        program.commit(window, buffer, size.0, (0, size.1));
+    let colors = [BLUE, GREEN];
+    let buffers = Buffers::new(program, UHD, colors);
+    for (which, color) in colors.into_iter().enumerate() {
+        buffers.commit(program, window, which);
         program.expect("first", (200, 100), color);
     }
     program.tell("mark");
     for round in 0..10 {
-        program.commit(window, &buffers[round % 2], size.0, (0, size.1));
-        program.expect("first", (200, 100), [BLUE, GREEN][round % 2]);
+        buffers.commit(program, window, round);
+        program.expect("first", (200, 100), colors[round % 2]);
     }
     program.tell("wire 10");
-    for buffer in buffers {
-        buffer.destroy();
+}
+
+/// Time from a commit until dom0 gives back the buffer that was shown before, in two windows in
+/// turns, while dom0 draws nothing.
+fn commits_of_two_sizes(program: &mut Program, window: usize) {
+    const ROUNDS: usize = 24;
+    const SLICE: usize = 10;
+    let small = program.window("small");
+    let sizes = [(small, VGA), (window, UHD)].map(|(window, size)| {
+        let buffers = Buffers::new(program, size, [BLUE, GREEN]);
+        buffers.commit(program, window, 1);
+        program.expect(if window == small { "small" } else { "first" }, (200, 100), GREEN);
+        (window, buffers)
+    });
+    program.tell("quiet");
+    let mut times = [Vec::new(), Vec::new()];
+    for round in 0..=ROUNDS {
+        for turn in 0..2 {
+            // Neither of the two always comes first.
+            let which = (round + turn) % 2;
+            let (window, buffers) = &sizes[which];
+            let begin = Instant::now();
+            for number in 0..SLICE {
+                let before = program.wayland.heard.released;
+                buffers.commit(program, *window, number);
+                program.until(|client| client.heard.released > before);
+            }
+            // The first round warms up.
+            if round > 0 {
+                times[which].push(begin.elapsed().as_secs_f64() * 1e6 / SLICE as f64);
+            }
+        }
     }
-    pool.destroy();
+    let [vga, uhd] = times.map(|mut times| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2]
+    });
+    program.tell(&format!("cost {vga:.1} {uhd:.1} {}", ROUNDS * SLICE));
 }
 
 /// A terminal that scrolls: each frame a new buffer further on in a large pool, the memory before it

@@ -2,12 +2,14 @@
 
 use std::{path::Path, process::Command, time::Duration};
 
-use transom_tests::process::{Owned, wait_for};
+use transom_tests::{
+    process::{Owned, wait_for},
+    procs,
+};
 
 use crate::{
     FULL_HD, UHD, VGA,
     link::Linked,
-    procs,
     program::{Program, Window},
     report::{Figure, Goal, quantile},
 };

@@ -18,10 +18,9 @@ use transom::{
 use transom_tests::{
     fixture,
     process::{Owned, binary, wait_for},
+    procs,
 };
 use transom_theming::{Fonts, Label};
-
-use crate::procs;
 
 /// A finished frame.
 #[derive(Debug)]

@@ -1,19 +1,20 @@
 //! Measurements: `make bench`, `make bench-quick`. Prints a table and writes
-//! `target/bench/report.json`; `docs/benchmarks.md` says what each figure means.
+//! `target/bench/report.json`; `docs/benchmarks.md` says what each figure means. Of virtual machines
+//! it takes what the lanes of `make test-vm` printed.
 //!
 //! What is compared is measured in turns in one run, so that a busy machine slows both.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
 mod commits;
+mod lanes;
 mod latency;
 mod link;
 mod process;
-mod procs;
 mod program;
 mod report;
 mod windows;
 
-use std::process::ExitCode;
+use std::{path::Path, process::ExitCode};
 
 use report::Figure;
 
@@ -27,13 +28,14 @@ const REPORT: &str = "target/bench/report.json";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => measure(false),
-        ["--quick"] => measure(true),
+        [] => measure(false, None),
+        ["--quick"] => measure(true, None),
+        ["--lanes", logs] => measure(false, Some(Path::new(logs))),
         // Inside a qube, for the figure of memory.
         ["--windows", count] => {
             count.parse().map_err(|_| "how many windows?".into()).and_then(|n| program::windows(n, FULL_HD))
         }
-        _ => Err("usage: transom-bench [--quick]".into()),
+        _ => Err("usage: transom-bench [--quick | --lanes LOGS]".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(quick: bool) -> Result<(), String> {
+fn measure(quick: bool, lanes: Option<&Path>) -> Result<(), String> {
     let mut figures = Vec::new();
     let outcomes = [
         ("latency", windows::latency(quick, &mut figures)),
@@ -54,6 +56,7 @@ fn measure(quick: bool) -> Result<(), String> {
         ("drawing", windows::drawing(quick, &mut figures)),
         ("idle", process::idle(quick, &mut figures)),
         ("memory", process::memory(&mut figures)),
+        ("virtual machines", lanes.map_or(Ok(()), |logs| lanes::figures(logs, &mut figures))),
     ];
     print!("{}", report::table(&figures));
     write(&figures).map_err(|e| format!("{REPORT}: {e}"))?;

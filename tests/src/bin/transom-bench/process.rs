@@ -6,10 +6,13 @@ use std::{
 };
 
 use transom::ipc::{self, Reply, Request, State};
-use transom_tests::process::{House, Owned, wait_for};
+use transom_tests::{
+    process::{House, Owned, wait_for},
+    procs,
+};
 
 use crate::{
-    FULL_HD, procs,
+    FULL_HD,
     report::{Figure, Goal},
 };
 

@@ -1,6 +1,6 @@
 //! Figures, and the two ways they are told: a table and `target/bench/report.json`.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
 use serde::Serialize;
 
@@ -20,7 +20,7 @@ pub(crate) enum Goal {
 pub(crate) struct Figure {
     name: String,
     value: f64,
-    unit: &'static str,
+    unit: Cow<'static, str>,
     goal: Option<f64>,
     holds: Option<bool>,
     samples: usize,
@@ -32,7 +32,7 @@ impl Figure {
     pub(crate) fn new(
         name: impl Into<String>,
         value: f64,
-        unit: &'static str,
+        unit: impl Into<Cow<'static, str>>,
         goal: Goal,
         samples: usize,
     ) -> Self {
@@ -41,7 +41,7 @@ impl Figure {
             Goal::AtMost(most) => ("≤", Some(most), Some(value <= most)),
             Goal::AtLeast(least) => ("≥", Some(least), Some(value >= least)),
         };
-        Self { name: name.into(), value, unit, goal, holds, samples, sign }
+        Self { name: name.into(), value, unit: unit.into(), goal, holds, samples, sign }
     }
 }
 

@@ -23,7 +23,7 @@ fn name(pid: u32) -> String {
 }
 
 /// A process and all that it started, directly or not.
-pub(crate) fn family(root: u32) -> Vec<u32> {
+pub fn family(root: u32) -> Vec<u32> {
     let parents: Vec<(u32, u64)> = numbered(Path::new("/proc"))
         .into_iter()
         .filter_map(|pid| Some((pid, status(&dir(pid), "PPid:")?)))
@@ -38,13 +38,16 @@ pub(crate) fn family(root: u32) -> Vec<u32> {
 }
 
 /// The one agent below a process.
-pub(crate) fn agent_of(root: u32) -> Option<u32> {
+pub fn agent_of(root: u32) -> Option<u32> {
     family(root).into_iter().find(|pid| name(*pid) == "transom-agent")
 }
 
 /// CPU time of a thread so far, in microseconds, as the scheduler counts it: to the nanosecond, and
 /// up to date while the thread waits.
-pub(crate) fn thread_cpu(thread: &Path) -> Result<f64, String> {
+///
+/// # Errors
+/// One line: the thread is gone.
+pub fn thread_cpu(thread: &Path) -> Result<f64, String> {
     let path = thread.join("schedstat");
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let nanoseconds: Option<f64> = text.split_whitespace().next().and_then(|first| first.parse().ok());
@@ -52,7 +55,10 @@ pub(crate) fn thread_cpu(thread: &Path) -> Result<f64, String> {
 }
 
 /// As [`thread_cpu`], of all threads of these processes.
-pub(crate) fn cpu(pids: &[u32]) -> Result<f64, String> {
+///
+/// # Errors
+/// One line: one of them is gone.
+pub fn cpu(pids: &[u32]) -> Result<f64, String> {
     let mut sum = 0.0;
     for pid in pids {
         let tasks = dir(*pid).join("task");
@@ -63,19 +69,34 @@ pub(crate) fn cpu(pids: &[u32]) -> Result<f64, String> {
     Ok(sum)
 }
 
-/// How often the threads of a process have given up the CPU to wait.
-pub(crate) fn waits(pid: u32) -> Result<u64, String> {
+/// How often each thread of a process, by its name, has given up the CPU to wait.
+///
+/// # Errors
+/// One line: the process is gone.
+pub fn thread_waits(pid: u32) -> Result<Vec<(String, u64)>, String> {
     let tasks = dir(pid).join("task");
-    let mut sum = None;
-    for thread in numbered(&tasks) {
-        let own = status(&tasks.join(thread.to_string()), "voluntary_ctxt_switches:");
-        sum = Some(sum.unwrap_or(0) + own.ok_or_else(|| format!("process {pid} tells no waits"))?);
-    }
-    sum.ok_or_else(|| format!("process {pid} is gone"))
+    let of = |thread: u32| {
+        let task = tasks.join(thread.to_string());
+        let name = fs::read_to_string(task.join("comm")).ok()?.trim().to_owned();
+        Some((name, status(&task, "voluntary_ctxt_switches:")?))
+    };
+    let waits: Option<Vec<_>> = numbered(&tasks).into_iter().map(of).collect();
+    waits.filter(|waits| !waits.is_empty()).ok_or_else(|| format!("process {pid} is gone"))
+}
+
+/// How often the threads of a process have given up the CPU to wait.
+///
+/// # Errors
+/// One line: the process is gone.
+pub fn waits(pid: u32) -> Result<u64, String> {
+    Ok(thread_waits(pid)?.into_iter().map(|(_, waits)| waits).sum())
 }
 
 /// Memory that only this process has, in MiB.
-pub(crate) fn private_mib(pid: u32) -> Result<f64, String> {
+///
+/// # Errors
+/// One line: the process is gone.
+pub fn private_mib(pid: u32) -> Result<f64, String> {
     let path = dir(pid).join("smaps_rollup");
     let text = fs::read_to_string(&path).map_err(|e| format!("{}: {e}", path.display()))?;
     let private = |line: &str| {
@@ -87,7 +108,7 @@ pub(crate) fn private_mib(pid: u32) -> Result<f64, String> {
 }
 
 /// Supervisors that were started for this runtime directory.
-pub(crate) fn with_environment(runtime: &Path) -> Vec<u32> {
+pub fn with_environment(runtime: &Path) -> Vec<u32> {
     let wanted = format!("TRANSOM_RUNTIME_DIR={}", runtime.display());
     let for_it = |pid: &u32| {
         let environment = fs::read(dir(*pid).join("environ")).unwrap_or_default();
