@@ -156,12 +156,12 @@ fn inside() {
     assert!(qube.isolated && qube.mapped_bytes > 0, "{qube:?}");
     assert!(!lab.log("work").contains("pixels copied"), "{}", lab.log("work"));
     assert_eq!(lab.ends_with("work", STRANGERS), 0, "the guest reached somebody");
+    idle(&lab, "work");
 
     lab.house.kill_desktop();
     lab.house.start_desktop();
     is_painted_within_its_frame(&lab, "linked", Label::Blue);
 
-    idle(&lab, "work");
     lab.house.must(&["qube", "stop", "work"]);
     assert_eq!(lab.info("work")["state"]["is"], "halted");
     assert!(!needs_recovery(&lab, "work"), "{}", lab.log("work"));
@@ -181,7 +181,9 @@ fn idle(lab: &Lab, qube: &str) {
         let (vcpus, others): (Vec<_>, Vec<_>) = threads.partition(|(name, _)| name.starts_with("vcpu"));
         [others, vcpus].map(|threads| threads.into_iter().map(|(_, waits)| waits).sum::<u64>())
     };
-    thread::park_timeout(TIME / 5);
+    // The last that starts by itself.
+    until("X11 in the qube", || lab.log(qube).contains("X11 programs can run").then_some(()));
+    thread::park_timeout(TIME / 2);
     let before = waits();
     thread::park_timeout(TIME);
     let rates = waits().into_iter().zip(before).map(|(now, then)| (now - then) as f64 / TIME.as_secs_f64());
