@@ -5,6 +5,8 @@
 //! it is a torn picture inside the qube's own frame.
 #![allow(unsafe_code)]
 
+mod import;
+
 use std::rc::Rc;
 
 use smithay::{
@@ -49,7 +51,22 @@ pub struct GuestTexture<T> {
     layout: Layout,
     /// Keeps the memory mapped while the texture exists, if it reads it in place.
     memory: Memory,
+    /// The GPU reads the memory itself.
+    imported: bool,
+    /// Textures of the same window's other buffers, which the GPU reads itself.
+    spare: Vec<Spare<T>>,
 }
+
+/// See [`GuestTexture::spare`].
+#[derive(Debug)]
+struct Spare<T> {
+    texture: T,
+    layout: Layout,
+    memory: Memory,
+}
+
+/// Other buffers of a window whose textures are kept: programs draw in two to four in turn.
+const SPARES: usize = 3;
 
 /// Memory behind a texture.
 #[derive(Clone, Debug)]
@@ -67,9 +84,14 @@ struct Layout {
 }
 
 impl<T> GuestTexture<T> {
+    fn new(texture: T, layout: Layout, memory: Memory) -> Self {
+        Self { texture, layout, memory, imported: false, spare: Vec::new() }
+    }
+
     /// True if it reads this grant.
     pub fn reads(&self, grant: u32) -> bool {
-        matches!(&self.memory, Memory::Grant { grant: g, .. } if *g == grant)
+        let reads = |memory: &Memory| matches!(memory, Memory::Grant { grant: g, .. } if *g == grant);
+        reads(&self.memory) || self.spare.iter().any(|spare| reads(&spare.memory))
     }
 }
 
@@ -141,7 +163,7 @@ impl SceneRenderer for PixmanRenderer {
             )
         }
         .map_err(|_| PixmanError::ImportFailed)?;
-        Ok(GuestTexture { texture: PixmanTexture::from(image), layout, memory })
+        Ok(GuestTexture::new(PixmanTexture::from(image), layout, memory))
     }
 }
 
@@ -153,6 +175,11 @@ impl SceneRenderer for GlesRenderer {
         damage: Option<&[Rectangle<i32, Buffer>]>,
     ) -> Result<GuestTexture<GlesTexture>, ImportError> {
         let (pointer, memory, layout) = locate(content)?;
+        let old = match import::in_place(self, content, &memory, layout, old) {
+            Ok(imported) => return Ok(imported),
+            // What the GPU reads itself is never written to.
+            Err(old) => old.filter(|old| !old.imported),
+        };
         let row = layout.size.w as usize * 4;
         let length = row * layout.size.h as usize;
         let staged;
@@ -189,7 +216,7 @@ impl SceneRenderer for GlesRenderer {
             }
             (None, _) => self.import_memory(pixels, layout.format, layout.size, false)?,
         };
-        Ok(GuestTexture { texture, layout, memory })
+        Ok(GuestTexture::new(texture, layout, memory))
     }
 }
 

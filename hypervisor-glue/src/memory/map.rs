@@ -6,7 +6,10 @@ use std::{
     marker::PhantomData,
     os::fd::{AsFd, OwnedFd},
     ptr::{self, NonNull},
-    sync::atomic::{Ordering, compiler_fence},
+    sync::{
+        Arc,
+        atomic::{Ordering, compiler_fence},
+    },
 };
 
 use rustix::{
@@ -14,7 +17,11 @@ use rustix::{
     mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap},
 };
 
-use super::{MemoryError, guard, quota::Share, runs::Piece};
+use super::{
+    MemoryError, guard,
+    quota::Share,
+    runs::{Piece, part},
+};
 
 /// `f_type` of the kernel's shared memory, see statfs(2).
 const TMPFS_MAGIC: u64 = 0x0102_1994;
@@ -29,6 +36,8 @@ pub struct GrantMap {
     length: usize,
     /// `None` only while dropping.
     registration: Option<guard::Registration>,
+    /// Guest RAM and where in it the grant lies, where somebody can make use of it.
+    ram: Option<(Arc<OwnedFd>, Box<[Piece]>)>,
     /// Given back after the memory is unmapped.
     _share: Share,
 }
@@ -62,13 +71,15 @@ pub(super) fn map_file(fd: OwnedFd, length: u64, share: Share) -> Result<GrantMa
     let Some(start) = NonNull::new(start.cast::<u8>()) else {
         return Err(MemoryError::System(io::Error::other("mapped at address zero")));
     };
-    GrantMap { start, length, registration: None, _share: share }.guarded()
+    GrantMap { start, length, registration: None, ram: None, _share: share }.guarded()
 }
 
-/// Maps parts of a file side by side. Their sum is `bytes` rounded up to pages.
+/// Maps parts of a file side by side. Their sum is `bytes` rounded up to pages. The file and the
+/// parts are kept if `keep` says so.
 pub(super) fn map_pieces(
-    file: impl AsFd,
-    pieces: &[Piece],
+    file: &Arc<OwnedFd>,
+    pieces: Vec<Piece>,
+    keep: bool,
     bytes: u64,
     share: Share,
 ) -> Result<GrantMap, MemoryError> {
@@ -84,9 +95,9 @@ pub(super) fn map_pieces(
         return Err(MemoryError::System(io::Error::other("mapped at address zero")));
     };
     // Built before its pieces are mapped, so that dropping it unmaps them all.
-    let map = GrantMap { start, length, registration: None, _share: share };
+    let mut map = GrantMap { start, length, registration: None, ram: None, _share: share };
     let mut at = 0usize;
-    for piece in pieces {
+    for piece in &pieces {
         let part = usize::try_from(piece.bytes).map_err(|_| too_long())?;
         let inside = at.checked_add(part).is_some_and(|end| end <= length.next_multiple_of(PAGE_BYTES));
         if !inside {
@@ -108,6 +119,7 @@ pub(super) fn map_pieces(
         .map_err(io::Error::from)?;
         at += part;
     }
+    map.ram = keep.then(|| (file.clone(), pieces.into()));
     map.guarded()
 }
 
@@ -146,6 +158,14 @@ impl GrantMap {
     /// A pool that was shortened and not read since is not poisoned yet.
     pub fn is_poisoned(&self) -> bool {
         self.registration.as_ref().is_some_and(guard::Registration::is_poisoned)
+    }
+
+    /// Guest RAM, the pieces of it that hold `length` bytes from `offset` on in whole pages, and where
+    /// in the first page those begin. `None` where that is not inside the grant, or not known of it.
+    pub(super) fn pieces(&self, offset: u64, length: u64) -> Option<(&OwnedFd, Vec<Piece>, u32)> {
+        let (file, pieces) = self.ram.as_ref()?;
+        let (pieces, start) = part(pieces, offset, length)?;
+        Some((file, pieces, start))
     }
 
     /// Takes the mapping out of the guard's table, so that a fault in it is a foreign one.

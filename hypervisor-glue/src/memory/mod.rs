@@ -12,13 +12,17 @@
 //! [`GuestRam`] for virtual machines, where a grant is runs of page frames, mapped side by side from
 //! the file of guest RAM. Whoever reads a [`GrantMap`] sees no difference.
 //!
-//! Unsafe code is in `guard` (the signal handler and its table) and `map` (mapping and copying).
+//! [`udmabuf()`] gives parts of guest RAM to a GPU as they are, where the kernel can.
+//!
+//! Unsafe code is in `guard` (the signal handler and its table), `map` (mapping and copying) and
+//! `udmabuf` (one request to the kernel).
 
 mod guard;
 mod map;
 mod quota;
 mod ram;
 mod runs;
+mod udmabuf;
 
 use std::{io, os::fd::OwnedFd};
 
@@ -27,6 +31,7 @@ pub use map::{GrantMap, GrantSlice};
 pub use quota::{Quota, Usage};
 pub use ram::GuestRam;
 pub use runs::{PAGE, Piece, RamLayout, pieces};
+pub use udmabuf::{Exported, Udmabuf, udmabuf};
 
 /// Why memory cannot be mapped or read.
 #[derive(Debug, thiserror::Error)]

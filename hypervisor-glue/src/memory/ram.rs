@@ -1,12 +1,13 @@
 //! The virtual machines' back end: a grant is runs of page frames of guest RAM.
 
-use std::{io, os::fd::OwnedFd};
+use std::{io, os::fd::OwnedFd, sync::Arc};
 
 use rustix::fs::{OFlags, fcntl_getfl, fstat};
 
 use super::{
     GrantMap, MemoryError, Quota, Usage, map, quota,
     runs::{RamLayout, pieces},
+    udmabuf,
 };
 
 /// Guest RAM of one qube, of which grants are parts.
@@ -15,7 +16,7 @@ use super::{
 /// virtual machine monitor shorten the file, the guard of the sandbox's back end holds here too.
 #[derive(Debug)]
 pub struct GuestRam {
-    file: OwnedFd,
+    file: Arc<OwnedFd>,
     layout: RamLayout,
     quota: quota::Account,
 }
@@ -35,7 +36,7 @@ impl GuestRam {
         if there < layout.bytes() {
             return Err(MemoryError::Short { asked: layout.bytes(), there });
         }
-        Ok(Self { file, layout, quota: quota::Account::new(quota) })
+        Ok(Self { file: Arc::new(file), layout, quota: quota::Account::new(quota) })
     }
 
     /// Maps runs `(first page frame, count)` side by side, as one grant of `bytes` bytes.
@@ -56,7 +57,7 @@ impl GuestRam {
         let pieces = pieces(self.layout, untrusted_runs, bytes)?;
         let mappings = u32::try_from(pieces.len()).unwrap_or(u32::MAX);
         let share = self.quota.take(bytes, mappings)?;
-        map::map_pieces(&self.file, &pieces, bytes, share)
+        map::map_pieces(&self.file, pieces, udmabuf().is_some(), bytes, share)
     }
 
     /// Bytes, grants and mappings in use.

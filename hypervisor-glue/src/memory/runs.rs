@@ -94,6 +94,24 @@ pub fn pieces(
     }
 }
 
+/// What of `pieces`, side by side, holds `length` bytes from `offset` on, in whole pages; and how far
+/// into the first of these pages they begin. `None`: they are not all there, or there are none.
+pub(super) fn part(pieces: &[Piece], offset: u64, length: u64) -> Option<(Vec<Piece>, u32)> {
+    let start = offset / PAGE * PAGE;
+    let end = offset.checked_add(length).filter(|end| *end > offset)?.checked_next_multiple_of(PAGE)?;
+    let mut found: Vec<Piece> = Vec::new();
+    let mut at = 0u64;
+    for piece in pieces {
+        let next = at.checked_add(piece.bytes)?;
+        let (from, to) = (start.max(at), end.min(next));
+        if from < to {
+            found.push(Piece { offset: piece.offset + (from - at), bytes: to - from });
+        }
+        at = next;
+    }
+    (end <= at).then(|| (found, (offset - start) as u32))
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -128,6 +146,39 @@ mod tests {
         let joined = pieces(layout, [(2, 2), (16, 1), (17, 1), (0, 1), (0, 1)], 6 * PAGE - 5).unwrap();
         let joined: Vec<_> = joined.iter().map(|p| (p.offset / PAGE, p.bytes / PAGE)).collect();
         assert_eq!(joined, [(2, 4), (0, 1), (0, 1)]);
+    }
+
+    proptest! {
+        /// Page for page it is what stands there in the whole.
+        #[test]
+        fn a_part_is_what_the_whole_has_there(
+            lengths in proptest::collection::vec((0u64..50, 1u64..5), 0..8),
+            offset in 0..30 * PAGE,
+            length in 0..30 * PAGE,
+        ) {
+            let whole: Vec<Piece> =
+                lengths.iter().map(|(at, n)| Piece { offset: at * PAGE, bytes: n * PAGE }).collect();
+            let pages = |pieces: &[Piece]| -> Vec<u64> {
+                pieces.iter().flat_map(|p| (p.offset..p.offset + p.bytes).step_by(PAGE as usize)).collect()
+            };
+            let all = pages(&whole);
+            let (from, to) = ((offset / PAGE) as usize, (offset + length).div_ceil(PAGE) as usize);
+            match part(&whole, offset, length) {
+                Some((pieces, start)) => {
+                    prop_assert_eq!(pages(&pieces), &all[from..to]);
+                    prop_assert_eq!(u64::from(start), offset % PAGE);
+                }
+                None => prop_assert!(length == 0 || to > all.len()),
+            }
+        }
+    }
+
+    #[test]
+    fn parts_that_are_not_there() {
+        let whole = [Piece { offset: 0, bytes: PAGE }];
+        for (offset, length) in [(0, 0), (0, PAGE + 1), (PAGE, 1), (1, u64::MAX), (u64::MAX, 1)] {
+            assert_eq!(part(&whole, offset, length), None, "{offset} {length}");
+        }
     }
 
     #[test]
