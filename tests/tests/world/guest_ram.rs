@@ -7,7 +7,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use transom::qubes::{LinkMemory, QubeIdentity};
+use rustix::fs::{SealFlags, fcntl_add_seals};
+use transom::{
+    config::Config,
+    qubes::{LinkMemory, QubeIdentity},
+    render::canvas::RendererKind,
+};
 use transom_hypervisor::memory::{PAGE, RamLayout};
 use transom_protocol::{
     message::{Commit, GrantCreate, GrantName, PageRun, ToDom0, tail_bytes},
@@ -25,6 +30,8 @@ const GREEN: u32 = 0xff00_ff00;
 /// A qube with so much RAM, all of it green, and the file of it.
 fn qube(world: &mut World) -> (Hostile, OwnedFd) {
     let ram = memory((PAGES * PAGE / 4) as usize, GREEN);
+    // As the machines' own.
+    fcntl_add_seals(&ram, SealFlags::SHRINK | SealFlags::GROW).unwrap();
     let read_only = File::open(format!("/proc/self/fd/{}", ram.as_raw_fd())).unwrap();
     let layout = RamLayout::new(PAGES * PAGE, HOLE.0 * PAGE, HOLE.1 * PAGE).unwrap();
     let (dom0, qube) = UnixStream::pair().unwrap();
@@ -63,7 +70,16 @@ fn cut_off(mut world: World, mut hostile: Hostile, reason: &str) {
 
 #[test]
 fn scattered_pages_make_one_picture() {
-    let mut world = World::new();
+    one_picture(World::new());
+}
+
+/// Uploaded, or read by the GPU where it is.
+#[test]
+fn scattered_pages_make_one_picture_by_gles() {
+    one_picture(World::drawn_by(RendererKind::Gles, Config::default(), (800, 600), 120));
+}
+
+fn one_picture(mut world: World) {
     let (mut hostile, ram) = qube(&mut world);
     // 128 × 64 pixels are eight pages, eight rows in each: last of RAM first, over the hole, twice.
     let red = 0xffff_0000u32.to_le_bytes().repeat(PAGE as usize / 4);
@@ -76,6 +92,14 @@ fn scattered_pages_make_one_picture() {
         let want = if matches!(row / 8, 0 | 6) { 0xff_0000 } else { 0x00_ff00 };
         assert_eq!(pixel(&picture, x + 100, y + row) & 0xff_ffff, want, "row {row}");
     }
+    // Two buffers in turn.
+    grant(&mut hostile, 2, &[(8, 8)]);
+    for (buffer, want) in [(2, 0x00_ff00), (1, 0xff_0000), (2, 0x00_ff00), (1, 0xff_0000)] {
+        hostile.commit(1, Hostile::picture(buffer, 128, 64));
+        assert_eq!(pixel(&world.picture(), x + 100, y + 4) & 0xff_ffff, want);
+    }
+    hostile.say(0, 0, &ToDom0::GrantRevoke(&GrantName { grant: 2.into() }));
+    world.frame();
     let mapped = |world: &World| world.desktop.qubes.by_name("machine").unwrap().mapped_bytes();
     assert_eq!(mapped(&world), 8 * PAGE);
     // Revoked: dom0 keeps what it shows, and the pages are the qube's again.

@@ -1,7 +1,10 @@
 //! Pictures in guest RAM that a GPU reads where they are: DMA buffers over the guest's own pages, no
 //! copy. Where the kernel or the driver cannot, pictures are uploaded as any others.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{
+    Once,
+    atomic::{AtomicBool, Ordering},
+};
 
 use smithay::{
     backend::{
@@ -60,12 +63,7 @@ pub(super) fn in_place(
     new(renderer, content, memory, layout).ok_or(None)
 }
 
-fn new(
-    renderer: &mut GlesRenderer,
-    content: &Content,
-    memory: &Memory,
-    layout: Layout,
-) -> Option<Texture> {
+fn new(renderer: &mut GlesRenderer, content: &Content, memory: &Memory, layout: Layout) -> Option<Texture> {
     let (Memory::Grant { map, .. }, PictureMemory::Grant { offset, .. }) = (memory, content.picture.memory)
     else {
         return None;
@@ -84,8 +82,7 @@ fn new(
             return None;
         }
     };
-    let mut builder =
-        Dmabuf::builder(layout.size, layout.format, Modifier::Linear, DmabufFlags::empty());
+    let mut builder = Dmabuf::builder(layout.size, layout.format, Modifier::Linear, DmabufFlags::empty());
     builder.add_plane(exported.buffer, 0, exported.offset, layout.stride);
     let texture = renderer.import_dmabuf(&builder.build()?, None);
     let texture = texture
@@ -94,6 +91,8 @@ fn new(
             REFUSED.store(true, Ordering::Relaxed);
         })
         .ok()?;
+    static TOLD: Once = Once::new();
+    TOLD.call_once(|| info!("the GPU reads pictures of virtual machines where they are"));
     Some(Texture { imported: true, ..Texture::new(texture, layout, memory.clone()) })
 }
 
