@@ -7,6 +7,7 @@ use std::{
     process::{Command, Stdio},
 };
 
+use rustix::process::{Resource, Rlimit, prlimit};
 use transom_hypervisor::{
     client::{ClientError, Incoming, Launch, ensure_running},
     packet,
@@ -282,6 +283,49 @@ fn a_full_disk_is_one_clear_line_and_loses_nothing() {
     assert!(error.message.starts_with("cannot write") && error.message.lines().count() == 1, "{error}");
     assert!(matches!(start_error.kind, ErrorKind::Io | ErrorKind::Backend), "{start_error}");
     assert_eq!(list.len(), 1, "the old qube is still there, the new one is not");
+}
+
+#[test]
+fn too_few_descriptors_are_one_clear_line_and_lose_nothing() {
+    if !can_sandbox() {
+        return;
+    }
+    let qubed = Qubed::start();
+    qubed.up("first", "run");
+    qubed.create("second", "run");
+    let mut client = qubed.client();
+    client.list(deadline()).unwrap();
+    let pid = rustix::process::Pid::from_raw(qubed.pid() as i32);
+    let open = fs::read_dir(format!("/proc/{}/fd", qubed.pid())).unwrap().count() as u64;
+    let limit = |most| {
+        let new = Rlimit { current: most, maximum: Some(4_096) };
+        prlimit(pid, Resource::Nofile, new).unwrap();
+    };
+    // From none to nearly enough: wherever it ends, it says so and goes on.
+    let mut refused = 0;
+    for more in 0..12 {
+        limit(Some(open + more));
+        match start(&mut client, "second") {
+            Ok(_) => break,
+            Err(error) => {
+                let known = matches!(error.kind, ErrorKind::Io | ErrorKind::Backend);
+                assert!(known && error.message.lines().count() == 1, "{error:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 1, "the limit limits nothing");
+    limit(Some(4_096));
+    if client
+        .list(deadline())
+        .unwrap()
+        .iter()
+        .any(|q| q.name == name("second") && q.state != QubeState::Running)
+    {
+        assert_eq!(start(&mut client, "second").unwrap().state, QubeState::Running);
+    }
+    let list = client.list(deadline()).unwrap();
+    assert!(list.iter().all(|qube| qube.state == QubeState::Running), "{list:?}");
 }
 
 #[test]
