@@ -13,7 +13,7 @@ use smithay::{
     utils::{Logical, Point},
     wayland::{
         buffer::BufferHandler,
-        compositor::{CompositorClientState, CompositorHandler, CompositorState},
+        compositor::{CompositorClientState, CompositorHandler, CompositorState, add_pre_commit_hook},
         fractional_scale::FractionalScaleHandler,
         idle_inhibit::IdleInhibitHandler,
         output::OutputHandler,
@@ -31,7 +31,10 @@ use transom_protocol::{
 };
 
 use super::clients::ProgramData;
-use crate::{Agent, windows::id_of};
+use crate::{
+    Agent,
+    windows::{id_of, tree::commit_places},
+};
 
 impl CompositorHandler for Agent {
     fn compositor_state(&mut self) -> &mut CompositorState {
@@ -49,6 +52,10 @@ impl CompositorHandler for Agent {
             Some(state) => state,
             None => panic!("a client that the agent did not take in"),
         }
+    }
+
+    fn new_surface(&mut self, surface: &WlSurface) {
+        add_pre_commit_hook::<Self, _>(surface, |_, _, surface| commit_places(surface));
     }
 
     fn commit(&mut self, surface: &WlSurface) {

@@ -1,11 +1,13 @@
 //! Surfaces and their subsurfaces: order, places, and which one lies under a point.
 
+use std::sync::{Mutex, PoisonError};
+
 use smithay::{
-    reexports::wayland_server::protocol::wl_surface::WlSurface,
+    reexports::wayland_server::{DisplayHandle, Resource as _, protocol::wl_surface::WlSurface},
     utils::{Logical, Point, Rectangle, Size},
     wayland::compositor::{
-        SubsurfaceCachedState, SurfaceAttributes, SurfaceData, TraversalAction, get_children,
-        is_sync_subsurface, with_states, with_surface_tree_downward, with_surface_tree_upward,
+        Cacheable, SubsurfaceCachedState, SurfaceAttributes, SurfaceData, TraversalAction, get_children,
+        with_states, with_surface_tree_downward, with_surface_tree_upward,
     },
 };
 use transom_protocol::{
@@ -31,8 +33,7 @@ pub(crate) fn children(surface: &WlSurface) -> Vec<(Option<WlSurface>, Point<i32
             if found == surface {
                 out.push((None, Point::default()));
             } else {
-                let place = states.cached_state.get::<SubsurfaceCachedState>().current().location;
-                out.push((Some(found.clone()), place));
+                out.push((Some(found.clone()), place_of(states)));
             }
         },
         |_, _, ()| true,
@@ -40,14 +41,50 @@ pub(crate) fn children(surface: &WlSurface) -> Vec<(Option<WlSurface>, Point<i32
     out
 }
 
-/// A surface's commit takes up the places that its subsurfaces were given. smithay does that for those
-/// in step with it; others would wait for a commit of their own.
+/// Places of a surface's subsurfaces, as its commit names them. They are a part of what the *parent*
+/// commits (`wl_subsurface.set_position`), with all that holds for that: a parent in step with its own
+/// takes them up when that one commits. smithay 0.7.0 takes them as a part of the subsurface's commit.
+#[derive(Clone, Debug, Default)]
+struct Places(Vec<(WlSurface, Point<i32, Logical>)>);
+
+impl Cacheable for Places {
+    fn commit(&mut self, _: &DisplayHandle) -> Self {
+        self.clone()
+    }
+
+    fn merge_into(self, into: &mut Self, _: &DisplayHandle) {
+        *into = self;
+    }
+}
+
+/// Where a subsurface is, since its parent's last commit took effect.
+#[derive(Debug, Default)]
+struct Place(Mutex<Point<i32, Logical>>);
+
+fn place_of(states: &SurfaceData) -> Point<i32, Logical> {
+    let place = states.data_map.get::<Place>();
+    place.map(|place| *place.0.lock().unwrap_or_else(PoisonError::into_inner)).unwrap_or_default()
+}
+
+/// A surface is committed: the places that its subsurfaces were given belong to that.
+pub(crate) fn commit_places(surface: &WlSurface) {
+    let wanted = |child: WlSurface| {
+        let place = with_states(&child, |states| {
+            states.cached_state.get::<SubsurfaceCachedState>().pending().location
+        });
+        (child, place)
+    };
+    let places = get_children(surface).into_iter().map(wanted).collect();
+    with_states(surface, |states| states.cached_state.get::<Places>().pending().0 = places);
+}
+
+/// A surface's commit takes effect.
 pub(crate) fn take_up_places(surface: &WlSurface) {
-    for child in get_children(surface).into_iter().filter(|child| !is_sync_subsurface(child)) {
+    let places = with_states(surface, |states| states.cached_state.get::<Places>().current().0.clone());
+    for (child, at) in places.into_iter().filter(|(child, _)| child.is_alive()) {
         with_states(&child, |states| {
-            let mut cached = states.cached_state.get::<SubsurfaceCachedState>();
-            let place = cached.pending().location;
-            cached.current().location = place;
+            let place = states.data_map.get_or_insert_threadsafe(Place::default);
+            *place.0.lock().unwrap_or_else(PoisonError::into_inner) = at;
         });
     }
 }
@@ -151,7 +188,7 @@ impl Agent {
             if *surface == window.surface {
                 return *parent;
             }
-            *parent + states.cached_state.get::<SubsurfaceCachedState>().current().location
+            *parent + place_of(states)
         };
         let size = |states: &SurfaceData| {
             let part = self.windows.get(id_of_states(states)?)?;
