@@ -211,12 +211,16 @@ fn explain(tail: &[String]) -> String {
                 /etc/subgid, or run this as root"
             .to_owned();
     }
-    // What a step of ours said comes before mmdebstrap's own words about it, which only name the step.
-    let told =
-        |line: &&String| !line.is_empty() && !["I: ", "W: ", "transom: "].iter().any(|p| line.starts_with(p));
-    let own = |line: &&String| line.contains("setup failed") || line.contains("failed to run");
-    let error = tail.iter().filter(told).find(|line| !own(line)).or(tail.last());
-    format!("mmdebstrap failed: {}", error.map_or("it says nothing", String::as_str))
+    // mmdebstrap's own words name the step; what the step itself said last stands before them.
+    let own = tail.iter().position(|line| line.starts_with("E: "));
+    let step = tail[..own.unwrap_or(tail.len())]
+        .iter()
+        .rfind(|line| !line.is_empty() && !["I: ", "W: ", "transom: "].iter().any(|p| line.starts_with(p)));
+    match (own.map(|own| &tail[own]), step) {
+        (Some(error), Some(step)) => format!("mmdebstrap failed: {error}; before that: {step}"),
+        (Some(line), None) | (None, Some(line)) => format!("mmdebstrap failed: {line}"),
+        (None, None) => "mmdebstrap failed: it says nothing".to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -245,7 +249,8 @@ mod tests {
         assert!(say("E: Unable to locate package fooot").contains("fooot"));
         assert!(say("error while loading shared libraries: libq.so").contains("libq.so"));
         assert_eq!(say("W: else"), "mmdebstrap failed: E: x");
-        assert_eq!(say("<E> erofs: no"), "mmdebstrap failed: <E> erofs: no");
+        assert_eq!(say("<E> erofs: no"), "mmdebstrap failed: E: x; before that: <E> erofs: no");
+        assert_eq!(explain(&["killed".to_owned()]), "mmdebstrap failed: killed");
         assert_eq!(explain(&[]), "mmdebstrap failed: it says nothing");
     }
 
