@@ -208,6 +208,14 @@ impl Machine for KvmMachine {
         self.vmm.step().map_or(Step::Alive, |outcome| Step::Gone(exit(outcome)))
     }
 
+    fn set_paused(&mut self, paused: bool) -> io::Result<()> {
+        self.vmm.set_paused(paused)
+    }
+
+    fn is_paused(&self) -> bool {
+        self.vmm.is_paused()
+    }
+
     fn kill(&mut self) {
         if let Some(cgroup) = &self.cgroup {
             cgroup.kill();

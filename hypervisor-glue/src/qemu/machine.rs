@@ -238,6 +238,14 @@ impl Machine for QemuMachine {
         Step::Gone(self.exit(qemu.flatten()))
     }
 
+    fn set_paused(&mut self, paused: bool) -> io::Result<()> {
+        self.qmp.say(if paused { "stop" } else { "cont" })
+    }
+
+    fn is_paused(&self) -> bool {
+        self.qmp.paused
+    }
+
     fn kill(&mut self) {
         self.killed = true;
         self.end_all();

@@ -30,6 +30,7 @@ const LAST_WORDS: usize = 256 * 1024;
 pub(super) enum Phase {
     Starting,
     Running,
+    Paused,
     Stopping,
 }
 
@@ -63,6 +64,8 @@ pub(super) enum Note {
     StreamLost,
     /// A control stream waits for the compositor.
     Link,
+    /// Its machine was paused, or goes on.
+    Paused(bool),
     /// The machine is gone.
     Gone(Exit),
 }
@@ -78,6 +81,8 @@ pub(super) struct Running {
     pub(super) begun: Instant,
     start_limit: Duration,
     pub(super) phase: Phase,
+    /// What its machine was asked for last: to be paused, or to go on.
+    held: bool,
     /// When the phase has lasted too long.
     pub(super) deadline: Option<Instant>,
     pub(super) ending: Option<Ending>,
@@ -115,6 +120,7 @@ impl Running {
             begun: now,
             start_limit,
             phase: Phase::Starting,
+            held: false,
             deadline: Some(now + start_limit),
             ending: None,
             run_dir,
@@ -135,6 +141,7 @@ impl Running {
         match self.phase {
             Phase::Starting => QubeState::Starting,
             Phase::Running => QubeState::Running,
+            Phase::Paused => QubeState::Paused,
             Phase::Stopping => QubeState::Stopping,
         }
     }
@@ -187,7 +194,10 @@ impl Running {
     /// Looks after a part whose descriptor is ready.
     pub(super) fn ready(&mut self, part: Part, now: Instant) -> Vec<Note> {
         match part {
-            Part::Machine => self.step_machine().map(Note::Gone).into_iter().collect(),
+            Part::Machine => {
+                let gone = self.step_machine().map(Note::Gone);
+                gone.or_else(|| self.look_at_pause()).into_iter().collect()
+            }
             Part::Display => self.accept_display(now),
             Part::Service => self.accept_service(now),
             Part::Stream => self.talk(),
@@ -338,8 +348,32 @@ impl Running {
         Some(Note::StreamLost)
     }
 
+    /// Asks the machine to stop where it is, or to go on. Gives a note if it has already.
+    pub(super) fn set_paused(&mut self, paused: bool) -> io::Result<Option<Note>> {
+        self.machine.set_paused(paused)?;
+        self.held = paused;
+        Ok(self.look_at_pause())
+    }
+
+    /// Sees if the machine was paused or goes on, whoever wished it.
+    fn look_at_pause(&mut self) -> Option<Note> {
+        let paused = self.machine.is_paused();
+        self.phase = match (self.phase, paused) {
+            (Phase::Running, true) => Phase::Paused,
+            (Phase::Paused, false) => Phase::Running,
+            _ => return None,
+        };
+        self.note(if paused { "paused" } else { "goes on" });
+        Some(Note::Paused(paused))
+    }
+
     /// Asks the agent to end by `deadline`; at once if it cannot be asked.
     pub(super) fn stop(&mut self, deadline: Instant) {
+        // Nobody can be polite who does not run.
+        let held = std::mem::take(&mut self.held) || self.machine.is_paused();
+        if held && let Err(error) = self.machine.set_paused(false) {
+            tracing::warn!(qube = %self.name, %error, "it cannot go on to end");
+        }
         let asked = self.phase == Phase::Stopping;
         self.phase = Phase::Stopping;
         self.ending.get_or_insert(Ending::Asked);
@@ -367,7 +401,7 @@ impl Running {
                 self.note(&reason);
                 self.kill(Ending::Because(reason));
             }
-            Phase::Running => self.deadline = None,
+            Phase::Running | Phase::Paused => self.deadline = None,
             Phase::Stopping => {
                 self.note("the agent did not end in time and is killed");
                 self.kill(Ending::Asked);
@@ -389,7 +423,8 @@ impl Running {
     pub(super) fn failure(&self, exit: &Exit) -> Option<String> {
         match (&self.ending, self.phase, exit) {
             (Some(Ending::Because(reason)), ..) => Some(reason.clone()),
-            (Some(Ending::Asked), ..) | (None, Phase::Running | Phase::Stopping, Exit::Code(0)) => None,
+            (Some(Ending::Asked), ..)
+            | (None, Phase::Running | Phase::Paused | Phase::Stopping, Exit::Code(0)) => None,
             (None, _, Exit::Setup(_)) => Some(exit.to_string()),
             (None, _, Exit::Machine(_)) => Some(format!("{exit}; see `transom qube log {}`", self.name)),
             (None, Phase::Starting, _) => {
