@@ -190,6 +190,11 @@ pub trait Machine: fmt::Debug {
     /// True while nothing in it runs. A back end may also pause it by itself.
     fn is_paused(&self) -> bool;
 
+    /// Asks the system in it to switch itself off. False if there is no way to ask.
+    fn press_power_button(&mut self) -> bool {
+        false
+    }
+
     /// Ends all of it at once, paused or not. [`Machine::step`] tells when it is gone.
     fn kill(&mut self);
 

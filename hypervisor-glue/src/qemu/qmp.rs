@@ -1,4 +1,5 @@
-//! The line to QEMU: JSON, one value a line. It tells how a machine came to its end, and pauses it.
+//! The line to QEMU: JSON, one value a line. It tells how a machine came to its end, and presses its
+//! power button.
 
 use std::{
     io::{self, Read as _, Write as _},

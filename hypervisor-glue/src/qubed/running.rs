@@ -364,6 +364,10 @@ impl Running {
             _ => return None,
         };
         self.note(if paused { "paused" } else { "goes on" });
+        // A virtual machine's clock may have stood still with it.
+        if let (false, Some(stream)) = (paused, &mut self.stream) {
+            stream.tell_time(SystemTime::now());
+        }
         Some(Note::Paused(paused))
     }
 

@@ -20,6 +20,7 @@ use super::{
     initramfs::Initramfs,
     lab::Lab,
     life::{STRANGERS, must, needs_recovery},
+    paused,
     picture::{is_painted_within_its_frame, painted},
 };
 
@@ -155,6 +156,7 @@ fn inside() {
     lab.house.kill_desktop();
     lab.house.start_desktop();
     is_painted_within_its_frame(&lab, "linked", Label::Blue);
+    paused::pauses_and_goes_on(&lab, "linked");
 
     lab.house.must(&["qube", "stop", "work"]);
     assert_eq!(lab.info("work")["state"]["is"], "halted");

@@ -15,4 +15,5 @@ mod initramfs;
 mod kvm;
 mod lab;
 mod life;
+mod paused;
 mod picture;
