@@ -105,7 +105,7 @@ impl Server {
             RequestBody::Stop { qube, timeout_ms } => {
                 // No more than an hour, so that no sum with a time overflows.
                 let deadline = now + Duration::from_millis(timeout_ms.min(3_600_000));
-                self.end(qube, |running| running.stop(deadline))
+                self.end(qube, |running| running.stop(now, deadline))
             }
             RequestBody::Kill { qube } => self.end(qube, |running| running.kill(Ending::Asked)),
             RequestBody::Pause { qube } => self.set_paused(qube, true),

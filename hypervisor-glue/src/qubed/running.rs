@@ -83,8 +83,10 @@ pub(super) struct Running {
     pub(super) phase: Phase,
     /// What its machine was asked for last: to be paused, or to go on.
     held: bool,
-    /// When the phase has lasted too long.
+    /// When the phase, or what is tried in it, has lasted too long.
     pub(super) deadline: Option<Instant>,
+    /// When a stopping machine is killed.
+    kill_at: Option<Instant>,
     pub(super) ending: Option<Ending>,
     pub(super) run_dir: PathBuf,
     /// Programs that start with the first Ready; taken then.
@@ -122,6 +124,7 @@ impl Running {
             phase: Phase::Starting,
             held: false,
             deadline: Some(now + start_limit),
+            kill_at: None,
             ending: None,
             run_dir,
             autostart,
@@ -371,22 +374,38 @@ impl Running {
         Some(Note::Paused(paused))
     }
 
-    /// Asks the agent to end by `deadline`; at once if it cannot be asked.
-    pub(super) fn stop(&mut self, deadline: Instant) {
+    /// Asks the agent to end, after half of the time presses the machine's power button, and kills it
+    /// at `deadline`. Where there is nobody to ask, the button comes first, or the end.
+    pub(super) fn stop(&mut self, now: Instant, deadline: Instant) {
         // Nobody can be polite who does not run.
         let held = std::mem::take(&mut self.held) || self.machine.is_paused();
         if held && let Err(error) = self.machine.set_paused(false) {
             tracing::warn!(qube = %self.name, %error, "it cannot go on to end");
         }
-        let asked = self.phase == Phase::Stopping;
-        self.phase = Phase::Stopping;
+        let before = std::mem::replace(&mut self.phase, Phase::Stopping);
         self.ending.get_or_insert(Ending::Asked);
-        self.deadline = Some(self.deadline.filter(|_| asked).map_or(deadline, |old| old.min(deadline)));
-        match self.stream.as_mut().filter(|stream| stream.is_greeted()) {
-            Some(_) if asked => {}
-            Some(stream) => stream.shut_down(),
-            None => self.machine.kill(),
+        let kill_at = self.kill_at.map_or(deadline, |old| old.min(deadline));
+        self.kill_at = Some(kill_at);
+        if before == Phase::Stopping {
+            self.deadline = self.deadline.map(|old| old.min(kill_at));
+            return;
         }
+        self.deadline = Some(kill_at);
+        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.is_greeted()) {
+            stream.shut_down();
+            self.deadline = Some(now + kill_at.saturating_duration_since(now) / 2);
+        // What has not begun has nothing to end.
+        } else if before == Phase::Starting || !self.press_power_button() {
+            self.machine.kill();
+        }
+    }
+
+    fn press_power_button(&mut self) -> bool {
+        let pressed = self.machine.press_power_button();
+        if pressed {
+            self.note("the agent does not answer: the power button is pressed");
+        }
+        pressed
     }
 
     /// Ends it now.
@@ -397,8 +416,8 @@ impl Running {
         self.machine.kill();
     }
 
-    /// The phase has lasted too long.
-    pub(super) fn expire(&mut self) {
+    /// The phase, or what was tried in it, has lasted too long.
+    pub(super) fn expire(&mut self, now: Instant) {
         match self.phase {
             Phase::Starting => {
                 let reason = format!("the agent was not ready after {} s", self.start_limit.as_secs());
@@ -406,6 +425,10 @@ impl Running {
                 self.kill(Ending::Because(reason));
             }
             Phase::Running | Phase::Paused => self.deadline = None,
+            Phase::Stopping if self.kill_at.is_some_and(|at| at > now) => {
+                self.deadline = self.kill_at;
+                self.press_power_button();
+            }
             Phase::Stopping => {
                 self.note("the agent did not end in time and is killed");
                 self.kill(Ending::Asked);

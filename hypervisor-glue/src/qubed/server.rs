@@ -156,7 +156,7 @@ impl Server {
             if let Some(running) = &mut qube.running
                 && running.deadline.is_some_and(|deadline| deadline <= now)
             {
-                running.expire();
+                running.expire(now);
                 changed.push(name.clone());
             }
         }
@@ -214,7 +214,7 @@ impl Server {
                 if again {
                     running.kill(super::running::Ending::Asked);
                 } else {
-                    running.stop(now + Duration::from_secs(SHUTDOWN_S));
+                    running.stop(now, now + Duration::from_secs(SHUTDOWN_S));
                 }
             }
             self.announce(&name);
