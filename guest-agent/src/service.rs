@@ -42,6 +42,14 @@ pub(crate) struct Service {
     ending: bool,
 }
 
+impl Service {
+    /// Programs started from now on find X11 at this display.
+    pub(crate) fn set_display(&mut self, number: u32) {
+        self.environment.retain(|(name, _)| *name != "DISPLAY");
+        self.environment.push(("DISPLAY", format!(":{number}").into()));
+    }
+}
+
 impl Agent {
     /// Variables that programs get beside the agent's own.
     pub fn set_program_environment(&mut self, environment: Vec<(&'static str, OsString)>) {
