@@ -125,6 +125,7 @@ fn archive(kernel: &Kernel, busybox: &[u8], target: &Path) -> Vec<u8> {
     let test = Path::new("/target").join(test.strip_prefix(target).unwrap());
     let second = format!(
         "#!/bin/sh\n\
+         busybox mount -t cgroup2 groups /sys/fs/cgroup\n\
          export {INSIDE}=1 PATH=/usr/sbin:/usr/bin HOME=/root LANG=C.UTF-8\n\
          {} --nocapture --test-threads=1 --exact kvm::inside\n\
          busybox poweroff -f\n",
@@ -162,5 +163,6 @@ fn inside() {
     assert_eq!(lab.info("work")["state"]["is"], "halted");
     assert!(!needs_recovery(&lab, "work"), "{}", lab.log("work"));
     until("its window is gone", || lab.house.state().windows.is_empty().then_some(()));
+    paused::a_sandbox_is_frozen(&lab);
     println!("\n{GOOD}");
 }

@@ -71,7 +71,7 @@ fn user(lab: &Lab, qube: &str) -> u32 {
     for entry in fs::read_dir(&folder).unwrap() {
         let entry = entry.unwrap();
         let meta = entry.metadata().unwrap();
-        assert_eq!(meta.uid(), uid, "{:?} is not its user's", entry.path());
+        assert_eq!(meta.uid(), uid, "{} is not its user's", entry.path().display());
     }
     uid
 }

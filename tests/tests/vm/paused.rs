@@ -58,6 +58,10 @@ pub(crate) fn pauses_and_goes_on(lab: &Lab, title: &str) {
     assert_eq!(state(lab, "work"), "running");
     let off = clock_is_off_by(lab, "work");
     assert!(off.abs() <= BOUND, "its clock is off by {off} ms: {}", lab.log("work"));
+    let log = lab.log("work");
+    let since = log.rfind("qubed: goes on").unwrap();
+    log[since..].lines().filter(|line| line.contains("clock")).for_each(|line| println!("{line}"));
+    assert!(log[since..].contains("the clock is right"), "its agent did not hear the time: {log}");
     assert!(lab.house.state().qubes.iter().all(|qube| !qube.paused));
     assert_eq!(lab.window(title).content, before.content, "its link was cut off");
 }
@@ -86,4 +90,33 @@ fn a_paused_machine_keeps_its_windows_and_finds_the_right_time() {
     lab.house.must(&["qube", "pause", "work"]);
     lab.house.must(&["qube", "kill", "work"]);
     assert_eq!(state(&lab, "work"), "halted");
+}
+
+/// A sandbox stands still, where there are control groups, and can be ended all the same.
+pub(crate) fn a_sandbox_is_frozen(lab: &Lab) {
+    lab.house.must(&["qube", "create", "box", "--label", "red"]);
+    lab.house.must(&["qube", "start", "box"]);
+    assert_eq!(lab.info("box")["backend"], "sandbox");
+    lab.house.must(&["qube", "run", "box", "sh", "-c", "while :; do echo x >> ~/count; sleep 0.1; done"]);
+    let file = lab.house.home("box").join("count");
+    let size = || std::fs::metadata(&file).map_or(0, |meta| meta.len());
+    let grows = |from: u64| until("its program goes on", || (size() > from + 4).then_some(()));
+    grows(0);
+    lab.house.must(&["qube", "pause", "box"]);
+    assert_eq!(state(lab, "box"), "paused");
+    let (begin, paused) = (Instant::now(), size());
+    until("some time has passed", || (begin.elapsed() > Duration::from_secs(2)).then_some(()));
+    // What ran at that moment may have written once more.
+    assert!(size() <= paused + 2, "its program does not stand still");
+    lab.house.must(&["qube", "resume", "box"]);
+    grows(size());
+    lab.house.must(&["qube", "pause", "box"]);
+    lab.house.must(&["qube", "stop", "box"]);
+    assert_eq!(state(lab, "box"), "halted");
+    assert!(!lab.log("box").contains("is killed"), "{}", lab.log("box"));
+    lab.house.must(&["qube", "start", "box"]);
+    lab.house.must(&["qube", "pause", "box"]);
+    lab.house.must(&["qube", "kill", "box"]);
+    assert_eq!(state(lab, "box"), "halted");
+    println!("box: a frozen sandbox stood still, went on, was stopped and killed");
 }
