@@ -28,7 +28,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         config.disks.push((Disk::raw(File::open(disk)?, true)?, "disk".into()));
     }
     let vm = Vm::new(open_kvm()?, Ram::new(512 << 20)?, config)?;
-    let exit = vm.start(None)?.run(None, |_| ());
+    let exit = vm.start(None)?.run(&mut ());
     eprintln!("{exit}");
     Ok(())
 }

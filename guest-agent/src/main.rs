@@ -81,6 +81,7 @@ fn run(options: &Options) -> Result<(), String> {
     agent.set_program_environment(environment);
     if let Some(socket) = &options.pin_socket {
         agent.use_pins(socket.clone());
+        agent.set_clock_by(socket.clone());
     }
     let (display, service) = if options.vsock {
         (Some(Address::DISPLAY), Some(Address::SERVICE))

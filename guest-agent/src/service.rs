@@ -6,6 +6,7 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     os::{fd::AsFd, unix::process::ExitStatusExt},
+    path::PathBuf,
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -18,12 +19,12 @@ use calloop::{
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tracing::{error, info, warn};
 use transom_protocol::{
-    MAGIC,
-    service::{Exited, Failed, Hello, MAX_REASON, ToAgent, ToQubed, next_to_agent},
+    MAGIC, SERVICE_VERSION,
+    service::{Exited, Failed, Hello, MAX_REASON, Time, ToAgent, ToQubed, next_to_agent},
     wire::With,
 };
 
-use crate::{Address, Agent};
+use crate::{Address, Agent, pin::client::Client};
 
 /// How long programs may take to end when the qube shuts down.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -36,13 +37,29 @@ pub(crate) struct Service {
     /// Running programs by the serial of their request.
     programs: BTreeMap<u32, Child>,
     environment: Vec<(&'static str, OsString)>,
+    /// Socket of `transom-pin`, which may set the clock.
+    clock: Option<PathBuf>,
     ending: bool,
+}
+
+impl Service {
+    /// Programs started from now on find X11 at this display.
+    pub(crate) fn set_display(&mut self, number: u32) {
+        self.environment.retain(|(name, _)| *name != "DISPLAY");
+        self.environment.push(("DISPLAY", format!(":{number}").into()));
+    }
 }
 
 impl Agent {
     /// Variables that programs get beside the agent's own.
     pub fn set_program_environment(&mut self, environment: Vec<(&'static str, OsString)>) {
         self.service.environment = environment;
+    }
+
+    /// Lets dom0 set the machine's clock after a pause, by the `transom-pin` behind this socket.
+    /// Without it, dom0's word on the time is of no interest: the clock is dom0's own.
+    pub fn set_clock_by(&mut self, socket: PathBuf) {
+        self.service.clock = Some(socket);
     }
 
     /// Opens the service stream and says that programs may be started.
@@ -57,7 +74,7 @@ impl Agent {
         handle
             .insert_source(source, |_, _, agent: &mut Self| Ok(agent.service_readable()))
             .map_err(|error| io::Error::other(error.to_string()))?;
-        self.tell_qubed(0, ToQubed::Hello(&Hello { magic: MAGIC, version: 1.into() }));
+        self.tell_qubed(0, ToQubed::Hello(&Hello { magic: MAGIC, version: SERVICE_VERSION.into() }));
         self.tell_qubed(0, ToQubed::Ready(()));
         Ok(())
     }
@@ -120,6 +137,18 @@ impl Agent {
             ToAgent::Welcome(_) => {}
             ToAgent::Run(run) => self.run_program(serial, &run.arguments()),
             ToAgent::Shutdown(()) => self.shut_down(),
+            ToAgent::Time(time) => self.set_clock(time),
+        }
+    }
+
+    fn set_clock(&self, time: &Time) {
+        let Some(socket) = &self.service.clock else { return };
+        let set = Client::connect(socket)
+            .map_err(Into::into)
+            .and_then(|mut client| client.set_clock(time.seconds.get(), time.nanos.get()));
+        match set {
+            Ok(()) => info!("the clock is right"),
+            Err(error) => warn!(%error, "the clock cannot be set"),
         }
     }
 

@@ -4,7 +4,22 @@
 //! the corner of a screen of its own, as far as X11 knows; what a program places relative to its
 //! window (menus, tooltips) is placed relative to it on dom0's desktop too.
 
-use std::{collections::HashMap, os::fd::OwnedFd, process::Stdio};
+use std::{
+    collections::HashMap,
+    os::{
+        fd::{AsFd, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
+    process::Stdio,
+    time::Duration,
+};
+
+use calloop::{
+    Interest, Mode, PostAction,
+    generic::Generic,
+    timer::{TimeoutAction, Timer},
+};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use smithay::{
     delegate_xwayland_shell,
@@ -15,7 +30,7 @@ use smithay::{
         xwayland_shell::{XWaylandShellHandler, XWaylandShellState},
     },
     xwayland::{
-        X11Surface, X11Wm, XWayland, XWaylandEvent, XwmHandler,
+        X11Surface, X11Wm, XWayland, XwmHandler,
         xwm::{Reorder, ResizeEdge, WmWindowProperty, X11Window, XwmId},
     },
 };
@@ -30,12 +45,21 @@ use crate::{
     windows::{Role, id_of, roles::exactly_at},
 };
 
+/// How long after the end of one Xwayland the next is started.
+const AGAIN: Duration = Duration::from_secs(1);
+/// So many in a row that end before they are ready, and none is started any more.
+const MAX_FAILURES: u32 = 5;
+
 /// What the agent knows of X11.
 #[derive(Debug, Default)]
 pub(crate) struct X11 {
     pub(crate) xwm: Option<X11Wm>,
-    /// Xwayland itself, as a client.
+    /// Xwayland itself: it holds its display's number.
+    server: Option<XWayland>,
+    /// … as a client.
     client: Option<Client>,
+    /// How many in a row ended before they were ready.
+    failures: u32,
     windows: Vec<X11Surface>,
     /// Surfaces of windows, for Xwayland before 23.1, which names them by number.
     numbered: HashMap<X11Window, WlSurface>,
@@ -110,24 +134,78 @@ impl Agent {
             XWayland::spawn(&self.display, None, envs, true, Stdio::null(), Stdio::null(), |_| ())
                 .map_err(AgentError::Xwayland)?;
         let number = server.display_number();
-        self.x11.client = Some(client.clone());
+        // Watched here and not as smithay's own source, which takes the end of a server that was never
+        // ready for silence, and hears of it for ever.
+        let pipe = server.poll_fd().try_clone_to_owned()?;
+        self.x11.server = Some(server);
+        self.x11.client = Some(client);
         self.handle
-            .insert_source(server, move |event, (), agent: &mut Self| match event {
-                XWaylandEvent::Ready { x11_socket, display_number } => {
-                    match X11Wm::start_wm(agent.handle.clone(), x11_socket, client.clone()) {
-                        Ok(xwm) => {
-                            info!(display = display_number, "X11 programs can run");
-                            agent.x11.xwm = Some(xwm);
-                        }
-                        Err(error) => {
-                            warn!(%error, "no window manager for X11: its programs cannot be shown");
-                        }
-                    }
-                }
-                XWaylandEvent::Error => warn!("Xwayland did not start: X11 programs cannot be shown"),
+            .insert_source(Generic::new(pipe, Interest::READ, Mode::Level), |_, pipe, agent: &mut Self| {
+                Ok(agent.xwayland_speaks(pipe.as_fd()))
             })
             .map_err(|error| AgentError::Loop(error.to_string()))?;
         Ok(number)
+    }
+
+    /// Xwayland says that it is ready, or has ended before.
+    fn xwayland_speaks(&mut self, pipe: BorrowedFd<'_>) -> PostAction {
+        let Some(server) = &mut self.x11.server else { return PostAction::Remove };
+        match server.take_socket() {
+            Ok(Some(socket)) => self.xwayland_ready(socket),
+            Ok(None) if !has_ended(pipe) => return PostAction::Continue,
+            Ok(None) | Err(_) => self.xwayland_failed("it ended before it was ready"),
+        }
+        PostAction::Remove
+    }
+
+    fn xwayland_ready(&mut self, socket: UnixStream) {
+        let (Some(server), Some(client)) = (&self.x11.server, self.x11.client.clone()) else { return };
+        let number = server.display_number();
+        match X11Wm::start_wm(self.handle.clone(), socket, client) {
+            Ok(xwm) => {
+                info!(display = number, "X11 programs can run");
+                self.service.set_display(number);
+                self.x11.xwm = Some(xwm);
+                self.x11.failures = 0;
+            }
+            Err(error) => self.xwayland_failed(&error.to_string()),
+        }
+    }
+
+    fn xwayland_failed(&mut self, reason: &str) {
+        warn!(reason, "Xwayland did not start");
+        self.x11.failures += 1;
+        self.xwayland_ended();
+    }
+
+    /// With Xwayland its windows are gone. Another one is started, unless none ever gets ready.
+    fn xwayland_ended(&mut self) {
+        // The number is free from here on, so that the next one has it again.
+        self.x11 = X11 { failures: self.x11.failures, ..X11::default() };
+        let ids: Vec<u32> = self
+            .windows
+            .by_id
+            .iter()
+            .filter(|(_, w)| matches!(w.role, Role::X11(_) | Role::X11Popup(_)))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in ids {
+            self.destroy_window(id);
+        }
+        if self.x11.failures >= MAX_FAILURES {
+            warn!("Xwayland is given up: X11 programs cannot be shown");
+            return;
+        }
+        let timer = Timer::from_duration(AGAIN);
+        let again = self.handle.insert_source(timer, |_, (), agent: &mut Self| {
+            if let Err(error) = agent.start_xwayland() {
+                agent.xwayland_failed(&error.to_string());
+            }
+            TimeoutAction::Drop
+        });
+        if let Err(error) = again {
+            warn!(%error, "Xwayland is not started again");
+        }
     }
 
     /// dom0 says which size and state a managed window should have.
@@ -379,20 +457,20 @@ impl XwmHandler for Agent {
         self.x11_selection_gone(target);
     }
 
-    fn disconnected(&mut self, _: XwmId) {
-        warn!("Xwayland is gone: X11 programs cannot be shown any more");
-        self.x11 = X11::default();
-        let ids: Vec<u32> = self
-            .windows
-            .by_id
-            .iter()
-            .filter(|(_, w)| matches!(w.role, Role::X11(_) | Role::X11Popup(_)))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in ids {
-            self.destroy_window(id);
+    fn disconnected(&mut self, xwm: XwmId) {
+        if self.x11.xwm.as_ref().is_some_and(|current| current.id() == xwm) {
+            warn!("Xwayland is gone, and its windows with it");
+            self.xwayland_ended();
         }
     }
+}
+
+/// True if nothing more will come out of a pipe.
+fn has_ended(pipe: BorrowedFd<'_>) -> bool {
+    let mut fds = [PollFd::from_borrowed_fd(pipe, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    let polled = poll(&mut fds, Some(&now));
+    polled.is_ok() && fds[0].revents().contains(PollFlags::HUP) && !fds[0].revents().contains(PollFlags::IN)
 }
 
 delegate_xwayland_shell!(Agent);

@@ -196,6 +196,15 @@ fn a_lost_connection_lets_everything_go() {
 }
 
 #[test]
+fn a_clock_that_is_right_is_left_alone() {
+    let Some((_directory, mut client)) = service() else { return };
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    client.set_clock(now.as_secs(), now.subsec_nanos()).unwrap();
+    assert_eq!(refused(client.set_clock(now.as_secs(), 1_000_000_000)), Status::BadRequest);
+    assert_eq!(refused(client.set_clock(u64::MAX, 0)), Status::BadRequest);
+}
+
+#[test]
 fn a_thousand_pools_leave_nothing() {
     let Some((_directory, mut client)) = service() else { return };
     let maps = || std::fs::read_to_string("/proc/self/maps").unwrap().matches("/memfd:passing").count();

@@ -67,6 +67,16 @@ pub enum QubeCommand {
         /// Its name
         name: QubeName,
     },
+    /// Stop a qube where it is; its windows stay
+    Pause {
+        /// Its name
+        name: QubeName,
+    },
+    /// Let a paused qube go on
+    Resume {
+        /// Its name
+        name: QubeName,
+    },
     /// Start a program in a running qube
     Run {
         /// Its name
@@ -160,6 +170,12 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
         }
         QubeCommand::Kill { name } => {
             client.call(RequestBody::Kill { qube: name }, Instant::now() + SOON)?;
+        }
+        QubeCommand::Pause { name } => {
+            client.call(RequestBody::Pause { qube: name }, Instant::now() + SOON)?;
+        }
+        QubeCommand::Resume { name } => {
+            client.call(RequestBody::Resume { qube: name }, Instant::now() + SOON)?;
         }
         QubeCommand::Run { name, argv } => {
             client.call(RequestBody::Run { qube: name, argv }, Instant::now() + START)?;

@@ -27,6 +27,7 @@ pub mod qemu;
 pub mod qubed;
 pub mod sandbox;
 pub mod store;
+mod user;
 pub mod vmm;
 
 pub use transom_protocol::supervisor;

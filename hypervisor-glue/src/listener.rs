@@ -31,6 +31,11 @@ impl Listener {
         Ok(Self { socket, path: path.to_owned() })
     }
 
+    /// Its name among files.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// A waiting connection, non-blocking.
     pub(crate) fn accept(&self) -> io::Result<Option<OwnedFd>> {
         match self.socket.accept() {

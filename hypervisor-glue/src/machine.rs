@@ -180,7 +180,22 @@ pub trait Machine: fmt::Debug {
     /// knows more because of [`Machine::setup_line`].
     fn step(&mut self) -> Step;
 
-    /// Ends all of it at once. [`Machine::step`] tells when it is gone.
+    /// Asks it to stop where it is, or to go on. [`Machine::is_paused`] says, after a
+    /// [`Machine::step`], when it has.
+    ///
+    /// # Errors
+    /// It cannot be asked; the text says why.
+    fn set_paused(&mut self, paused: bool) -> io::Result<()>;
+
+    /// True while nothing in it runs. A back end may also pause it by itself.
+    fn is_paused(&self) -> bool;
+
+    /// Asks the system in it to switch itself off. False if there is no way to ask.
+    fn press_power_button(&mut self) -> bool {
+        false
+    }
+
+    /// Ends all of it at once, paused or not. [`Machine::step`] tells when it is gone.
     fn kill(&mut self);
 
     /// When this is readable, [`Machine::accept`] has a connection.

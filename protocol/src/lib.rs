@@ -33,5 +33,7 @@ pub mod wire;
 pub const VERSION: u16 = 1;
 /// The oldest version of the window protocol this crate speaks.
 pub const VERSION_MIN: u16 = 1;
+/// Newest version of the service protocol. Version 1 has no [`service::ToAgent::Time`].
+pub const SERVICE_VERSION: u16 = 2;
 /// The first eight bytes of an agent's hello.
 pub const MAGIC: [u8; 8] = *b"TRANSOM1";

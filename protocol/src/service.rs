@@ -4,7 +4,7 @@
 //! says [`ToQubed::Hello`]; qubed answers [`ToAgent::Welcome`]. Programs are only ever started by
 //! request of dom0.
 
-use zerocopy::little_endian::{I32, U16};
+use zerocopy::little_endian::{I32, U16, U32, U64};
 
 use crate::{
     types::{strings, wire_type},
@@ -23,7 +23,7 @@ wire_type! {
     pub struct Hello {
         /// [`crate::MAGIC`].
         pub magic: [u8; 8],
-        /// Newest version of this protocol the agent speaks; 1.
+        /// Newest version of this protocol the agent speaks; 2, or 1 without `Time`.
         pub version: U16,
     }
 
@@ -37,6 +37,14 @@ wire_type! {
     pub struct Run {
         /// Reserved, 0.
         pub flags: U16,
+    }
+
+    /// See [`ToAgent::Time`].
+    pub struct Time {
+        /// Seconds since 1970, UTC.
+        pub seconds: U64,
+        /// Nanoseconds beyond them, below 1,000,000,000; whole milliseconds.
+        pub nanos: U32,
     }
 
     /// See [`ToQubed::Failed`]; the reason follows as UTF-8.
@@ -91,6 +99,7 @@ messages! {
     0x8101 Welcome (fixed Welcome) "Answer to Hello.";
     0x8102 Run (tail Run, MAX_COMMAND) "Start a program as the qube's user; serial: names the request, not 0.";
     0x8103 Shutdown (unit) "End the programs politely, then exit.";
+    0x8104 Time (fixed Time) "The time of day in dom0, after the qube was paused: its own clock may have stood still. Only to agents of version 2.";
 }
 
 /// Looks at the front of `buf` for one message from an agent. See [`wire::next`].

@@ -11,7 +11,7 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.
@@ -202,6 +202,16 @@ pub enum RequestBody {
         /// Which.
         qube: QubeName,
     },
+    /// Stops a running qube where it is. Answer: [`ReplyBody::Qube`] when nothing in it runs.
+    Pause {
+        /// Which.
+        qube: QubeName,
+    },
+    /// Lets a paused qube go on. Answer: [`ReplyBody::Qube`] when it runs.
+    Resume {
+        /// Which.
+        qube: QubeName,
+    },
     /// Deletes a halted qube and everything in it. Answer: [`ReplyBody::Done`].
     Remove {
         /// Which.
@@ -235,6 +245,8 @@ impl RequestBody {
             | Self::Start { qube }
             | Self::Stop { qube, .. }
             | Self::Kill { qube }
+            | Self::Pause { qube }
+            | Self::Resume { qube }
             | Self::Remove { qube }
             | Self::Run { qube, .. }
             | Self::Log { qube } => Some(qube),
@@ -316,6 +328,8 @@ pub enum QubeState {
     Starting,
     /// The agent is ready.
     Running,
+    /// Stopped where it was; nothing in it runs until it is resumed.
+    Paused,
     /// On its way to halted.
     Stopping,
     /// Not running, because something went wrong.
@@ -326,9 +340,9 @@ pub enum QubeState {
 }
 
 impl QubeState {
-    /// True if there is a machine: starting, running or stopping.
+    /// True if there is a machine: starting, running, paused or stopping.
     pub fn is_up(&self) -> bool {
-        matches!(self, Self::Starting | Self::Running | Self::Stopping)
+        matches!(self, Self::Starting | Self::Running | Self::Paused | Self::Stopping)
     }
 }
 
@@ -338,6 +352,7 @@ impl fmt::Display for QubeState {
             Self::Halted => "halted",
             Self::Starting => "starting",
             Self::Running => "running",
+            Self::Paused => "paused",
             Self::Stopping => "stopping",
             Self::Failed { .. } => "failed",
         })

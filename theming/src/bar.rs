@@ -16,7 +16,7 @@ pub enum QubeMark {
     Running,
     /// It does not: a ring.
     Halted,
-    /// It starts or stops: half filled.
+    /// It starts, stops or is paused: half filled.
     Starting,
 }
 

@@ -138,7 +138,7 @@ impl Desktop {
             .trust
             .focus
             .keys_to()
-            .filter(|key| self.qubes.surface(*key).is_some())
+            .filter(|key| self.qubes.surface(*key).is_some_and(|(link, _)| !link.held))
             .map(|key| self.grabbing_popup(key).unwrap_or(key));
         let mut entered = false;
         for link in self.qubes.iter_mut() {
@@ -262,6 +262,7 @@ impl Desktop {
                 _ => None,
             },
         };
+        let target = target.filter(|(key, _)| self.hears(*key));
         let entered = self.input.pointer.entered;
         if entered.map(|(key, _)| key) != target.map(|(key, _)| key) {
             self.leave_pointer();
@@ -281,6 +282,30 @@ impl Desktop {
             let motion = TimedPosition { time: millis(now).into(), x: local.x.into(), y: local.y.into() };
             link.motion(key.window, &motion);
         }
+    }
+
+    /// False while the window's qube is paused.
+    pub(super) fn hears(&self, key: SurfaceKey) -> bool {
+        self.qubes.get(key.qube).is_some_and(|link| !link.held)
+    }
+
+    /// A qube is paused, or goes on. While it is, its windows stay as they are; keys, pointer and
+    /// fingers have left them, so that nothing piles up for somebody who does not read.
+    pub fn hold_qube(&mut self, name: &str, held: bool) {
+        let link = self.qubes.iter_mut().find(|link| link.qube.name == name && link.held != held);
+        let Some(link) = link else { return };
+        let (id, now) = (link.id, self.clock.now());
+        link.held = held;
+        if held {
+            if self.input.pointer.entered.is_some_and(|(key, _)| key.qube == id) {
+                self.leave_pointer();
+            }
+            self.touch_leaves(id);
+            self.forget_input(|key| key.qube == id);
+        }
+        self.sync_keyboard_focus();
+        self.refresh_pointer(now);
+        self.damage_all();
     }
 
     fn leave_pointer(&mut self) {
@@ -324,6 +349,10 @@ impl Desktop {
                 if moving && (code == BTN_LEFT || code == BTN_RIGHT) {
                     self.swallow(code, now);
                     self.super_drag(toplevel, code, local, now);
+                    return;
+                }
+                if !self.hears(key) {
+                    self.swallow(code, now);
                     return;
                 }
                 self.refresh_pointer(now);

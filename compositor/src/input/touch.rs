@@ -6,7 +6,7 @@ use smithay::utils::{Logical, Point};
 use transom_protocol::message::{ToQube, TouchPoint, TouchUp};
 
 use super::pointer::Under;
-use crate::{Desktop, clock::millis, render::scene::SurfaceKey};
+use crate::{Desktop, clock::millis, render::scene::SurfaceKey, trust::QubeId};
 
 /// Fingers that are down.
 #[derive(Debug, Default)]
@@ -40,7 +40,7 @@ impl Desktop {
             Under::Content(key, local) => {
                 let toplevel = self.toplevel_of(key);
                 self.focus_window(toplevel);
-                self.qubes.get_mut(key.qube).map(|link| {
+                self.qubes.get_mut(key.qube).filter(|link| !link.held).map(|link| {
                     let serial = link.serial();
                     link.send(key.window, serial, &ToQube::TouchDown(&point(id, local, now)));
                     (key, serial, toplevel)
@@ -107,7 +107,17 @@ impl Desktop {
 
     pub(super) fn touch_cancel(&mut self) {
         let fingers = std::mem::take(&mut self.input.touch.fingers);
-        let mut windows: Vec<_> = fingers.into_values().flatten().collect();
+        self.cancel_touch_of(fingers.into_values().flatten().collect());
+        self.input.touch.unframed.clear();
+    }
+
+    /// The fingers on a qube's windows are no longer its business.
+    pub(super) fn touch_leaves(&mut self, qube: QubeId) {
+        let fingers = self.input.touch.fingers.values().flatten();
+        self.cancel_touch_of(fingers.filter(|key| key.qube == qube).copied().collect());
+    }
+
+    fn cancel_touch_of(&mut self, mut windows: Vec<SurfaceKey>) {
         windows.sort_unstable();
         windows.dedup();
         for key in windows {
@@ -117,7 +127,6 @@ impl Desktop {
                 link.send(key.window, 0, &ToQube::TouchCancel(()));
             }
         }
-        self.input.touch.unframed.clear();
     }
 }
 

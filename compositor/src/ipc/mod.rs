@@ -135,6 +135,9 @@ pub struct Qube {
     pub label: String,
     /// It has a virtual machine of its own.
     pub isolated: bool,
+    /// Nothing in it runs, until it is resumed.
+    #[serde(default)]
+    pub paused: bool,
     /// Bytes of its memory that are mapped.
     pub mapped_bytes: u64,
     /// Messages heard.

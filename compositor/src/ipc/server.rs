@@ -164,6 +164,7 @@ impl Desktop {
                     name: link.qube.name.clone(),
                     label: link.label().map_or("none", transom_theming::Label::name).into(),
                     isolated: link.qube.isolated,
+                    paused: link.held,
                     mapped_bytes: link.mapped_bytes(),
                     messages: link.heard.0,
                     bytes: link.heard.1,

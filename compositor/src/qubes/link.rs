@@ -162,6 +162,8 @@ pub struct Link {
     pub qube: QubeIdentity,
     /// It is dom0's own.
     local: bool,
+    /// Nothing in the qube runs, as `transom-qubed` says; see `Desktop::hold_qube`.
+    pub held: bool,
     stream: Stream,
     session: Session,
     limits: Limits,
@@ -203,6 +205,7 @@ impl Link {
             id,
             qube,
             local: false,
+            held: false,
             stream,
             session: Session::new(End::Dom0),
             limits,

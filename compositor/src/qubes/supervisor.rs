@@ -33,7 +33,7 @@ impl Supervisor {
             .map(|info| {
                 let mark = match info.state {
                     QubeState::Running => QubeMark::Running,
-                    QubeState::Starting | QubeState::Stopping => QubeMark::Starting,
+                    QubeState::Starting | QubeState::Paused | QubeState::Stopping => QubeMark::Starting,
                     _ => QubeMark::Halted,
                 };
                 (info.name.as_str().to_owned(), label_of(info), mark, !info.isolated)
@@ -129,12 +129,12 @@ impl Desktop {
             FromQubed::Event(Event::QubeState { qube }) => self.know_qube(qube),
             FromQubed::Event(Event::Link { qube, memory, .. }) => {
                 let identity = identity(&qube);
-                self.know_qube(qube);
                 let added = link_parts(&memory, fds)
                     .and_then(|(socket, memory)| self.add_link_with_memory(identity, socket, memory));
                 if let Err(error) = added {
                     error!(%error, "a qube's link cannot be used");
                 }
+                self.know_qube(qube);
             }
             FromQubed::Event(Event::QubeRemoved { qube }) => {
                 if let Some(supervisor) = &mut self.supervisor {
@@ -146,6 +146,7 @@ impl Desktop {
     }
 
     fn know_qube(&mut self, info: QubeInfo) {
+        self.hold_qube(info.name.as_str(), info.state == QubeState::Paused);
         if let Some(supervisor) = &mut self.supervisor {
             supervisor.qubes.insert(info.name.as_str().to_owned(), info);
         }

@@ -1,4 +1,4 @@
-//! `transom-pin`: pins memory of programs for the agent in a virtual machine.
+//! `transom-pin`: pins memory of programs for the agent in a virtual machine, and sets its clock.
 
 use std::{
     fs, io,
@@ -15,8 +15,8 @@ use rustix::{
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with},
     process::{Gid, Uid},
     thread::{
-        CapabilitySet, CapabilitySets, set_capabilities, set_no_new_privs, set_thread_groups,
-        set_thread_res_gid, set_thread_res_uid,
+        CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs,
+        set_thread_groups, set_thread_res_gid, set_thread_res_uid,
     },
 };
 use tracing::{error, info};
@@ -24,7 +24,8 @@ use transom_agent::pin::server::Server;
 
 /// Pins memory of programs, so that dom0 can read it, and says where it is.
 ///
-/// Started as root by the guest's init. Keeps no privilege once it listens.
+/// Also sets the machine's clock when the agent says what time it is in dom0. Started as root by the
+/// guest's init; keeps no other privilege once it listens.
 #[derive(Debug, Parser)]
 #[command(version, about)]
 struct Options {
@@ -88,14 +89,15 @@ fn listen_at(path: &Path, uid: u32) -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// From here on this is a user who owns nothing and may do nothing. Ring and page map keep the
-/// rights they were made with.
+/// From here on this is a user who owns nothing and may only set the clock. Ring and page map keep
+/// the rights they were made with.
 fn give_up_privileges(id: u32) -> rustix::io::Result<()> {
     let (user, group) = (Uid::from_raw(id), Gid::from_raw(id));
+    set_keep_capabilities(true)?;
     set_thread_groups(&[])?;
     set_thread_res_gid(group, group, group)?;
     set_thread_res_uid(user, user, user)?;
-    let none = CapabilitySet::empty();
-    set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
+    let (clock, none) = (CapabilitySet::SYS_TIME, CapabilitySet::empty());
+    set_capabilities(None, CapabilitySets { effective: clock, permitted: clock, inheritable: none })?;
     set_no_new_privs(true)
 }

@@ -93,6 +93,11 @@ impl Client {
         Ok(Usage::read_from_bytes(tail).map_err(|_| broken())?)
     }
 
+    /// Sets the machine's clock to a time of day, UTC, unless it is near enough.
+    pub fn set_clock(&mut self, seconds: u64, nanos: u32) -> Result<(), PinError> {
+        self.ask(Order::SetClock, 0, seconds, nanos.into(), None).map(drop)
+    }
+
     fn ask(
         &mut self,
         order: Order,

@@ -1,7 +1,7 @@
-//! `transom-pin`: a small privileged program that pins memory for the agent.
+//! `transom-pin`: a small privileged program that pins memory for the agent, and sets the clock.
 //!
-//! It starts as root, takes what needs privileges (a ring, the page map, its socket) and gives all
-//! of them up before it hears anybody. One thread, no waiting for a peer: a request is a packet, and
+//! It starts as root, takes what needs privileges (a ring, the page map, its socket) and gives them
+//! up before it hears anybody, but for the right to set the clock. One thread, no waiting for a peer: a request is a packet, and
 //! an answer that does not fit into the peer's socket ends that peer's connection.
 
 use std::{
@@ -23,6 +23,7 @@ use transom_protocol::message::tail_bytes;
 use zerocopy::{IntoBytes as _, TryFromBytes as _};
 
 use super::{
+    clock,
     kernel::{Kernel, Pinned},
     wire::{Answer, Order, Request, Status, Usage},
 };
@@ -186,6 +187,7 @@ impl Server {
                 None => Err(Status::BadRequest),
             },
             Order::Usage => Ok(self.usage().as_bytes().to_vec()),
+            Order::SetClock => clock::set(request.offset.get(), request.bytes.get()).map(|()| Vec::new()),
         };
         let status = result.as_ref().err().copied().unwrap_or(Status::Done);
         debug!(?request, %status);

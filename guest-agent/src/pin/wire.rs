@@ -28,6 +28,9 @@ pub enum Order {
     Check = 2,
     /// How much is pinned? [`Usage`] follows the answer.
     Usage = 3,
+    /// The time of day is `offset` seconds since 1970 and `bytes` nanoseconds: set the machine's
+    /// clock, if it is off by more than [`super::clock::BOUND`].
+    SetClock = 4,
 }
 
 /// A request.
@@ -82,8 +85,8 @@ pub enum Status {
     /// More runs than one grant may have.
     #[error("the memory is scattered over too many places")]
     Scattered = 6,
-    /// The kernel refused, or the program took pages away meanwhile.
-    #[error("the kernel does not pin the memory")]
+    /// The kernel refused to pin or to set the clock, or the program took pages away meanwhile.
+    #[error("the kernel refuses")]
     Refused = 7,
     /// A check found other page frames.
     #[error("the memory is not where it was")]

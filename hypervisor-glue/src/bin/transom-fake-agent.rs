@@ -14,7 +14,7 @@ use std::{
 };
 
 use transom_protocol::{
-    MAGIC,
+    MAGIC, SERVICE_VERSION,
     service::{Exited, Failed, Hello, ToAgent, ToQubed, next_to_agent},
     wire::With,
 };
@@ -87,7 +87,7 @@ fn send(stream: &Mutex<UnixStream>, message: ToQubed<'_>, serial: u32) {
 fn serve_service(mode: &str) {
     let mut reader = UnixStream::connect(argument("--service-socket")).unwrap();
     let writer = Arc::new(Mutex::new(reader.try_clone().unwrap()));
-    send(&writer, ToQubed::Hello(&Hello { magic: MAGIC, version: 1.into() }), 0);
+    send(&writer, ToQubed::Hello(&Hello { magic: MAGIC, version: SERVICE_VERSION.into() }), 0);
     send(&writer, ToQubed::Ready(()), 0);
     let mut buffer = Vec::new();
     let mut chunk = [0; 4096];
@@ -95,7 +95,8 @@ fn serve_service(mode: &str) {
         while let Some(raw) = next_to_agent(&buffer).unwrap() {
             let (serial, length) = (raw.header.serial.get(), raw.wire_len());
             match ToAgent::parse(&raw).unwrap() {
-                ToAgent::Welcome(welcome) => assert_eq!(welcome.version.get(), 1),
+                ToAgent::Welcome(welcome) => assert_eq!(welcome.version.get(), SERVICE_VERSION),
+                ToAgent::Time(time) => println!("it is {}", time.seconds.get()),
                 ToAgent::Shutdown(()) if mode == "stubborn" => println!("no"),
                 ToAgent::Shutdown(()) => exit(0),
                 ToAgent::Run(run) => start(&run.arguments(), serial, &writer, mode),

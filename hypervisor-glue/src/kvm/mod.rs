@@ -25,6 +25,7 @@ use crate::{
     paths,
     sandbox::{Cgroup, Cgroups},
     store::Limits,
+    user::own_uid,
     vmm::{
         self,
         client::{DiskFile, Launch, Outcome, Vmm},
@@ -92,14 +93,6 @@ fn able(cpuinfo: &str) -> Result<(), &'static str> {
 
 fn open_device() -> io::Result<OwnedFd> {
     Ok(File::options().read(true).write(true).open(DEVICE)?.into())
-}
-
-/// A user id for one machine, far above those of people: the jail's own.
-fn own_uid(name: &str) -> Option<u32> {
-    // Only root can give ids away. FNV-1a: the same name has the same id every time.
-    let hash =
-        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    rustix::process::geteuid().is_root().then_some(0x4000_0000 | (hash & 0x0fff_ffff))
 }
 
 impl Hypervisor for Kvm {
@@ -206,6 +199,14 @@ impl Machine for KvmMachine {
 
     fn step(&mut self) -> Step {
         self.vmm.step().map_or(Step::Alive, |outcome| Step::Gone(exit(outcome)))
+    }
+
+    fn set_paused(&mut self, paused: bool) -> io::Result<()> {
+        self.vmm.set_paused(paused)
+    }
+
+    fn is_paused(&self) -> bool {
+        self.vmm.is_paused()
     }
 
     fn kill(&mut self) {

@@ -29,11 +29,3 @@ fn only_a_processor_that_can_is_trusted() {
     }
     assert!(able("").is_err());
 }
-
-#[test]
-fn user_ids_are_nobodys_and_stay() {
-    if let (Some(one), Some(other)) = (own_uid("work"), own_uid("mail")) {
-        assert_eq!(own_uid("work"), Some(one));
-        assert!(one != other && one >= 0x4000_0000);
-    }
-}

@@ -1,12 +1,12 @@
 //! QEMU's command line.
 
-use std::{os::fd::RawFd, path::Path};
+use std::os::fd::RawFd;
 
 use transom_protocol::supervisor::QubeName;
 
 use super::memory;
 use crate::{
-    image::{Image, OWN_INITRAMFS},
+    image::OWN_INITRAMFS,
     store::{Accelerator, MachineConfig},
 };
 
@@ -14,9 +14,13 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Arguments<'a> {
     pub(super) name: &'a QubeName,
-    pub(super) image: &'a Image,
-    pub(super) volume: &'a Path,
     pub(super) config: &'a MachineConfig,
+    /// Descriptors in QEMU, which opens no file of ours by name but the initramfs: the kernel,
+    pub(super) kernel: RawFd,
+    /// the image's root, read-only,
+    pub(super) root: RawFd,
+    /// the private volume.
+    pub(super) volume: RawFd,
     /// Guest RAM's descriptor in QEMU.
     pub(super) ram: RawFd,
     /// QEMU's end of the line to us.
@@ -24,7 +28,7 @@ pub(super) struct Arguments<'a> {
 }
 
 impl Arguments<'_> {
-    /// The arguments. Paths stand alone or in JSON, so that none can be mistaken for an option.
+    /// The arguments.
     pub(super) fn list(&self) -> Vec<String> {
         let (bytes, vcpus, ram) = (self.config.memory, self.config.vcpus, self.ram);
         let (accelerator, cpu, kernel) = match self.config.accelerator {
@@ -53,17 +57,17 @@ impl Arguments<'_> {
             format!("memory-backend-file,id=ram,size={bytes},mem-path=/proc/self/fd/{ram},share=on"),
         );
         add("-rtc", "base=utc,clock=host".into());
-        add("-kernel", self.image.kernel().display().to_string());
+        add("-kernel", format!("/proc/self/fd/{}", self.kernel));
         add("-initrd", OWN_INITRAMFS.into());
         add("-append", format!("console=ttyS0 quiet panic=-1{kernel}"));
-        for (id, path, read_only) in
-            [("root", self.image.root(), true), ("private", self.volume.to_owned(), false)]
-        {
+        for (set, id, fd, read_only) in [(1, "root", self.root, true), (2, "private", self.volume, false)] {
+            add("-add-fd", format!("fd={fd},set={set}"));
+            let path = format!("/dev/fdset/{set}");
             let mut drive = serde_json::json!({
                 "node-name": id,
                 "driver": "raw",
                 "read-only": read_only,
-                "file": { "driver": "file", "filename": path.display().to_string(), "read-only": read_only },
+                "file": { "driver": "file", "filename": path, "read-only": read_only },
             });
             if !read_only {
                 drive["discard"] = "unmap".into();

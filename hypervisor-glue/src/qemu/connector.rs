@@ -12,6 +12,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::net::sockopt::socket_peercred;
+
 use crate::machine::StartError;
 
 /// How long the daemon may take until it listens.
@@ -29,7 +31,8 @@ pub(super) struct Connector {
 
 impl Connector {
     /// Begins.
-    pub(super) fn start(path: PathBuf) -> Result<Self, StartError> {
+    /// Who listens must be this user, if one is given: the folder is theirs.
+    pub(super) fn start(path: PathBuf, uid: Option<u32>) -> Result<Self, StartError> {
         let (done, theirs) = UnixStream::pair().map_err(StartError::at("make a socket pair"))?;
         let (sender, result) = channel();
         let work = move || {
@@ -41,6 +44,7 @@ impl Connector {
                     Ok(stream) => break Ok(stream),
                 }
             };
+            let connected = connected.and_then(|stream| is_of(&stream, uid).map(|()| stream));
             // Nobody listens if the machine was given up meanwhile.
             let _ = sender.send(connected);
             drop(theirs);
@@ -62,5 +66,26 @@ impl Connector {
             Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => Some(Err(io::ErrorKind::BrokenPipe.into())),
         }
+    }
+}
+
+/// Fails if a socket's other end is another user's than `uid`.
+fn is_of(stream: &UnixStream, uid: Option<u32>) -> io::Result<()> {
+    match (uid, socket_peercred(stream)?.uid.as_raw()) {
+        (Some(uid), found) if uid != found => Err(io::ErrorKind::PermissionDenied.into()),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn somebody_else_is_not_the_daemon() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let own = rustix::process::geteuid().as_raw();
+        assert!(is_of(&ours, None).is_ok() && is_of(&ours, Some(own)).is_ok());
+        assert!(is_of(&ours, Some(own + 1)).is_err());
     }
 }

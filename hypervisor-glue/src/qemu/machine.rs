@@ -50,6 +50,8 @@ pub(super) struct QemuMachine {
     cgroup: Option<Cgroup>,
     /// Why we ended it, unless that was asked for.
     because: Option<String>,
+    /// QEMU stands still because of us.
+    held: bool,
     killed: bool,
 }
 
@@ -82,6 +84,7 @@ impl QemuMachine {
             service,
             cgroup,
             because: None,
+            held: false,
             killed: false,
         };
         machine.confine(machine.daemon.pid());
@@ -236,6 +239,23 @@ impl Machine for QemuMachine {
         self.qmp.read();
         self.read_complaints();
         Step::Gone(self.exit(qemu.flatten()))
+    }
+
+    fn set_paused(&mut self, paused: bool) -> io::Result<()> {
+        // Not by QMP's `stop`: the daemon's queues do not survive the restart of its device that comes
+        // with it. So QEMU as a whole stands still, and the daemon waits.
+        self.qemu.as_ref().ok_or(io::ErrorKind::NotConnected)?.hold(paused)?;
+        self.held = paused;
+        // QEMU stops the guest by itself where a disk has no room.
+        if !paused && self.qmp.paused { self.qmp.say("cont") } else { Ok(()) }
+    }
+
+    fn is_paused(&self) -> bool {
+        self.held || self.qmp.paused
+    }
+
+    fn press_power_button(&mut self) -> bool {
+        self.qmp.say("system_powerdown").is_ok()
     }
 
     fn kill(&mut self) {

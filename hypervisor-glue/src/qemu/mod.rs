@@ -5,6 +5,9 @@
 //! to Unix sockets of this qube alone (`vhost-device-vsock`, a vhost-user device). Guest RAM is a
 //! memory file of ours: the desktop gets a read-only descriptor of it. The guest has no network
 //! device, no display and no way to reach another guest.
+//!
+//! Where qubed is root, both processes are a user of this qube alone, who owns the folder with their
+//! sockets; image and volume come to QEMU as open descriptors.
 
 mod arguments;
 mod connector;
@@ -14,12 +17,13 @@ mod process;
 mod qmp;
 
 use std::{
+    fs::{self, File},
     os::{
-        fd::{AsRawFd as _, OwnedFd},
-        unix::net::UnixStream,
+        fd::{AsRawFd as _, OwnedFd, RawFd},
+        unix::{fs::MetadataExt as _, net::UnixStream},
     },
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::Stdio,
     sync::Arc,
     time::Duration,
 };
@@ -40,7 +44,8 @@ use crate::{
     machine::{Channel, Hypervisor, Machine, MachineSpec, StartError},
     paths,
     sandbox::Cgroups,
-    store::Limits,
+    store::{Accelerator, Limits},
+    user::{self, own_uid},
 };
 
 /// QEMU's program.
@@ -110,6 +115,10 @@ impl Hypervisor for Qemu {
             Listener::bind(&spec.run_dir.join(format!("{STREAMS}_{}", channel.vsock_port())))
         };
         let (display, service) = (listen(Channel::Display)?, listen(Channel::Service)?);
+        let uid = own_uid(spec.name.as_str());
+        let initramfs = spec.run_dir.join(image::OWN_INITRAMFS);
+        user::give(uid, &[spec.run_dir, display.path(), service.path(), &initramfs])
+            .map_err(StartError::at("give the qube's user its sockets"))?;
 
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(StartError::at("make a pipe"));
         let (console, console_theirs) = pipe()?;
@@ -122,31 +131,51 @@ impl Hypervisor for Qemu {
         let limits = Limits { memory: Some(vm.config.memory + OVERHEAD), ..spec.limits.clone() };
         let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(spec.name, &limits));
         let theirs = || complaints_theirs.try_clone().map_err(StartError::at("make a pipe"));
-        let mut command = Command::new(daemon);
+        let (mut command, held) = user::command(daemon, spec.run_dir, uid.map(|uid| (uid, uid)))
+            .map_err(StartError::at("run the vsock daemon"))?;
         command
             // No name of a folder can be mistaken for a part of the arguments.
-            .current_dir(spec.run_dir)
             .args(["--guest-cid", "3", "--uds-path", STREAMS, "--socket", VHOST])
-            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::from(theirs()?));
         let daemon = Process::spawn(&mut command, "run the vsock daemon")?;
-        let connector = Connector::start(spec.run_dir.join(VHOST))?;
+        drop(held);
+        let connector = Connector::start(spec.run_dir.join(VHOST), uid)?;
+
+        let volume = File::options().read(true).write(true).open(vm.volume);
+        let mut inherited: Vec<OwnedFd> = vec![qmp_theirs.into()];
+        let mut pass = |file: File| -> RawFd {
+            inherited.push(file.into());
+            inherited[inherited.len() - 1].as_raw_fd()
+        };
+        let open = |path: PathBuf| File::open(path).map_err(StartError::at("open the image"));
+        let kernel = open(vm.image.kernel())?;
+        // QEMU opens it anew, by its descriptor.
+        let mode = kernel.metadata().map_err(StartError::at("open the image"))?.mode();
+        if uid.is_some() && mode & 0o004 == 0 {
+            let path = vm.image.kernel();
+            let text = format!("{} must be readable for all: use chmod a+r", path.display());
+            return Err(StartError::Unable(text));
+        }
+        let (kernel, root) = (pass(kernel), pass(open(vm.image.root())?));
+        let volume = pass(volume.map_err(StartError::at("open the private volume"))?);
 
         let arguments = Arguments {
             name: spec.name,
-            image: vm.image,
-            volume: vm.volume,
             config: vm.config,
+            kernel,
+            root,
+            volume,
             ram: ram.raw(),
-            qmp: qmp_theirs.as_raw_fd(),
+            qmp: inherited[0].as_raw_fd(),
         };
         let launch = Launch {
             program: program.to_owned(),
             run_dir: spec.run_dir.to_owned(),
             arguments: arguments.list(),
-            inherited: vec![qmp_theirs.into()],
+            user: uid.map(|uid| (uid, group(uid, vm.config.accelerator))),
+            inherited,
             console: console_theirs,
             complaints: complaints_theirs,
         };
@@ -165,12 +194,22 @@ impl Hypervisor for Qemu {
     }
 }
 
+/// The group of a machine's user: its own, but where it needs `/dev/kvm` and only a group may use that.
+fn group(uid: u32, accelerator: Accelerator) -> u32 {
+    match fs::metadata("/dev/kvm") {
+        Ok(device) if accelerator == Accelerator::Kvm && device.mode() & 0o006 != 0o006 => device.gid(),
+        _ => uid,
+    }
+}
+
 /// What QEMU is started with, once the daemon is there.
 #[derive(Debug)]
 struct Launch {
     program: PathBuf,
     run_dir: PathBuf,
     arguments: Vec<String>,
+    /// User and group; those of qubed if `None`.
+    user: Option<(u32, u32)>,
     /// Descriptors that the arguments name by number, besides RAM's.
     inherited: Vec<OwnedFd>,
     console: OwnedFd,
@@ -180,12 +219,11 @@ struct Launch {
 impl Launch {
     /// Starts QEMU. `vsock` is its line to the daemon.
     fn spawn(self, ram: &GuestRam, vsock: &UnixStream) -> Result<Process, StartError> {
-        let mut command = Command::new(&self.program);
+        let (mut command, _held) =
+            user::command(&self.program, &self.run_dir, self.user).map_err(StartError::at("run QEMU"))?;
         command
-            .current_dir(&self.run_dir)
             .args(&self.arguments)
             .args(arguments::vsock(vsock.as_raw_fd()))
-            .env_clear()
             .stdin(Stdio::null())
             .stdout(Stdio::from(self.console))
             .stderr(Stdio::from(self.complaints));

@@ -1,6 +1,7 @@
 //! A child process, with a handle that cannot be mistaken for another one.
 
 use std::{
+    io,
     os::{
         fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::process::ExitStatusExt as _,
@@ -59,6 +60,11 @@ impl Process {
             });
         }
         self.status
+    }
+
+    /// Stops all of it where it is, or lets it go on.
+    pub(super) fn hold(&self, held: bool) -> io::Result<()> {
+        Ok(pidfd_send_signal(&self.handle, if held { Signal::STOP } else { Signal::CONT })?)
     }
 
     pub(super) fn kill(&self) {

@@ -46,6 +46,10 @@ fn error(kind: ErrorKind, message: impl Into<String>) -> ErrorBody {
     ErrorBody::new(kind, message)
 }
 
+fn is_paused(name: &QubeName, kind: ErrorKind) -> ErrorBody {
+    error(kind, format!("{name} is paused; let it go on with `transom qube resume {name}`"))
+}
+
 fn store_error(source: &StoreError) -> ErrorBody {
     let kind = match source {
         StoreError::NoSuchQube(_) => ErrorKind::NoSuchQube,
@@ -101,9 +105,11 @@ impl Server {
             RequestBody::Stop { qube, timeout_ms } => {
                 // No more than an hour, so that no sum with a time overflows.
                 let deadline = now + Duration::from_millis(timeout_ms.min(3_600_000));
-                self.end(qube, |running| running.stop(deadline))
+                self.end(qube, |running| running.stop(now, deadline))
             }
             RequestBody::Kill { qube } => self.end(qube, |running| running.kill(Ending::Asked)),
+            RequestBody::Pause { qube } => self.set_paused(qube, true),
+            RequestBody::Resume { qube } => self.set_paused(qube, false),
             RequestBody::Remove { qube } => self.remove(&qube),
             RequestBody::Run { qube, argv } => self.run(qube, &argv),
             RequestBody::Log { qube } => self.log(&qube),
@@ -172,6 +178,7 @@ impl Server {
         match self.running(&name).map(|running| running.phase) {
             Some(Phase::Running) => return self.answer_info(&name),
             Some(Phase::Starting) => return Ok(Outcome::Later(name, Until::Ready)),
+            Some(Phase::Paused) => return Err(is_paused(&name, ErrorKind::NotHalted)),
             Some(Phase::Stopping) => {
                 return Err(error(
                     ErrorKind::NotHalted,
@@ -254,7 +261,27 @@ impl Server {
         Ok(Outcome::Later(name, Until::Halted))
     }
 
+    fn set_paused(&mut self, name: QubeName, paused: bool) -> Result<Outcome, ErrorBody> {
+        let up = |running: &&mut Running| matches!(running.phase, Phase::Running | Phase::Paused);
+        let Some(running) = self.running(&name).filter(up) else {
+            return Err(error(ErrorKind::NotRunning, format!("{name} is not running")));
+        };
+        let note = running
+            .set_paused(paused)
+            .map_err(|reason| error(ErrorKind::Backend, format!("{name} cannot be paused: {reason}")))?;
+        let done = (running.phase == Phase::Paused) == paused;
+        let other = error(ErrorKind::Cancelled, "somebody wanted the opposite meanwhile");
+        self.answer(&name, |until| until == Until::Paused(!paused), &Err(other));
+        if note.is_some() {
+            self.paused(&name, paused);
+        }
+        if done { self.answer_info(&name) } else { Ok(Outcome::Later(name, Until::Paused(paused))) }
+    }
+
     fn run(&mut self, name: QubeName, argv: &[String]) -> Result<Outcome, ErrorBody> {
+        if self.running(&name).is_some_and(|running| running.phase == Phase::Paused) {
+            return Err(is_paused(&name, ErrorKind::NotRunning));
+        }
         let running = self.running(&name).filter(|running| running.phase == Phase::Running);
         let Some(running) = running else {
             return Err(error(

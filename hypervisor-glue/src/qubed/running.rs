@@ -30,6 +30,7 @@ const LAST_WORDS: usize = 256 * 1024;
 pub(super) enum Phase {
     Starting,
     Running,
+    Paused,
     Stopping,
 }
 
@@ -63,6 +64,8 @@ pub(super) enum Note {
     StreamLost,
     /// A control stream waits for the compositor.
     Link,
+    /// Its machine was paused, or goes on.
+    Paused(bool),
     /// The machine is gone.
     Gone(Exit),
 }
@@ -78,8 +81,12 @@ pub(super) struct Running {
     pub(super) begun: Instant,
     start_limit: Duration,
     pub(super) phase: Phase,
-    /// When the phase has lasted too long.
+    /// What its machine was asked for last: to be paused, or to go on.
+    held: bool,
+    /// When the phase, or what is tried in it, has lasted too long.
     pub(super) deadline: Option<Instant>,
+    /// When a stopping machine is killed.
+    kill_at: Option<Instant>,
     pub(super) ending: Option<Ending>,
     pub(super) run_dir: PathBuf,
     /// Programs that start with the first Ready; taken then.
@@ -115,7 +122,9 @@ impl Running {
             begun: now,
             start_limit,
             phase: Phase::Starting,
+            held: false,
             deadline: Some(now + start_limit),
+            kill_at: None,
             ending: None,
             run_dir,
             autostart,
@@ -135,6 +144,7 @@ impl Running {
         match self.phase {
             Phase::Starting => QubeState::Starting,
             Phase::Running => QubeState::Running,
+            Phase::Paused => QubeState::Paused,
             Phase::Stopping => QubeState::Stopping,
         }
     }
@@ -187,7 +197,10 @@ impl Running {
     /// Looks after a part whose descriptor is ready.
     pub(super) fn ready(&mut self, part: Part, now: Instant) -> Vec<Note> {
         match part {
-            Part::Machine => self.step_machine().map(Note::Gone).into_iter().collect(),
+            Part::Machine => {
+                let gone = self.step_machine().map(Note::Gone);
+                gone.or_else(|| self.look_at_pause()).into_iter().collect()
+            }
             Part::Display => self.accept_display(now),
             Part::Service => self.accept_service(now),
             Part::Stream => self.talk(),
@@ -338,17 +351,61 @@ impl Running {
         Some(Note::StreamLost)
     }
 
-    /// Asks the agent to end by `deadline`; at once if it cannot be asked.
-    pub(super) fn stop(&mut self, deadline: Instant) {
-        let asked = self.phase == Phase::Stopping;
-        self.phase = Phase::Stopping;
-        self.ending.get_or_insert(Ending::Asked);
-        self.deadline = Some(self.deadline.filter(|_| asked).map_or(deadline, |old| old.min(deadline)));
-        match self.stream.as_mut().filter(|stream| stream.is_greeted()) {
-            Some(_) if asked => {}
-            Some(stream) => stream.shut_down(),
-            None => self.machine.kill(),
+    /// Asks the machine to stop where it is, or to go on. Gives a note if it has already.
+    pub(super) fn set_paused(&mut self, paused: bool) -> io::Result<Option<Note>> {
+        self.machine.set_paused(paused)?;
+        self.held = paused;
+        Ok(self.look_at_pause())
+    }
+
+    /// Sees if the machine was paused or goes on, whoever wished it.
+    fn look_at_pause(&mut self) -> Option<Note> {
+        let paused = self.machine.is_paused();
+        self.phase = match (self.phase, paused) {
+            (Phase::Running, true) => Phase::Paused,
+            (Phase::Paused, false) => Phase::Running,
+            _ => return None,
+        };
+        self.note(if paused { "paused" } else { "goes on" });
+        // A virtual machine's clock may have stood still with it.
+        if let (false, Some(stream)) = (paused, &mut self.stream) {
+            stream.tell_time(SystemTime::now());
         }
+        Some(Note::Paused(paused))
+    }
+
+    /// Asks the agent to end, after half of the time presses the machine's power button, and kills it
+    /// at `deadline`. Where there is nobody to ask, the button comes first, or the end.
+    pub(super) fn stop(&mut self, now: Instant, deadline: Instant) {
+        // Nobody can be polite who does not run.
+        let held = std::mem::take(&mut self.held) || self.machine.is_paused();
+        if held && let Err(error) = self.machine.set_paused(false) {
+            tracing::warn!(qube = %self.name, %error, "it cannot go on to end");
+        }
+        let before = std::mem::replace(&mut self.phase, Phase::Stopping);
+        self.ending.get_or_insert(Ending::Asked);
+        let kill_at = self.kill_at.map_or(deadline, |old| old.min(deadline));
+        self.kill_at = Some(kill_at);
+        if before == Phase::Stopping {
+            self.deadline = self.deadline.map(|old| old.min(kill_at));
+            return;
+        }
+        self.deadline = Some(kill_at);
+        if let Some(stream) = self.stream.as_mut().filter(|stream| stream.is_greeted()) {
+            stream.shut_down();
+            self.deadline = Some(now + kill_at.saturating_duration_since(now) / 2);
+        // What has not begun has nothing to end.
+        } else if before == Phase::Starting || !self.press_power_button() {
+            self.machine.kill();
+        }
+    }
+
+    fn press_power_button(&mut self) -> bool {
+        let pressed = self.machine.press_power_button();
+        if pressed {
+            self.note("the agent does not answer: the power button is pressed");
+        }
+        pressed
     }
 
     /// Ends it now.
@@ -359,15 +416,19 @@ impl Running {
         self.machine.kill();
     }
 
-    /// The phase has lasted too long.
-    pub(super) fn expire(&mut self) {
+    /// The phase, or what was tried in it, has lasted too long.
+    pub(super) fn expire(&mut self, now: Instant) {
         match self.phase {
             Phase::Starting => {
                 let reason = format!("the agent was not ready after {} s", self.start_limit.as_secs());
                 self.note(&reason);
                 self.kill(Ending::Because(reason));
             }
-            Phase::Running => self.deadline = None,
+            Phase::Running | Phase::Paused => self.deadline = None,
+            Phase::Stopping if self.kill_at.is_some_and(|at| at > now) => {
+                self.deadline = self.kill_at;
+                self.press_power_button();
+            }
             Phase::Stopping => {
                 self.note("the agent did not end in time and is killed");
                 self.kill(Ending::Asked);
@@ -389,7 +450,8 @@ impl Running {
     pub(super) fn failure(&self, exit: &Exit) -> Option<String> {
         match (&self.ending, self.phase, exit) {
             (Some(Ending::Because(reason)), ..) => Some(reason.clone()),
-            (Some(Ending::Asked), ..) | (None, Phase::Running | Phase::Stopping, Exit::Code(0)) => None,
+            (Some(Ending::Asked), ..)
+            | (None, Phase::Running | Phase::Paused | Phase::Stopping, Exit::Code(0)) => None,
             (None, _, Exit::Setup(_)) => Some(exit.to_string()),
             (None, _, Exit::Machine(_)) => Some(format!("{exit}; see `transom qube log {}`", self.name)),
             (None, Phase::Starting, _) => {

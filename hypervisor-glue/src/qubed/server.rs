@@ -72,6 +72,8 @@ pub(super) enum Until {
     Halted,
     /// The program of this serial runs.
     Started(u32),
+    /// The machine is paused, or goes on.
+    Paused(bool),
 }
 
 /// Everything.
@@ -154,7 +156,7 @@ impl Server {
             if let Some(running) = &mut qube.running
                 && running.deadline.is_some_and(|deadline| deadline <= now)
             {
-                running.expire();
+                running.expire(now);
                 changed.push(name.clone());
             }
         }
@@ -212,7 +214,7 @@ impl Server {
                 if again {
                     running.kill(super::running::Ending::Asked);
                 } else {
-                    running.stop(now + Duration::from_secs(SHUTDOWN_S));
+                    running.stop(now, now + Duration::from_secs(SHUTDOWN_S));
                 }
             }
             self.announce(&name);
@@ -290,6 +292,7 @@ impl Server {
                 self.answer(name, |until| matches!(until, Until::Started(_)), &Err(lost));
             }
             Note::Link => self.deliver_link(name),
+            Note::Paused(paused) => self.paused(name, paused),
             Note::Gone(exit) => self.machine_gone(name, &exit),
         }
     }
@@ -312,6 +315,14 @@ impl Server {
         self.announce(name);
         if let Some(info) = self.info(name) {
             self.answer(name, |until| until == Until::Ready, &Ok(ReplyBody::Qube { qube: info }));
+        }
+    }
+
+    pub(super) fn paused(&mut self, name: &QubeName, paused: bool) {
+        tracing::info!(qube = %name, paused, "paused or resumed");
+        self.announce(name);
+        if let Some(info) = self.info(name) {
+            self.answer(name, |until| until == Until::Paused(paused), &Ok(ReplyBody::Qube { qube: info }));
         }
     }
 
@@ -341,14 +352,15 @@ impl Server {
         let info = self.info(name);
         let cancelled = |kind| Err(ErrorBody::new(kind, ended.clone()));
         self.answer(name, |until| until == Until::Ready, &cancelled(ErrorKind::Backend));
-        self.answer(name, |until| matches!(until, Until::Started(_)), &cancelled(ErrorKind::Cancelled));
+        let of_a_machine = |until| matches!(until, Until::Started(_) | Until::Paused(_));
+        self.answer(name, of_a_machine, &cancelled(ErrorKind::Cancelled));
         if let Some(qube) = info {
             self.answer(name, |until| until == Until::Halted, &Ok(ReplyBody::Qube { qube }));
         }
     }
 
     /// Answers those who wait for something of this qube.
-    fn answer(
+    pub(super) fn answer(
         &mut self,
         name: &QubeName,
         which: impl Fn(Until) -> bool,

@@ -5,6 +5,7 @@
 use std::{
     collections::BTreeMap,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    time::{SystemTime, UNIX_EPOCH},
 };
 
 use rustix::{
@@ -12,15 +13,13 @@ use rustix::{
     net::{RecvFlags, SendFlags, recv, send},
 };
 use transom_protocol::{
-    MAGIC,
-    service::{MAX_REASON, Run, ToAgent, ToQubed, Welcome, next_to_qubed},
+    MAGIC, SERVICE_VERSION,
+    service::{MAX_REASON, Run, Time, ToAgent, ToQubed, Welcome, next_to_qubed},
     text::clean,
     types::join_strings,
     wire::{Raw, WireError, With},
 };
 
-/// Version of the service messages that qubed speaks.
-const VERSION: u16 = 1;
 /// Most bytes read from one agent before others have their turn.
 const BUDGET: usize = 64 * 1024;
 /// Most bytes that wait for an agent to read.
@@ -146,7 +145,7 @@ impl ServiceStream {
 
     /// True once the agent said Hello.
     pub(super) fn is_greeted(&self) -> bool {
-        self.core.greeted
+        self.core.version.is_some()
     }
 
     /// Reads a bounded amount.
@@ -189,6 +188,17 @@ impl ServiceStream {
         ToAgent::Shutdown(()).encode(0, 0, &mut self.core.out);
     }
 
+    /// Tells the time of day, to an agent that knows the message. Milliseconds are all it needs.
+    pub(super) fn tell_time(&mut self, now: SystemTime) {
+        if self.core.version >= Some(2)
+            && let Ok(time) = now.duration_since(UNIX_EPOCH)
+        {
+            let nanos = time.subsec_millis() * 1_000_000;
+            let time = Time { seconds: time.as_secs().into(), nanos: nanos.into() };
+            ToAgent::Time(&time).encode(0, 0, &mut self.core.out);
+        }
+    }
+
     /// Writes as much as the socket takes.
     pub(super) fn flush(&mut self) -> Result<(), Violation> {
         while !self.core.out.is_empty() {
@@ -214,7 +224,8 @@ struct Core {
     /// Not yet a whole message: shorter than the longest one.
     buffer: Vec<u8>,
     out: Vec<u8>,
-    greeted: bool,
+    /// Agreed on with Hello.
+    version: Option<u16>,
 }
 
 impl Core {
@@ -229,7 +240,7 @@ impl Core {
         let mut used = 0;
         while let Some(raw) = next_to_qubed(&self.buffer[used..])? {
             used += raw.wire_len();
-            said.push(understand(&raw, &mut self.greeted, &mut self.out, programs)?);
+            said.push(understand(&raw, &mut self.version, &mut self.out, programs)?);
         }
         self.buffer.drain(..used);
         Ok(())
@@ -245,7 +256,7 @@ impl Core {
 
 fn understand(
     raw: &Raw<'_>,
-    greeted: &mut bool,
+    agreed: &mut Option<u16>,
     out: &mut Vec<u8>,
     programs: &mut Programs,
 ) -> Result<Said, Violation> {
@@ -255,21 +266,21 @@ fn understand(
         return Err(Violation::Window(name));
     }
     if let ToQubed::Hello(hello) = message {
-        if *greeted {
+        if agreed.is_some() {
             return Err(Violation::GreetedTwice);
         }
         if hello.magic != MAGIC {
             return Err(Violation::Magic);
         }
-        let version = hello.version.get().min(VERSION);
+        let version = hello.version.get().min(SERVICE_VERSION);
         if version == 0 {
             return Err(Violation::Version);
         }
-        *greeted = true;
+        *agreed = Some(version);
         ToAgent::Welcome(&Welcome { version: version.into() }).encode(0, 0, out);
         return Ok(Said::Hello);
     }
-    if !*greeted {
+    if agreed.is_none() {
         return Err(Violation::NotGreeted(name));
     }
     Ok(match message {
@@ -380,6 +391,32 @@ mod tests {
         assert_eq!(programs.open.len(), 1);
         programs.last = u32::MAX;
         assert_eq!(programs.ask(), Some(1), "0 names nothing");
+    }
+
+    #[test]
+    fn only_who_knows_the_message_hears_the_time() {
+        let now = UNIX_EPOCH + std::time::Duration::new(1_700_000_000, 123_456_789);
+        for (version, spoken) in [(1, 1), (2, 2), (9, SERVICE_VERSION)] {
+            let (ours, mut theirs) = std::os::unix::net::UnixStream::pair().unwrap();
+            ours.set_nonblocking(true).unwrap();
+            let mut stream = ServiceStream::new(ours.into());
+            stream.tell_time(now);
+            assert!(!stream.wants_to_write(), "nobody is there yet");
+            let hello = Hello { magic: MAGIC, version: version.into() };
+            std::io::Write::write_all(&mut theirs, &bytes(ToQubed::Hello(&hello), 0)).unwrap();
+            stream.read(&mut Programs::default()).unwrap();
+            stream.tell_time(now);
+            let said = stream.core.out.clone();
+            let welcome = next_to_agent(&said).unwrap().unwrap();
+            assert!(matches!(ToAgent::parse(&welcome), Ok(ToAgent::Welcome(w)) if w.version.get() == spoken));
+            let time = next_to_agent(&said[welcome.wire_len()..]).unwrap();
+            assert_eq!(time.is_some(), spoken >= 2);
+            if let Some(time) = time {
+                let time = ToAgent::parse(&time).unwrap();
+                let ToAgent::Time(time) = time else { panic!("{time:?}") };
+                assert_eq!((time.seconds.get(), time.nanos.get()), (1_700_000_000, 123_000_000));
+            }
+        }
     }
 
     #[test]

@@ -117,6 +117,11 @@ impl Cgroup {
         }
     }
 
+    /// Freezes or thaws everything in the group; the kernel lets what is frozen be killed.
+    pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {
+        fs::write(self.path.join("cgroup.freeze"), if frozen { "1" } else { "0" })
+    }
+
     /// Ends everything in the group.
     pub(crate) fn kill(&self) {
         // Only newer kernels have this; the process tree is killed in any case.
@@ -158,6 +163,10 @@ mod tests {
             Limits { memory: Some(1 << 30), tasks: 99, cpu_percent: Some(150), nested_sandboxes: false };
         let group = cgroups.make(&QubeName::new("work").unwrap(), &limits).unwrap();
         group.add(12).unwrap();
+        for (frozen, written) in [(true, "1"), (false, "0")] {
+            group.freeze(frozen).unwrap();
+            assert_eq!(read("transom-qube-work/cgroup.freeze"), written);
+        }
         group.kill();
         assert_eq!(read("transom-qube-work/memory.max"), "1073741824");
         assert_eq!(read("transom-qube-work/pids.max"), "99");

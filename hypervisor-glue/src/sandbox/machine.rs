@@ -59,6 +59,7 @@ pub(super) struct SandboxMachine {
     display: Listener,
     service: Listener,
     cgroup: Option<Cgroup>,
+    frozen: bool,
     tasks: u32,
 }
 
@@ -100,6 +101,7 @@ impl SandboxMachine {
             display,
             service,
             cgroup,
+            frozen: false,
             tasks: limits.tasks,
         })
     }
@@ -228,6 +230,19 @@ impl Machine for SandboxMachine {
         // What bubblewrap said last may only have come with its end.
         self.read_status();
         Step::Gone(self.exit())
+    }
+
+    fn set_paused(&mut self, paused: bool) -> io::Result<()> {
+        let group = self.cgroup.as_ref().ok_or_else(|| {
+            io::Error::other("a sandbox can only be paused where qubed has control groups (version 2)")
+        })?;
+        group.freeze(paused)?;
+        self.frozen = paused;
+        Ok(())
+    }
+
+    fn is_paused(&self) -> bool {
+        self.frozen
     }
 
     fn kill(&mut self) {

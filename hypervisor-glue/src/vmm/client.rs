@@ -102,6 +102,9 @@ pub struct Vmm {
     handovers: Vec<(u32, OwnedFd)>,
     ram: Option<(Layout, OwnedFd)>,
     stages: Option<Vec<Stage>>,
+    paused: bool,
+    /// Orders that were not answered yet.
+    orders: u32,
     last_word: Option<Outcome>,
     /// The jailed process has closed its end: it has ended, and all that it held is gone.
     closed: bool,
@@ -159,6 +162,8 @@ impl Vmm {
             handovers,
             ram: None,
             stages: None,
+            paused: false,
+            orders: 0,
             last_word: None,
             closed: false,
             status: None,
@@ -173,8 +178,24 @@ impl Vmm {
 
     fn tell(&self, message: &ToVmm, files: &[BorrowedFd<'_>]) -> io::Result<()> {
         let bytes = serde_json::to_vec(message)?;
-        // All of it is less than a socket holds, so it never says that it is full.
+        // A plan is less than a socket holds; what is too much later is an error of its own.
         Ok(packet::send(&self.control, &bytes, files)?)
+    }
+
+    /// Asks for a pause, or for its end. [`Self::is_paused`] says after a [`Self::step`] when it is
+    /// so.
+    ///
+    /// # Errors
+    /// The process does not listen.
+    pub fn set_paused(&mut self, paused: bool) -> io::Result<()> {
+        self.tell(if paused { &ToVmm::Pause } else { &ToVmm::Resume }, &[])?;
+        self.orders += 1;
+        Ok(())
+    }
+
+    /// True while no vCPU runs because of [`Self::set_paused`].
+    pub fn is_paused(&self) -> bool {
+        self.paused
     }
 
     /// The process that was started.
@@ -223,6 +244,10 @@ impl Vmm {
                     self.ram = files.pop().map(|file| (layout, file));
                 }
                 Ok(FromVmm::Started(stages)) if self.stages.is_none() => self.stages = Some(stages),
+                Ok(FromVmm::Paused(paused)) if self.orders > 0 => {
+                    self.orders -= 1;
+                    self.paused = paused;
+                }
                 Ok(FromVmm::Exit(exit)) if self.last_word.is_none() => {
                     self.last_word = Some(Outcome::Exit(exit));
                 }

@@ -7,6 +7,8 @@
 //!   start (plan)                   ─────►    enters its jail
 //!                                  ◄─────  ram (layout; a read-only descriptor)
 //!                                  ◄─────  started (stages), just before the first instruction
+//!   pause, resume                  ─────►    as often as it likes
+//!                                  ◄─────  paused (or not), once for each of them, when it is done
 //!                                  ◄─────  exit, or failed: the last word
 //! ```
 //!
@@ -29,6 +31,10 @@ pub enum ToVmm {
     Files,
     /// Build the machine and run it.
     Start(Box<Plan>),
+    /// Take all vCPUs out of the guest. Devices stay served, for they hold nobody up.
+    Pause,
+    /// Let them in again.
+    Resume,
 }
 
 /// From `transom-vmm`.
@@ -39,6 +45,8 @@ pub enum FromVmm {
     Ram(Layout),
     /// The first instruction is about to run.
     Started(Vec<Stage>),
+    /// No vCPU runs, or all do again: the answer to an order.
+    Paused(bool),
     /// The guest came to its end.
     Exit(Exit),
     /// The machine could not be built.

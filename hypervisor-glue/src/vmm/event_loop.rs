@@ -24,6 +24,40 @@ use super::{
     vcpu::{self, Shared},
 };
 
+/// What the owner of a running machine wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// Nothing, after all.
+    Nothing,
+    /// The machine should end.
+    Stop,
+    /// No vCPU should run; answered by [`Owner::paused`].
+    Pause,
+    /// They should go on; answered by [`Owner::paused`].
+    Resume,
+}
+
+/// For whom a machine runs. `()` is somebody who only waits for its end.
+pub trait Owner {
+    /// When this is readable or closed, [`Owner::order`] says more.
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        None
+    }
+
+    /// The next order.
+    fn order(&mut self) -> Order {
+        Order::Nothing
+    }
+
+    /// Hears, once, of the moment just before the first instruction.
+    fn started(&mut self, _: Mark) {}
+
+    /// Hears that no vCPU runs any more, or that they all may again.
+    fn paused(&mut self, _: bool) {}
+}
+
+impl Owner for () {}
+
 /// A machine whose vCPUs have threads. Dropping it ends them.
 pub struct Running {
     pub(super) threads: Vec<JoinHandle<()>>,
@@ -41,24 +75,35 @@ impl fmt::Debug for Running {
 }
 
 impl Running {
-    /// Runs the machine to its end, or until `stop` is readable or closed. `started` is called once,
-    /// with the moment just before the first instruction.
-    pub fn run(mut self, stop: Option<BorrowedFd<'_>>, started: impl FnOnce(Mark)) -> Exit {
+    /// Runs the machine to its end, or until its owner wants it to stop.
+    pub fn run(mut self, owner: &mut impl Owner) -> Exit {
         self.shared.open_gate();
-        let mut started = Some(started);
+        let mut started = false;
         let exit = loop {
             if let Some(mark) = self.shared.first_run()
-                && let Some(started) = started.take()
+                && !std::mem::replace(&mut started, true)
             {
-                started(mark);
+                owner.started(mark);
             }
             if let Some(exit) = self.shared.exit() {
                 break exit.clone();
             }
-            match self.turn(stop) {
-                Ok(true) => {}
-                Ok(false) => break Exit::Stopped,
+            let order = match self.turn(owner.fd()) {
+                Ok(true) => owner.order(),
+                Ok(false) => Order::Nothing,
                 Err(error) => break Exit::Failed(format!("the event loop cannot wait: {error}")),
+            };
+            match order {
+                Order::Nothing => {}
+                Order::Stop => break Exit::Stopped,
+                Order::Pause => {
+                    self.pause();
+                    owner.paused(true);
+                }
+                Order::Resume => {
+                    self.shared.open_gate();
+                    owner.paused(false);
+                }
             }
         };
         self.end();
@@ -68,8 +113,8 @@ impl Running {
         exit
     }
 
-    /// Waits once and serves what is ready. False if it is to stop.
-    fn turn(&self, stop: Option<BorrowedFd<'_>>) -> Result<bool, Errno> {
+    /// Waits once and serves what is ready. True if the owner, by `owner`, has an order.
+    fn turn(&self, owner: Option<BorrowedFd<'_>>) -> Result<bool, Errno> {
         // Nothing is locked while waiting; watched descriptors are kept open by their share.
         let mut watches = Vec::new();
         let mut owners = Vec::new();
@@ -77,10 +122,10 @@ impl Running {
             lock(&slot.transport).watch(&mut watches);
             owners.resize(watches.len(), index);
         }
-        let ready = wait(stop, borrow(&self.shared.news), &self.bus.devices, &watches)?;
+        let ready = wait(owner, borrow(&self.shared.news), &self.bus.devices, &watches)?;
         let (fixed, watched) = ready.split_at(2 + self.bus.devices.len());
         if !fixed[0].is_empty() {
-            return Ok(false);
+            return Ok(true);
         }
         if !fixed[1].is_empty() {
             let _ = self.shared.news.read();
@@ -98,7 +143,18 @@ impl Running {
                 again(slot, lock(&slot.transport).ready(watch.token, *events));
             }
         }
-        Ok(true)
+        Ok(false)
+    }
+
+    /// Takes all vCPUs out of the guest. One that is in there leaves at once; one that is served
+    /// by us needs no more than a look at a register.
+    fn pause(&self) {
+        self.shared.close_gate();
+        let running = || self.threads.iter().filter(|thread| !thread.is_finished());
+        while self.shared.waiting() < running().count() {
+            running().for_each(vcpu::kick);
+            thread::sleep(Duration::from_millis(1));
+        }
     }
 
     fn end(&mut self) {
@@ -129,17 +185,17 @@ fn again(slot: &Slot, work: Work) {
     }
 }
 
-/// Waits for any of: `stop`, news of vCPUs, each device's notification, each watched descriptor.
+/// Waits for any of: `owner`, news of vCPUs, each device's notification, each watched descriptor.
 /// Says in this order what is ready.
 fn wait(
-    stop: Option<BorrowedFd<'_>>,
+    owner: Option<BorrowedFd<'_>>,
     news: BorrowedFd<'_>,
     devices: &[Slot],
     watches: &[Watch],
 ) -> Result<Vec<PollFlags>, Errno> {
-    // Where there is nothing to stop for, the place is kept by what is never asked for.
-    let (stop, asked) = stop.map_or((news, PollFlags::empty()), |stop| (stop, PollFlags::IN));
-    let fixed = [PollFd::from_borrowed_fd(stop, asked), PollFd::from_borrowed_fd(news, PollFlags::IN)];
+    // Where nobody gives orders, the place is kept by what is never asked for.
+    let (owner, asked) = owner.map_or((news, PollFlags::empty()), |owner| (owner, PollFlags::IN));
+    let fixed = [PollFd::from_borrowed_fd(owner, asked), PollFd::from_borrowed_fd(news, PollFlags::IN)];
     let kicks = devices.iter().map(|slot| PollFd::from_borrowed_fd(borrow(&slot.kick), PollFlags::IN));
     let others = watches.iter().map(|watch| PollFd::from_borrowed_fd(watch.fd.as_fd(), watch.events));
     let mut fds: Vec<_> = fixed.into_iter().chain(kicks).chain(others).collect();

@@ -39,7 +39,7 @@ use std::{fmt, io};
 
 use serde::{Deserialize, Serialize};
 
-pub use event_loop::Running;
+pub use event_loop::{Order, Owner, Running};
 pub use kvm::open_kvm;
 pub use vm::{Config, Vm};
 

@@ -12,13 +12,13 @@ use rustix::{
 };
 
 use super::{
-    Config, Error, Vm,
+    Config, Error, Order, Owner, Vm,
     boot::Boot,
     control::{FileNumber, FromVmm, MAX_FILES, Plan, ToVmm},
     devices::{block::Disk, vsock::Port},
     jail::{self, Jail, Kind},
     memory::Ram,
-    timing::Stages,
+    timing::{Mark, Stages},
 };
 use crate::packet::{self, Received};
 
@@ -83,11 +83,43 @@ fn serve(control: &OwnedFd, stages: &mut Stages) -> Result<FromVmm, ProcessError
     let filter = jail::filter(Kind::EventLoop)?;
     jail::apply(&filter)?;
     stages.done("filters");
-    let exit = running.run(Some(control.as_fd()), |mark| {
-        stages.done_at("first instruction", mark);
-        tell(control, &FromVmm::Started(stages.list().to_vec()), &[]);
-    });
-    Ok(FromVmm::Exit(exit))
+    Ok(FromVmm::Exit(running.run(&mut Parent { control, stages })))
+}
+
+/// The parent, while the machine runs.
+struct Parent<'a> {
+    control: &'a OwnedFd,
+    stages: &'a mut Stages,
+}
+
+impl Owner for Parent<'_> {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.control.as_fd())
+    }
+
+    fn order(&mut self) -> Order {
+        // With this call alone, for the jail knows no other: descriptors beside a packet are lost.
+        let mut packet = [0; 64];
+        match rustix::io::read(self.control, &mut packet) {
+            Ok(0) => Order::Stop,
+            Ok(length) => match serde_json::from_slice(&packet[..length]) {
+                Ok(ToVmm::Pause) => Order::Pause,
+                Ok(ToVmm::Resume) => Order::Resume,
+                _ => Order::Nothing,
+            },
+            Err(Errno::INTR | Errno::AGAIN) => Order::Nothing,
+            Err(_) => Order::Stop,
+        }
+    }
+
+    fn started(&mut self, mark: Mark) {
+        self.stages.done_at("first instruction", mark);
+        tell(self.control, &FromVmm::Started(self.stages.list().to_vec()), &[]);
+    }
+
+    fn paused(&mut self, paused: bool) {
+        tell(self.control, &FromVmm::Paused(paused), &[]);
+    }
 }
 
 /// A parent that does not listen is none of our concern.
@@ -139,7 +171,9 @@ fn receive(control: &OwnedFd) -> Result<(Plan, Files), ProcessError> {
             }
             Ok(ToVmm::Files) => return Err(ProcessError::NoPlan("too many descriptors")),
             Ok(ToVmm::Start(plan)) => return Ok((*plan, files)),
-            Err(_) => return Err(ProcessError::NoPlan("a packet is not understood")),
+            Ok(ToVmm::Pause | ToVmm::Resume) | Err(_) => {
+                return Err(ProcessError::NoPlan("a packet is not understood"));
+            }
         }
     }
 }

@@ -24,9 +24,10 @@ use super::{
 /// What vCPUs and the event loop share.
 #[derive(Debug)]
 pub(super) struct Shared {
-    /// Set when vCPUs may run.
-    gate: Mutex<bool>,
+    gate: Mutex<Gate>,
     opened: Condvar,
+    /// The gate is closed, for a look without a lock.
+    closed: AtomicBool,
     /// Set when vCPUs are to end.
     stop: AtomicBool,
     /// When the first vCPU was about to run.
@@ -37,11 +38,20 @@ pub(super) struct Shared {
     pub(super) news: EventFd,
 }
 
+/// vCPUs run while it is open.
+#[derive(Debug, Default)]
+struct Gate {
+    open: bool,
+    /// How many vCPUs stand before it.
+    waiting: usize,
+}
+
 impl Shared {
     pub(super) fn new(news: EventFd) -> Self {
         Self {
-            gate: Mutex::new(false),
+            gate: Mutex::default(),
             opened: Condvar::new(),
+            closed: AtomicBool::new(true),
             stop: AtomicBool::new(false),
             first_run: OnceLock::new(),
             exit: OnceLock::new(),
@@ -50,15 +60,28 @@ impl Shared {
     }
 
     pub(super) fn open_gate(&self) {
-        *lock(&self.gate) = true;
+        lock(&self.gate).open = true;
+        self.closed.store(false, Ordering::SeqCst);
         self.opened.notify_all();
     }
 
+    pub(super) fn close_gate(&self) {
+        lock(&self.gate).open = false;
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    /// How many vCPUs are out of the guest and stay out while the gate is closed.
+    pub(super) fn waiting(&self) -> usize {
+        lock(&self.gate).waiting
+    }
+
     fn wait_at_gate(&self) {
-        let mut open = lock(&self.gate);
-        while !*open {
-            open = self.opened.wait(open).unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut gate = lock(&self.gate);
+        gate.waiting += 1;
+        while !gate.open {
+            gate = self.opened.wait(gate).unwrap_or_else(std::sync::PoisonError::into_inner);
         }
+        gate.waiting -= 1;
     }
 
     pub(super) fn stop(&self) {
@@ -88,6 +111,12 @@ pub(super) fn run(mut vcpu: VcpuFd, first: bool, shared: &Arc<Shared>, bus: &Arc
         let _ = shared.news.write(1);
     }
     while !shared.stop.load(Ordering::SeqCst) {
+        if shared.closed.load(Ordering::SeqCst) {
+            shared.wait_at_gate();
+            // Its watchdogs need not wonder where the time went; one without KVM's clock has no ear
+            // for that.
+            let _ = vcpu.kvmclock_ctrl();
+        }
         if let Some(exit) = step(&mut vcpu, bus) {
             shared.end(exit);
         }

@@ -13,7 +13,7 @@ fn start_run_stop() {
     let qubed = Qubed::start();
     let mut client = qubed.client();
     assert!(
-        matches!(call(&mut client, RequestBody::Ping), Ok(ReplyBody::Pong { version: 1, pid }) if pid == qubed.pid())
+        matches!(call(&mut client, RequestBody::Ping), Ok(ReplyBody::Pong { version: 2, pid }) if pid == qubed.pid())
     );
     let made = create(&mut client, "work").unwrap();
     assert_eq!((made.state, made.pid, made.isolated), (QubeState::Halted, None, false));
@@ -132,6 +132,47 @@ fn a_qube_that_is_starting_can_be_stopped() {
     let transom_hypervisor::client::Incoming::Reply(reply) = reply else { panic!("{reply:?}") };
     assert_eq!(reply.id, id);
     assert!(reply.result.unwrap_err().message.contains("was stopped"));
+}
+
+#[test]
+fn a_paused_qube_waits_and_can_be_ended() {
+    if !can_sandbox() {
+        return;
+    }
+    let qubed = Qubed::start();
+    let mut client = qubed.client();
+    let mut pause = |paused: bool| {
+        let qube = name("work");
+        call(&mut client, if paused { RequestBody::Pause { qube } } else { RequestBody::Resume { qube } })
+    };
+    qubed.create("work", "good");
+    assert_eq!(pause(true).unwrap_err().kind, ErrorKind::NotRunning);
+    start(&mut qubed.client(), "work").unwrap();
+    if let Err(error) = pause(true) {
+        // The one thing that may be missing, and nothing has changed.
+        assert!(error.kind == ErrorKind::Backend && error.message.contains("control groups"), "{error}");
+        assert_eq!(info(&mut qubed.client(), "work").unwrap().state, QubeState::Running);
+        return;
+    }
+    let mut other = qubed.client();
+    for _ in 0..2 {
+        assert!(matches!(pause(true), Ok(ReplyBody::Qube { qube }) if qube.state == QubeState::Paused));
+    }
+    for refused in [run(&mut other, "work", &["true"]).unwrap_err(), start(&mut other, "work").unwrap_err()] {
+        assert!(refused.message.contains("qube resume work"), "{refused}");
+    }
+    assert!(matches!(pause(false), Ok(ReplyBody::Qube { qube }) if qube.state == QubeState::Running));
+    assert_eq!(run(&mut other, "work", &["true"]), Ok(ReplyBody::Done));
+    pause(true).unwrap();
+    assert_eq!(stop(&mut other, "work", 60_000).unwrap().state, QubeState::Halted);
+    let lines = log(&mut other, "work");
+    assert!(!lines.iter().any(|line| line.contains("did not end in time")), "{lines:?}");
+    start(&mut other, "work").unwrap();
+    pause(true).unwrap();
+    let kill = RequestBody::Kill { qube: name("work") };
+    assert!(
+        matches!(call(&mut other, kill), Ok(ReplyBody::Qube { qube }) if qube.state == QubeState::Halted)
+    );
 }
 
 #[test]

@@ -123,6 +123,32 @@ fn ram_goes_on_above_the_hole() {
     assert_eq!(rustix::fs::fstat(view).unwrap().st_size, ram as i64);
 }
 
+/// Empties the console; true if anything came within this time.
+fn talks(vmm: &Vmm, patience: Duration) -> bool {
+    while !text(vmm).is_empty() {}
+    let time = Timespec::try_from(patience).unwrap();
+    poll(&mut [PollFd::from_borrowed_fd(vmm.output(), PollFlags::IN)], Some(&time)).unwrap() > 0
+}
+
+#[test]
+fn a_paused_machine_runs_nothing_and_goes_on_where_it_was() {
+    let Some(mut vmm) = start(Code::default().say("x").repeat()) else { return };
+    for _ in 0..3 {
+        assert!(talks(&vmm, PATIENCE));
+        vmm.set_paused(true).unwrap();
+        assert_eq!(wait(&mut vmm, |vmm| vmm.is_paused()), None);
+        assert!(!talks(&vmm, Duration::from_millis(200)), "it runs");
+        vmm.set_paused(false).unwrap();
+        assert_eq!(wait(&mut vmm, |vmm| !vmm.is_paused()), None);
+    }
+    // Orders that cross each other are all obeyed, in order.
+    for paused in [true, false, true, true] {
+        vmm.set_paused(paused).unwrap();
+    }
+    vmm.kill();
+    assert!(matches!(outcome(&mut vmm), Outcome::Died(_)), "a paused machine can be killed");
+}
+
 /// The jailed copy: the one child of the process that was started.
 fn jailed(vmm: &Vmm) -> PathBuf {
     let pid = vmm.pid();

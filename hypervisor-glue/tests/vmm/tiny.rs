@@ -37,6 +37,15 @@ impl Code {
         self
     }
 
+    /// Begins anew, for ever.
+    pub(crate) fn repeat(mut self) -> Self {
+        // jmp to the first byte
+        let back = -(self.0.len() as i32 + 5);
+        self.0.push(0xe9);
+        self.0.extend(back.to_le_bytes());
+        self
+    }
+
     /// An undefined instruction, without a handler for it, for the handler of that, and so on.
     pub(crate) fn fault(mut self) -> Self {
         self.0.extend([0x0f, 0x0b]);

@@ -34,6 +34,8 @@ fn request() -> impl Strategy<Value = RequestBody> {
         qube().prop_map(|qube| RequestBody::Start { qube }),
         (qube(), any::<u64>()).prop_map(|(qube, timeout_ms)| RequestBody::Stop { qube, timeout_ms }),
         qube().prop_map(|qube| RequestBody::Kill { qube }),
+        qube().prop_map(|qube| RequestBody::Pause { qube }),
+        qube().prop_map(|qube| RequestBody::Resume { qube }),
         qube().prop_map(|qube| RequestBody::Remove { qube }),
         (qube(), vec(".*", 0..6)).prop_map(|(qube, argv)| RequestBody::Run { qube, argv }),
         qube().prop_map(|qube| RequestBody::Log { qube }),
@@ -45,6 +47,7 @@ fn state() -> impl Strategy<Value = QubeState> {
         Just(QubeState::Halted),
         Just(QubeState::Starting),
         Just(QubeState::Running),
+        Just(QubeState::Paused),
         Just(QubeState::Stopping),
         ".*".prop_map(|reason| QubeState::Failed { reason }),
     ]
@@ -130,6 +133,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
     match request {
         RequestBody::Ping | RequestBody::List { .. } | RequestBody::Info { .. } => {}
         RequestBody::Create { .. } | RequestBody::Start { .. } | RequestBody::Stop { .. } => {}
+        RequestBody::Pause { .. } | RequestBody::Resume { .. } => {}
         RequestBody::Kill { .. } | RequestBody::Remove { .. } | RequestBody::Run { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
     }

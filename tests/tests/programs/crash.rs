@@ -1,4 +1,4 @@
-//! The compositor is killed; nothing that ran in a qube is lost.
+//! The compositor is killed: nothing that ran in a qube is lost. Xwayland is killed: there is another one.
 
 use std::path::Path;
 
@@ -35,4 +35,22 @@ fn windows_come_back_and_no_tick_is_lost() {
     let ticks = count(&file);
     let whole: Vec<u64> = (1..=ticks.len() as u64).collect();
     assert_eq!(ticks, whole, "a tick is lost or came twice");
+}
+
+#[test]
+fn programs_of_x11_run_again_after_xwayland_died() {
+    let mut house = House::new();
+    house.start_desktop();
+    house.must(&["qube", "create", "work", "--label", "blue"]);
+    house.must(&["qube", "start", "work"]);
+    let windows = || house.state().windows.into_iter().filter(|w| w.title == "Calculator").count();
+    // By the display that programs were told at the start.
+    let again = "while :; do xcalc; echo x >> ~/ended; sleep 0.2; done";
+    house.must(&["qube", "run", "work", "sh", "-c", again]);
+    until("a program of X11", || (windows() == 1).then_some(()));
+    house.must(&["qube", "run", "work", "sh", "-c", "kill -9 $(pidof Xwayland); echo x > ~/killed"]);
+    let home = house.home("work");
+    until("its window is gone", || home.join("killed").exists().then_some(()));
+    until("it has ended", || home.join("ended").exists().then_some(()));
+    until("it is back", || (windows() == 1).then_some(()));
 }

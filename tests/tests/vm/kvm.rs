@@ -25,6 +25,7 @@ use super::{
     initramfs::Initramfs,
     lab::Lab,
     life::{STRANGERS, must, needs_recovery},
+    paused,
     picture::{is_painted_within_its_frame, painted},
 };
 
@@ -129,6 +130,7 @@ fn archive(kernel: &Kernel, busybox: &[u8], target: &Path) -> Vec<u8> {
     let test = Path::new("/target").join(test.strip_prefix(target).unwrap());
     let second = format!(
         "#!/bin/sh\n\
+         busybox mount -t cgroup2 groups /sys/fs/cgroup\n\
          export {INSIDE}=1 PATH=/usr/sbin:/usr/bin HOME=/root LANG=C.UTF-8\n\
          {} --nocapture --test-threads=1 --exact kvm::inside\n\
          busybox poweroff -f\n",
@@ -161,11 +163,13 @@ fn inside() {
     lab.house.kill_desktop();
     lab.house.start_desktop();
     is_painted_within_its_frame(&lab, "linked", Label::Blue);
+    paused::pauses_and_goes_on(&lab, "linked");
 
     lab.house.must(&["qube", "stop", "work"]);
     assert_eq!(lab.info("work")["state"]["is"], "halted");
     assert!(!needs_recovery(&lab, "work"), "{}", lab.log("work"));
     until("its window is gone", || lab.house.state().windows.is_empty().then_some(()));
+    paused::a_sandbox_is_frozen(&lab);
     println!("\n{GOOD}");
 }
 

@@ -15,4 +15,6 @@ mod initramfs;
 mod kvm;
 mod lab;
 mod life;
+mod manners;
+mod paused;
 mod picture;

@@ -7,13 +7,14 @@ use std::{
     os::{fd::AsFd, unix::fs::FileExt},
     path::Path,
     process::Command,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use rustix::{
     fs::{FallocateFlags, MemfdFlags, SealFlags, fallocate, fcntl_add_seals, ftruncate, memfd_create},
     process::{Gid, Uid},
     thread::{set_thread_res_gid, set_thread_res_uid},
+    time::{ClockId, Timespec, clock_settime},
 };
 use transom_agent::pin::{
     client::{Client, PinError},
@@ -114,11 +115,25 @@ pub(crate) fn become_user() {
     set_thread_res_uid(user, user, user).unwrap();
 }
 
+/// The clock, and what it shows as a time since 1970.
+fn clock() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap()
+}
+
+fn set_clock(time: Duration) -> rustix::io::Result<()> {
+    let time = Timespec { tv_sec: time.as_secs() as i64, tv_nsec: time.subsec_nanos().into() };
+    clock_settime(ClockId::Realtime, time)
+}
+
 pub(crate) fn run() {
+    // Wrong, as after a pause; from then on only `transom-pin` can set it.
+    let (right, since) = (clock(), Instant::now());
+    set_clock(right - Duration::from_secs(1_000)).unwrap();
     become_user();
     let dom0 = OpenOptions::new().read(true).write(true).open("/dev/ttyS1").unwrap();
     let mut guest =
         Guest { dom0: BufReader::new(dom0), pins: Client::connect(Path::new("/run/pin")).unwrap() };
+    a_wrong_clock(&mut guest, || right + since.elapsed());
     two_4k_pictures(&mut guest);
     a_sparse_pool(&mut guest);
     truncated(&mut guest);
@@ -127,6 +142,19 @@ pub(crate) fn run() {
     scattered(&mut guest);
     a_thousand(&mut guest);
     guest.tell("done");
+}
+
+fn a_wrong_clock(guest: &mut Guest, right: impl Fn() -> Duration) {
+    assert!(right() - clock() > Duration::from_secs(999));
+    assert!(set_clock(right()).is_err(), "this user could do it alone");
+    let time = right();
+    guest.pins.set_clock(time.as_secs(), time.subsec_nanos()).unwrap();
+    assert!(right().abs_diff(clock()) < Duration::from_millis(500), "it was not set");
+    // Near enough is left alone.
+    let (time, before) = (right() + Duration::from_millis(300), right().abs_diff(clock()));
+    guest.pins.set_clock(time.as_secs(), time.subsec_nanos()).unwrap();
+    let after = right().abs_diff(clock());
+    assert!(after.abs_diff(before) < Duration::from_millis(200), "it was set without need");
 }
 
 fn two_4k_pictures(guest: &mut Guest) {

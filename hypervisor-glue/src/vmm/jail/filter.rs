@@ -18,8 +18,9 @@ pub enum Kind {
     Vcpu,
 }
 
-/// `KVM_RUN`, the only thing a vCPU's thread may ask of a driver.
-const KVM_RUN: u64 = 0xae80;
+/// `KVM_RUN` and `KVM_KVMCLOCK_CTRL` (the guest was paused): all that a vCPU's thread may ask of a
+/// driver.
+const KVM: [u64; 2] = [0xae80, 0xaead];
 
 /// What every thread may do: memory that cannot be executed, locks, signals, its end; write to what
 /// is open and close it.
@@ -80,22 +81,25 @@ pub fn apply(filter: &BpfProgram) -> Result<(), JailError> {
 
 fn build(kind: Kind) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = COMMON.iter().map(|call| (*call, Vec::new())).collect();
-    let mut only = |call, argument, comparison, value| {
-        let condition = SeccompCondition::new(argument, Length::Dword, comparison, value)?;
-        rules.insert(call, vec![SeccompRule::new(vec![condition])?]);
+    let mut only = |call, argument, comparison: Compare, values: &[u64]| {
+        let rule = |value: &u64| {
+            let condition = SeccompCondition::new(argument, Length::Dword, comparison.clone(), *value)?;
+            SeccompRule::new(vec![condition])
+        };
+        rules.insert(call, values.iter().map(rule).collect::<Result<_, _>>()?);
         Ok::<_, seccompiler::BackendError>(())
     };
     let executable = Compare::MaskedEq(libc::PROT_EXEC as u64);
-    only(libc::SYS_mmap, 2, executable.clone(), 0)?;
-    only(libc::SYS_mprotect, 2, executable, 0)?;
+    only(libc::SYS_mmap, 2, executable.clone(), &[0])?;
+    only(libc::SYS_mprotect, 2, executable, &[0])?;
     // The standard library asks, in a build with its checks, if what it closes is open.
-    only(libc::SYS_fcntl, 1, Compare::Eq, libc::F_GETFD as u64)?;
+    only(libc::SYS_fcntl, 1, Compare::Eq, &[libc::F_GETFD as u64])?;
     match kind {
         Kind::EventLoop => {
-            only(libc::SYS_socketpair, 0, Compare::Eq, libc::AF_UNIX as u64)?;
+            only(libc::SYS_socketpair, 0, Compare::Eq, &[libc::AF_UNIX as u64])?;
             rules.extend(EVENT_LOOP.iter().map(|call| (*call, Vec::new())));
         }
-        Kind::Vcpu => only(libc::SYS_ioctl, 1, Compare::Eq, KVM_RUN)?,
+        Kind::Vcpu => only(libc::SYS_ioctl, 1, Compare::Eq, &KVM)?,
     }
     let filter =
         SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)?;

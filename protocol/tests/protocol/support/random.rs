@@ -125,6 +125,7 @@ structs! {
     s::Hello { magic version }
     s::Welcome { version }
     s::Run { flags }
+    s::Time { seconds nanos }
     s::Failed { errno }
     s::Exited { code signal }
 }

@@ -189,5 +189,5 @@ every! { every_to_qubed, ToQubed;
 }
 
 every! { every_to_agent, ToAgent;
-    Welcome fixed; Run tail; Shutdown unit;
+    Welcome fixed; Run tail; Shutdown unit; Time fixed;
 }
