@@ -120,6 +120,16 @@ impl House {
         until("the desktop answers", || ipc::ask(&socket, &Request::State).ok().map(drop));
     }
 
+    /// What the desktop has said so far.
+    pub fn said(&self) -> String {
+        std::fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// The desktop's process.
+    pub fn desktop_pid(&self) -> Option<u32> {
+        self.desktop.as_ref().map(Child::id)
+    }
+
     /// What the desktop says goes here.
     fn log(&self) -> PathBuf {
         self.dir.path().join("desktop.log")

@@ -308,9 +308,15 @@ impl Link {
         Ok(self.stream.flush()?)
     }
 
-    /// Says goodbye, as far as the socket takes it, and why.
+    /// Says goodbye, as far as the socket takes it, and why; then hangs up.
     pub fn goodbye(&mut self, error: &LinkError) {
-        let Some(rule) = error.rule() else { return };
+        if let Some(rule) = error.rule() {
+            self.say_goodbye(rule, error);
+        }
+        self.stream.hang_up();
+    }
+
+    fn say_goodbye(&mut self, rule: Rule, error: &LinkError) {
         let fixed = Goodbye { rule: (rule as u16).into() };
         let reason = error.to_string();
         let cut = reason.floor_char_boundary(transom_protocol::limits::MAX_REASON);

@@ -13,7 +13,9 @@ use std::{
     },
 };
 
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, recvmsg, send};
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlags, Shutdown, recv, recvmsg, send, shutdown,
+};
 
 /// Most bytes that may wait to be read by a qube before it is cut off.
 const MAX_OUT: usize = 4 << 20;
@@ -182,6 +184,24 @@ impl Stream {
         Ok(false)
     }
 
+    /// Ends it both ways. What came and was not read is thrown away first: a socket that is closed with
+    /// something unread in it looks to the other end like one that broke, and QEMU's vsock daemon tells
+    /// a guest nothing of that.
+    pub(super) fn hang_up(&self) {
+        let Some(socket) = &self.socket else { return };
+        if shutdown(socket, Shutdown::Both).is_err() {
+            return;
+        }
+        let mut untrusted = [0; 16 << 10];
+        // Nothing more comes in; what is there is no more than a socket holds.
+        for _ in 0..MAX_OUT / untrusted.len() {
+            match recv(socket, &mut untrusted, RecvFlags::DONTWAIT) {
+                Ok((bytes, _)) if bytes > 0 => {}
+                _ => break,
+            }
+        }
+    }
+
     /// Its socket, if it has one.
     pub(super) fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.socket.as_ref().map(AsFd::as_fd)
@@ -190,5 +210,27 @@ impl Stream {
     /// True if something waits to be sent.
     pub(super) fn wants_write(&self) -> bool {
         self.sent < self.out.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_read_does_not_look_like_a_broken_line() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut stream = Stream::new(ours).unwrap();
+        theirs.write_all(&[7; 100_000]).unwrap();
+        stream.queue(|out| out.extend_from_slice(b"bye"));
+        stream.flush().unwrap();
+        stream.hang_up();
+        drop(stream);
+        let mut heard = Vec::new();
+        theirs.read_to_end(&mut heard).unwrap();
+        assert_eq!(heard, b"bye");
+        assert!(theirs.write_all(b"more").is_err());
     }
 }

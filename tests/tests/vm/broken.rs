@@ -1,26 +1,11 @@
 //! What is missing or broken is said in one line, and the desktop goes on.
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::fs;
 
-use super::{images, lab::Lab};
-
-/// Replaces the folder of images by one of our own with the same image, to break it.
-fn own_image(lab: &Lab) -> PathBuf {
-    let images = lab.data().join("images");
-    fs::remove_file(&images).unwrap();
-    let own = images.join("debian-12");
-    fs::create_dir_all(&own).unwrap();
-    for file in ["kernel", "initramfs", "root.erofs", "image.json"] {
-        fs::hard_link(images::kept().unwrap().join("debian-12").join(file), own.join(file)).unwrap();
-    }
-    own
-}
-
-/// Another content for a file; the kept image has the old one.
-fn replace(path: &PathBuf, content: &[u8]) {
-    fs::remove_file(path).unwrap();
-    fs::write(path, content).unwrap();
-}
+use super::{
+    images::{add_to_initramfs, own, replace},
+    lab::Lab,
+};
 
 fn refusal(lab: &Lab) -> String {
     let output = lab.house.run(&["qube", "start", "work"]);
@@ -35,7 +20,7 @@ fn a_damaged_image_is_named_before_anything_starts() {
     let Some(mut lab) = Lab::new() else { return };
     lab.house.start_desktop();
     lab.create("work", "blue", "memory \"512MiB\"");
-    let own = own_image(&lab);
+    let own = own(&lab, "debian-12");
     let root = fs::read(own.join("root.erofs")).unwrap();
     replace(&own.join("root.erofs"), &root[..root.len() / 2]);
     let said = refusal(&lab);
@@ -72,7 +57,7 @@ fn memory_that_is_not_there_is_refused() {
 fn a_root_without_a_file_system_ends_the_machine_with_a_reason() {
     let Some(lab) = Lab::new() else { return };
     lab.create("work", "blue", "memory \"512MiB\"");
-    let root = own_image(&lab).join("root.erofs");
+    let root = own(&lab, "debian-12").join("root.erofs");
     let bytes = fs::metadata(&root).unwrap().len();
     fs::remove_file(&root).unwrap();
     fs::File::create(&root).unwrap().set_len(bytes).unwrap();
@@ -85,24 +70,14 @@ fn a_root_without_a_file_system_ends_the_machine_with_a_reason() {
 fn a_panic_of_the_kernel_is_seen() {
     let Some(lab) = Lab::new() else { return };
     lab.create("work", "blue", "memory \"512MiB\"");
-    let own = own_image(&lab);
-    // The last archive of an initramfs wins.
+    let own = own(&lab, "debian-12");
     let script = b"#!/bin/busybox sh\n\
         b=/bin/busybox\n\
         $b mkdir -p /proc\n\
         $b mount -t proc proc /proc\n\
         while read -r m; do $b insmod /modules/$m.ko; done < /modules/disk\n\
         echo c > /proc/sysrq-trigger\n";
-    let entry = cpio::newc::Builder::new("init").mode(0o100_755).nlink(1);
-    let mut writer = entry.write(fs::read(own.join("initramfs")).unwrap(), script.len() as u32);
-    writer.write_all(script).unwrap();
-    let mut bytes = cpio::newc::trailer(writer.finish().unwrap()).unwrap();
-    bytes.resize(bytes.len().next_multiple_of(4), 0);
-    replace(&own.join("initramfs"), &bytes);
-    let manifest = own.join("image.json");
-    let mut value: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
-    value["bytes"]["initramfs"] = bytes.len().into();
-    replace(&manifest, value.to_string().as_bytes());
+    add_to_initramfs(&own, &[("init", script)]);
     let said = refusal(&lab);
     assert!(said.contains("the kernel in it panicked"), "{said}\n{}", lab.log("work"));
 }

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -10,6 +11,8 @@ use std::{
 
 use transom_hypervisor::{image::DEFAULT_NAME, paths};
 use transom_tests::process::binary;
+
+use super::lab::Lab;
 
 /// What makes an image, besides the agent.
 const MAKER: [&str; 5] = [
@@ -55,4 +58,46 @@ fn make() -> Result<PathBuf, String> {
     fs::write(made_by, MAKER.concat()).map_err(|e| e.to_string())?;
     println!("transom {}: {:.1} s", arguments.join(" "), begin.elapsed().as_secs_f64());
     Ok(images)
+}
+
+/// An image of the lab's own with the files of the kept one, to be changed; the kept one stays beside
+/// it, unless it has the same name.
+pub(crate) fn own(lab: &Lab, name: &str) -> PathBuf {
+    let (images, kept) = (lab.data().join("images"), kept().unwrap().join(DEFAULT_NAME));
+    fs::remove_file(&images).unwrap();
+    let own = images.join(name);
+    fs::create_dir_all(&own).unwrap();
+    for file in ["kernel", "initramfs", "root.erofs", "image.json"] {
+        fs::hard_link(kept.join(file), own.join(file)).unwrap();
+    }
+    if name != DEFAULT_NAME {
+        std::os::unix::fs::symlink(kept, images.join(DEFAULT_NAME)).unwrap();
+    }
+    own
+}
+
+/// Another content for a file; the kept image has the old one.
+pub(crate) fn replace(path: &Path, content: &[u8]) {
+    fs::remove_file(path).unwrap();
+    fs::write(path, content).unwrap();
+}
+
+/// Puts programs into the first file system of an own image, over what is there: the last archive of
+/// an initramfs wins.
+pub(crate) fn add_to_initramfs(own: &Path, programs: &[(&str, &[u8])]) {
+    let path = own.join("initramfs");
+    let mut bytes = fs::read(&path).unwrap();
+    for (name, program) in programs {
+        let entry = cpio::newc::Builder::new(name).mode(0o100_755).nlink(1);
+        let mut writer = entry.write(bytes, program.len() as u32);
+        writer.write_all(program).unwrap();
+        bytes = writer.finish().unwrap();
+    }
+    bytes = cpio::newc::trailer(bytes).unwrap();
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    replace(&path, &bytes);
+    let manifest = own.join("image.json");
+    let mut value: serde_json::Value = serde_json::from_slice(&fs::read(&manifest).unwrap()).unwrap();
+    value["bytes"]["initramfs"] = bytes.len().into();
+    replace(&manifest, value.to_string().as_bytes());
 }
