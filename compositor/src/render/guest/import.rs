@@ -60,12 +60,7 @@ pub(super) fn in_place(
     new(renderer, content, memory, layout).ok_or(None)
 }
 
-fn new(
-    renderer: &mut GlesRenderer,
-    content: &Content,
-    memory: &Memory,
-    layout: Layout,
-) -> Option<Texture> {
+fn new(renderer: &mut GlesRenderer, content: &Content, memory: &Memory, layout: Layout) -> Option<Texture> {
     let (Memory::Grant { map, .. }, PictureMemory::Grant { offset, .. }) = (memory, content.picture.memory)
     else {
         return None;
@@ -84,8 +79,7 @@ fn new(
             return None;
         }
     };
-    let mut builder =
-        Dmabuf::builder(layout.size, layout.format, Modifier::Linear, DmabufFlags::empty());
+    let mut builder = Dmabuf::builder(layout.size, layout.format, Modifier::Linear, DmabufFlags::empty());
     builder.add_plane(exported.buffer, 0, exported.offset, layout.stride);
     let texture = renderer.import_dmabuf(&builder.build()?, None);
     let texture = texture
