@@ -16,7 +16,7 @@ use transom_protocol::types;
 use transom_theming::{Fonts, Theme, Variant};
 
 use crate::{
-    backend::{Backend, Pace},
+    backend::{Backend, Pace, frame_time},
     clock::Clock,
     config::Config,
     input::Input,
@@ -29,6 +29,9 @@ use crate::{
     trust::{QubeId, Trust},
     ui::Ui,
 };
+
+/// A frame that could not be drawn is tried again after this.
+const AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// How a desktop is made.
 #[derive(Debug)]
@@ -75,6 +78,9 @@ pub enum DesktopError {
     /// Nothing can be drawn.
     #[error(transparent)]
     Canvas(#[from] CanvasError),
+    /// The machine's screen and devices cannot be had.
+    #[error("no screen: {0}")]
+    Seat(String),
     /// There is no desktop to nest in.
     #[error("no window can be opened on this desktop: {0}; without one, use `transom headless`")]
     Host(String),
@@ -91,7 +97,7 @@ pub enum DesktopError {
     },
 }
 
-/// The one screen, until the DRM back end brings more.
+/// The one screen; with several monitors it spans them all.
 #[derive(Debug)]
 pub struct Screen {
     /// Its id in the protocol.
@@ -110,8 +116,17 @@ pub struct Screen {
     pub scheduled: bool,
     /// Frames drawn so far.
     pub frames: u64,
-    /// When the last frame was drawn.
-    pub last_frame: Duration,
+    /// No frame is drawn before this.
+    pub(crate) next_frame: Duration,
+    /// A frame on its way.
+    pub(crate) awaited: Option<Awaited>,
+}
+
+/// A frame that the screen does not show yet.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Awaited {
+    /// The window that is drawn as the focused one.
+    pub focus: Option<SurfaceKey>,
 }
 
 impl Screen {
@@ -168,7 +183,8 @@ impl Desktop {
             dirty: true,
             scheduled: false,
             frames: 0,
-            last_frame: Duration::ZERO,
+            next_frame: Duration::ZERO,
+            awaited: None,
         };
         let mut desktop = Self {
             input: Input::new(&config),
@@ -315,30 +331,43 @@ impl Desktop {
     /// Draws a frame if something changed. `true`: there was something to draw.
     pub fn frame(&mut self) -> bool {
         self.screen.scheduled = false;
-        if !self.screen.dirty {
+        if !self.screen.dirty || !self.backend.ready() {
             return false;
         }
         let now = self.clock.now();
         self.screen.dirty = false;
         let scene = self.compose();
+        let focus = self.trust.focus.wanted();
         let started = std::time::Instant::now();
-        match self.screen.canvas.draw(&scene) {
-            Ok(drawn) => {
+        self.screen.next_frame = now + frame_time(self.screen.refresh);
+        match self.backend.draw(&mut self.screen.canvas, &scene) {
+            Ok(frame) => {
                 self.screen.frames += 1;
-                self.figures.frame(started.elapsed(), !drawn.damage.is_empty());
-                self.backend.present(&mut self.screen.canvas, &drawn.damage);
+                self.figures.frame(started.elapsed(), frame.changed);
+                if frame.pending {
+                    // The screen sets the pace.
+                    self.screen.next_frame = now;
+                    self.screen.awaited = Some(Awaited { focus });
+                } else {
+                    self.after_frame(now, focus);
+                }
             }
             Err(error) => {
+                // Nothing new was shown, so nobody is told of it.
                 error!(%error, "a frame is lost");
+                self.screen.dirty = true;
+                self.screen.next_frame = now + AFTER_FAILURE;
             }
         }
-        self.screen.last_frame = now;
-        self.after_frame(now);
         true
     }
 
-    /// The screen as it was last drawn, for dom0 only.
+    /// The screen as it was last drawn, for dom0 only; on monitors as it would be drawn now.
     pub fn screenshot(&mut self) -> Result<image::RgbImage, CanvasError> {
+        if self.backend.drm().is_some() {
+            let scene = self.compose();
+            self.screen.canvas.draw(&scene)?;
+        }
         let bytes = self.screen.canvas.read()?;
         let size = self.screen.canvas.size();
         let rgb = bytes.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect();

@@ -1,15 +1,23 @@
 //! Screens and input devices.
 //!
 //! [`headless`]: no screen at all, frames by timer or by hand. [`nested`]: a window on another
-//! desktop. Both draw on the same [`Canvas`](crate::render::canvas::Canvas).
+//! desktop. Both draw on the same [`Canvas`](crate::render::canvas::Canvas). [`drm`]: the monitors and
+//! devices of the machine.
 
+pub mod drm;
 mod headless;
 mod host_gone;
 pub mod nested;
 
 use std::time::Duration;
 
-use crate::render::{DeviceRect, canvas::Canvas};
+use crate::{
+    ipc,
+    render::{
+        canvas::{Canvas, CanvasError},
+        scene::Scene,
+    },
+};
 
 /// Who says when a frame is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,34 +28,93 @@ pub enum Pace {
     Manual,
 }
 
+/// What drawing a frame did.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Frame {
+    /// Something to see changed.
+    pub changed: bool,
+    /// The screen does not show it yet; it will say when it does.
+    pub pending: bool,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Headless,
+    Nested(nested::Presenter),
+    Drm(Box<drm::Drm>),
+}
+
 /// The back end in use.
 #[derive(Debug)]
 pub(crate) struct Backend {
     pace: Pace,
-    window: Option<nested::Presenter>,
+    kind: Kind,
 }
 
 impl Backend {
     pub(crate) fn new(pace: Pace) -> Self {
-        Self { pace, window: None }
+        Self { pace, kind: Kind::Headless }
     }
 
-    /// `headless` or `nested`.
+    /// `headless`, `nested` or `drm`.
     pub(crate) fn name(&self) -> &'static str {
-        if self.window.is_some() { "nested" } else { "headless" }
+        match self.kind {
+            Kind::Headless => "headless",
+            Kind::Nested(_) => "nested",
+            Kind::Drm(_) => "drm",
+        }
     }
 
     pub(crate) fn attach(&mut self, window: nested::Presenter) {
-        self.window = Some(window);
+        self.kind = Kind::Nested(window);
     }
 
-    /// Shows what was drawn.
-    pub(crate) fn present(&mut self, canvas: &mut Canvas, damage: &[DeviceRect]) {
-        if let Some(window) = &mut self.window
+    pub(crate) fn take_seat(&mut self, drm: drm::Drm) {
+        self.kind = Kind::Drm(Box::new(drm));
+    }
+
+    pub(crate) fn drm(&self) -> Option<&drm::Drm> {
+        match &self.kind {
+            Kind::Drm(drm) => Some(drm),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn drm_mut(&mut self) -> Option<&mut drm::Drm> {
+        match &mut self.kind {
+            Kind::Drm(drm) => Some(drm),
+            _ => None,
+        }
+    }
+
+    /// Monitors, where there are any.
+    pub(crate) fn monitors(&self) -> Vec<ipc::Monitor> {
+        self.drm().map_or_else(Vec::new, drm::Drm::monitors)
+    }
+
+    /// What is known of when a frame was shown: bits of `wp_presentation_feedback.kind`.
+    pub(crate) fn presentation(&self) -> u32 {
+        // Synchronised with the screen, by its clock, and seen to be so.
+        if self.drm().is_some() { 0x7 } else { 0 }
+    }
+
+    /// The screen takes a frame now.
+    pub(crate) fn ready(&self) -> bool {
+        self.drm().is_none_or(drm::Drm::ready)
+    }
+
+    /// Draws what changed and shows it.
+    pub(crate) fn draw(&mut self, canvas: &mut Canvas, scene: &Scene) -> Result<Frame, CanvasError> {
+        if let Kind::Drm(drm) = &mut self.kind {
+            return drm.draw(canvas, scene);
+        }
+        let damage = canvas.draw(scene)?.damage;
+        if let Kind::Nested(window) = &mut self.kind
             && !damage.is_empty()
         {
-            window.present(canvas, damage);
+            window.present(canvas, &damage);
         }
+        Ok(Frame { changed: !damage.is_empty(), pending: false })
     }
 
     pub(crate) fn pace(&self) -> Pace {

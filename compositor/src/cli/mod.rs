@@ -13,6 +13,7 @@ use std::{
 use clap::{Args, Parser, Subcommand};
 use transom_hypervisor::{cli::QubeCommand, image::cli::ImageCommand};
 
+use self::session::On;
 use crate::{
     config::Config,
     ipc::{self, Reply, Request},
@@ -29,6 +30,8 @@ pub struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// The desktop of this machine: its monitors and devices, from a console.
+    Session(Session),
     /// The desktop in a window of the desktop that runs now.
     Nested(Session),
     /// The desktop without a screen; `transom msg` sees and moves it.
@@ -59,7 +62,7 @@ pub struct Session {
     /// Who draws.
     #[arg(long, value_enum, default_value_t)]
     renderer: RendererKind,
-    /// Size in device pixels.
+    /// Size in device pixels; monitors have their own.
     #[arg(long, default_value = "1920x1080", value_parser = parse_size)]
     size: (u32, u32),
     /// Scale, from 0.5 to 4.
@@ -100,8 +103,9 @@ enum Message {
 pub fn main(cli: Cli) -> ExitCode {
     // A reader that goes away ends the program quietly, as for every command of a pipe.
     let outcome = match cli.command {
-        Command::Nested(options) => session::run(&options, true),
-        Command::Headless(options) => session::run(&options, false),
+        Command::Session(options) => session::run(&options, On::Seat),
+        Command::Nested(options) => session::run(&options, On::Window),
+        Command::Headless(options) => session::run(&options, On::Nowhere),
         Command::Demo(options) => demo::run(&options),
         Command::Qube(command) => transom_hypervisor::cli::run(command).map_err(|e| e.to_string()),
         Command::Image(command) => transom_hypervisor::image::cli::run(command).map_err(|e| e.to_string()),

@@ -1,4 +1,4 @@
-//! A desktop from the command line: `transom nested` and `transom headless`.
+//! A desktop from the command line: `transom session`, `transom nested` and `transom headless`.
 
 use std::os::unix::net::UnixStream;
 
@@ -10,9 +10,10 @@ use transom_theming::{Fonts, Theme};
 use super::{Session, load_config, socket_path};
 use crate::{
     Desktop, Options,
-    backend::{Pace, nested},
+    backend::{Pace, drm, nested},
     clock::Clock,
     config::Config,
+    render::canvas::RendererKind,
     ui::notices::Notice,
     wayland,
 };
@@ -40,8 +41,19 @@ pub(super) fn load_theme(config: &Config) -> (Option<Theme>, Option<String>) {
     }
 }
 
+/// Where a desktop is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum On {
+    /// The monitors of this machine.
+    Seat,
+    /// A window of another desktop.
+    Window,
+    /// Nothing.
+    Nowhere,
+}
+
 /// Runs a desktop until it is told to end.
-pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
+pub(super) fn run(session: &Session, on: On) -> Result<(), String> {
     start_logging();
     // A bad config never keeps a person from their desktop: it is shown, defaults are used.
     let (config, mut problems) = match load_config(session.config.as_ref()) {
@@ -55,7 +67,8 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
         config,
         theme,
         fonts: Fonts::System,
-        renderer: session.renderer,
+        // On a seat the graphics card has a say, once it is known.
+        renderer: if on == On::Seat { RendererKind::Pixman } else { session.renderer },
         size: session.size,
         scale: ((session.scale * 120.0).round() as u32).clamp(60, 480),
         pace: Pace::Timer,
@@ -80,9 +93,12 @@ pub(super) fn run(session: &Session, in_window: bool) -> Result<(), String> {
             Ok(PostAction::Remove)
         })
         .map_err(|e| e.to_string())?;
-    if in_window {
-        nested::start(&event_loop.handle(), &mut desktop).map_err(|e| e.to_string())?;
+    match on {
+        On::Seat => drm::start(&event_loop.handle(), &mut desktop, session.renderer),
+        On::Window => nested::start(&event_loop.handle(), &mut desktop),
+        On::Nowhere => Ok(()),
     }
+    .map_err(|e| e.to_string())?;
     let path = socket_path()?;
     desktop.listen(&path).map_err(|e| e.to_string())?;
     let programs = path.with_file_name(wayland::SOCKET_NAME);

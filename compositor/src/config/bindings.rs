@@ -4,6 +4,9 @@ use std::fmt;
 
 use smithay::input::keyboard::xkb::{self, Keysym};
 
+/// Consoles that have a key.
+const CONSOLES: i32 = 12;
+
 /// Modifiers of a chord.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mods(u8);
@@ -161,6 +164,8 @@ pub enum Action {
     ShowTitle,
     /// Takes the pointer back from a program that holds it.
     ReleasePointer,
+    /// Goes to a console of the machine; only with `transom session`.
+    Console(i32),
 }
 
 impl Action {
@@ -184,6 +189,13 @@ impl Action {
         let plain = match name.as_str() {
             "workspace" => return numbered(Self::Workspace),
             "move-to-workspace" => return numbered(Self::MoveToWorkspace),
+            "console" => {
+                let number = rest.first().filter(|_| rest.len() == 1).and_then(|number| number.parse().ok());
+                return number
+                    .filter(|number| (1..=CONSOLES).contains(number))
+                    .map(Self::Console)
+                    .ok_or_else(|| format!("\"console\" needs a number, 1 to {CONSOLES}"));
+            }
             "launch" => {
                 return match rest.split_first() {
                     Some((qube, argv)) if !argv.is_empty() => {
@@ -289,6 +301,9 @@ impl Default for Bindings {
         bind(sup, k::KEY_t, Action::ShowTitle);
         bind(sup, k::KEY_Escape, Action::ReleasePointer);
         bind(sup.with(ctrl), k::KEY_q, Action::Quit);
+        for (key, number) in (k::KEY_F1..).zip(1..=CONSOLES) {
+            bind(ctrl.with(alt), key, Action::Console(number));
+        }
         bindings
     }
 }

@@ -83,6 +83,11 @@ impl Desktop {
                 self.damage_all();
             }
             Action::ReleasePointer => self.release_constraint(),
+            Action::Console(number) => {
+                if let Some(drm) = self.backend.drm_mut() {
+                    drm.change_console(number);
+                }
+            }
         }
     }
 

@@ -106,6 +106,8 @@ pub struct State {
     pub screen: (i32, i32),
     /// See `screen`.
     pub scale: f64,
+    /// Monitors, from left to right; none except with `transom session`.
+    pub monitors: Vec<Monitor>,
     /// Qubes with a link.
     pub qubes: Vec<Qube>,
     /// Windows on the current workspace, bottom first.
@@ -124,6 +126,19 @@ pub struct State {
     pub pointer: (f64, f64),
     /// Frames.
     pub frames: FrameFigures,
+}
+
+/// A monitor.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Monitor {
+    /// Its connector.
+    pub name: String,
+    /// Where it is on the desktop: x, y, width, height in device pixels.
+    pub area: [i32; 4],
+    /// Refresh in millihertz.
+    pub refresh: u32,
+    /// Frames it has shown.
+    pub flips: u64,
 }
 
 /// A qube with a link.

@@ -443,9 +443,8 @@ impl Desktop {
     }
 
     /// A frame reached the screen: focus follows, programs may draw again.
-    pub(crate) fn after_frame(&mut self, now: std::time::Duration) {
-        let shown = self.trust.focus.wanted();
-        self.trust.focus.drawn(shown);
+    pub(crate) fn after_frame(&mut self, now: std::time::Duration, focus: Option<SurfaceKey>) {
+        self.trust.focus.drawn(focus);
         self.sync_keyboard_focus();
         self.deliver_keys(now);
         let refresh = crate::backend::frame_time(self.screen.refresh);
@@ -453,7 +452,7 @@ impl Desktop {
             time_ns: (now.as_nanos() as u64).into(),
             refresh_ns: (refresh.as_nanos() as u32).into(),
             sequence: self.screen.frames.into(),
-            flags: 0.into(),
+            flags: self.backend.presentation().into(),
         };
         let mut roots: Vec<SurfaceKey> = Vec::new();
         for window in self.placed_windows() {

@@ -4,8 +4,12 @@ use std::fmt;
 
 use smithay::{
     backend::{
-        allocator::Fourcc,
-        egl::{EGLContext, EGLDisplay, native::EGLSurfacelessDisplay},
+        allocator::{Fourcc, gbm::GbmDevice},
+        drm::DrmDeviceFd,
+        egl::{
+            EGLContext, EGLDevice, EGLDisplay,
+            native::{EGLNativeDisplay, EGLSurfacelessDisplay},
+        },
         renderer::{
             Bind, ExportMem, Offscreen,
             gles::{GlesRenderer, GlesTexture},
@@ -50,6 +54,10 @@ fn failed(error: impl fmt::Display) -> CanvasError {
     CanvasError::Draw(error.to_string())
 }
 
+fn no_gles(error: impl fmt::Display) -> CanvasError {
+    CanvasError::NoGles(error.to_string())
+}
+
 /// True if there is a device to render with.
 fn has_gpu() -> bool {
     let nodes = std::fs::read_dir("/dev/dri").into_iter().flatten().flatten();
@@ -68,7 +76,8 @@ pub enum Canvas {
 /// See [`Canvas::Pixman`].
 #[derive(Debug)]
 pub struct PixmanCanvas {
-    painter: ScenePainter<PixmanRenderer>,
+    /// Draws here, and on screens.
+    pub(crate) painter: ScenePainter<PixmanRenderer>,
     image: pixman::Image<'static, 'static>,
     size: Size<i32, Physical>,
     fresh: bool,
@@ -77,7 +86,8 @@ pub struct PixmanCanvas {
 /// See [`Canvas::Gles`].
 #[derive(Debug)]
 pub struct GlesCanvas {
-    painter: ScenePainter<GlesRenderer>,
+    /// Draws here, and on screens.
+    pub(crate) painter: ScenePainter<GlesRenderer>,
     texture: GlesTexture,
     size: Size<i32, Physical>,
     fresh: bool,
@@ -106,10 +116,27 @@ impl Canvas {
     }
 
     fn gles(size: Size<i32, Physical>) -> Result<Self, CanvasError> {
-        let no_gles = |error: &dyn fmt::Display| CanvasError::NoGles(error.to_string());
-        let mut renderer = surfaceless_gles().map_err(|e| no_gles(&e))?;
+        let (renderer, _) = gles_on(EGLSurfacelessDisplay).map_err(no_gles)?;
+        Self::with_gles(renderer, size)
+    }
+
+    /// A canvas drawn by the GPU that shows pictures of this device. `Auto` refuses one that is
+    /// software: it only costs more than pixman.
+    pub(crate) fn on_device(
+        kind: RendererKind,
+        gbm: &GbmDevice<DrmDeviceFd>,
+        size: Size<i32, Physical>,
+    ) -> Result<Self, CanvasError> {
+        let (renderer, software) = gles_on(gbm.clone()).map_err(no_gles)?;
+        if software && kind == RendererKind::Auto {
+            return Err(no_gles("the driver draws in software"));
+        }
+        Self::with_gles(renderer, size)
+    }
+
+    fn with_gles(mut renderer: GlesRenderer, size: Size<i32, Physical>) -> Result<Self, CanvasError> {
         let texture: GlesTexture =
-            renderer.create_buffer(Fourcc::Abgr8888, (size.w, size.h).into()).map_err(|e| no_gles(&e))?;
+            renderer.create_buffer(Fourcc::Abgr8888, (size.w, size.h).into()).map_err(no_gles)?;
         let painter = ScenePainter::new(renderer, size);
         Ok(Self::Gles(Box::new(GlesCanvas { painter, texture, size, fresh: true })))
     }
@@ -218,12 +245,16 @@ impl Canvas {
     }
 }
 
-/// OpenGL ES without any screen.
-fn surfaceless_gles() -> Result<GlesRenderer, Box<dyn std::error::Error>> {
+/// OpenGL ES on a device, and whether it is only software.
+fn gles_on(
+    device: impl EGLNativeDisplay + 'static,
+) -> Result<(GlesRenderer, bool), Box<dyn std::error::Error>> {
     #![allow(unsafe_code)]
-    // SAFETY: the display is used by this renderer alone and outlives it: the renderer keeps it.
-    let display = unsafe { EGLDisplay::new(EGLSurfacelessDisplay)? };
+    // SAFETY: the display is used by this renderer alone, which keeps it, and the display keeps the
+    // device.
+    let display = unsafe { EGLDisplay::new(device)? };
+    let software = EGLDevice::device_for_display(&display).is_ok_and(|device| device.is_software());
     let context = EGLContext::new(&display)?;
     // SAFETY: the context was made just now and is current nowhere else.
-    Ok(unsafe { GlesRenderer::new(context)? })
+    Ok((unsafe { GlesRenderer::new(context)? }, software))
 }

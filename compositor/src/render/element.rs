@@ -6,13 +6,13 @@ use smithay::{
         element::{Element, Id, Kind, RenderElement},
         utils::{CommitCounter, DamageSet, DamageSnapshot, OpaqueRegions},
     },
-    utils::{Buffer, Logical, Physical, Rectangle, Scale, Size, Transform},
+    utils::{Buffer, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
 };
 
 use super::DeviceRect;
 
 /// What a quad is filled with.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Fill<T> {
     /// A texture: the part `src` of it, turned.
     Texture {
@@ -28,7 +28,7 @@ pub enum Fill<T> {
 }
 
 /// How a quad changes from frame to frame.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Changes {
     /// All of it, whenever this counter moves.
     Counter(CommitCounter),
@@ -37,7 +37,7 @@ pub enum Changes {
 }
 
 /// A rectangle to draw: all of it would cover `dst`, what is drawn lies in `clip`.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Quad<T> {
     /// Identity from frame to frame.
     pub id: Id,
@@ -51,6 +51,17 @@ pub struct Quad<T> {
     pub clip: DeviceRect,
     /// Every pixel is opaque. Never the qube's word for it: it follows from the pixel format.
     pub opaque: bool,
+}
+
+impl<T: Clone> Quad<T> {
+    /// The same as seen from a corner that lies at `corner`.
+    #[must_use]
+    pub fn seen_from(&self, corner: Point<i32, Physical>) -> Self {
+        let mut seen = self.clone();
+        seen.dst.loc -= corner;
+        seen.clip.loc -= corner;
+        seen
+    }
 }
 
 impl<T: Texture> Quad<T> {

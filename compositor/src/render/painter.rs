@@ -82,11 +82,17 @@ where
         scene: &Scene,
         age: usize,
     ) -> Result<Drawn, DamageError<R::Error>> {
-        let quads: Vec<_> = scene.items.iter().filter_map(|item| self.quad(item)).collect();
+        let quads = self.quads(scene);
         let result = self.tracker.render_output(&mut self.renderer, target, age, &quads, scene.background)?;
-        let damage = result.damage.cloned().unwrap_or_default();
+        Ok(Drawn { damage: result.damage.cloned().unwrap_or_default() })
+    }
+
+    /// What there is to draw of `scene`, front to back, for whoever keeps count of damage himself.
+    /// Textures that it does not need are let go.
+    pub fn quads(&mut self, scene: &Scene) -> Vec<Quad<R::TextureId>> {
+        let quads = scene.items.iter().filter_map(|item| self.quad(item)).collect();
         self.forget_unused(scene);
-        Ok(Drawn { damage })
+        quads
     }
 
     fn quad(&mut self, item: &Item) -> Option<Quad<R::TextureId>> {

@@ -2,7 +2,7 @@
 
 use smithay::input::keyboard::xkb::{self, Keysym, keysyms};
 
-use super::{ModifierState, keycode};
+use super::{Locks, ModifierState, keycode};
 use crate::config::{KeyboardConfig, bindings::Mods};
 
 pub(super) struct Layout {
@@ -127,6 +127,12 @@ impl Layout {
             locked: k.device.serialize_mods(xkb::STATE_MODS_LOCKED),
             group: k.group,
         }
+    }
+
+    /// See [`Locks`].
+    pub(super) fn locks(&self) -> Locks {
+        let on = |name: &str| self.xkb.as_ref().is_some_and(|k| k.device.led_name_is_active(name));
+        Locks { caps: on(xkb::LED_NAME_CAPS), num: on(xkb::LED_NAME_NUM), scroll: on(xkb::LED_NAME_SCROLL) }
     }
 
     /// The next layout.

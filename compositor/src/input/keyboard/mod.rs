@@ -46,6 +46,17 @@ pub struct ModifierState {
     pub group: u32,
 }
 
+/// Locks that keyboards have lamps for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Locks {
+    /// Caps Lock.
+    pub caps: bool,
+    /// Num Lock.
+    pub num: bool,
+    /// Scroll Lock.
+    pub scroll: bool,
+}
+
 /// What comes of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -320,6 +331,11 @@ impl Keyboard {
         let mut out = Vec::new();
         self.tell_modifiers(&mut out);
         out
+    }
+
+    /// Locks that are on.
+    pub fn locks(&self) -> Locks {
+        self.layout.locks()
     }
 
     /// Modifiers that are down.

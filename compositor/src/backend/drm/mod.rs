@@ -1,0 +1,298 @@
+//! The screen itself: kernel mode setting on a graphics card, a seat of the machine, its devices.
+//!
+//! libseat lends card and devices while this desktop's console is the one in front, and takes them
+//! back when another is; udev tells of monitors that come and go. The desktop spans all monitors,
+//! from left to right. A GPU draws with OpenGL ES into buffers of GBM; where there is none, pixman
+//! draws into dumb buffers. Frames are drawn only when something changed, and count as shown once
+//! the card has flipped to them.
+
+mod connectors;
+mod heads;
+mod libinput;
+
+use std::time::Duration;
+
+use smithay::{
+    backend::{
+        allocator::{
+            dmabuf::Dmabuf,
+            dumb::DumbAllocator,
+            gbm::{GbmAllocator, GbmBufferFlags, GbmDevice},
+        },
+        drm::{
+            DrmDevice, DrmDeviceFd, DrmDeviceNotifier, DrmEvent, DrmEventMetadata, DrmEventTime,
+            exporter::gbm::GbmFramebufferExporter,
+        },
+        renderer::{Bind, gles::GlesRenderer, pixman::PixmanRenderer},
+        session::{Event as SessionEvent, Session as _, libseat::LibSeatSession},
+        udev::{UdevBackend, UdevEvent, primary_gpu},
+    },
+    reexports::{calloop::LoopHandle, drm::control::crtc, rustix::fs::OFlags},
+    utils::DeviceFd,
+};
+use tracing::{error, info};
+
+use self::{
+    heads::{Heads, maker},
+    libinput::Devices,
+};
+use super::Frame;
+use crate::{
+    Desktop, DesktopError,
+    input::event::InputEvent,
+    ipc,
+    render::{
+        canvas::{Canvas, CanvasError, RendererKind},
+        scene::Scene,
+    },
+};
+
+/// See the module's text.
+#[derive(Debug)]
+pub(crate) struct Drm {
+    session: LibSeatSession,
+    devices: Devices,
+    renderer: RendererKind,
+    /// `None` until the seat is ours for the first time.
+    card: Option<Card>,
+}
+
+#[derive(Debug)]
+struct Card {
+    device: DrmDevice,
+    monitors: Monitors,
+}
+
+/// Monitors by what draws on them.
+#[derive(Debug)]
+enum Monitors {
+    Pixman(Heads<PixmanRenderer>),
+    Gles(Heads<GlesRenderer>),
+}
+
+/// The same for both renderers.
+macro_rules! heads {
+    ($monitors:expr, $heads:ident => $what:expr) => {
+        match $monitors {
+            Monitors::Pixman($heads) => $what,
+            Monitors::Gles($heads) => $what,
+        }
+    };
+}
+
+fn failed(what: &str, error: impl std::fmt::Display) -> DesktopError {
+    DesktopError::Seat(format!("{what}: {error}"))
+}
+
+/// Makes the machine's screen and devices those of this desktop.
+pub fn start(
+    handle: &LoopHandle<'static, Desktop>,
+    desktop: &mut Desktop,
+    renderer: RendererKind,
+) -> Result<(), DesktopError> {
+    let refused = |error: &dyn std::fmt::Display| DesktopError::Loop(error.to_string());
+    let (session, notifier) = LibSeatSession::new().map_err(|error| {
+        failed("this user cannot have the seat; is seatd or logind running, and is this a console?", error)
+    })?;
+    let udev = UdevBackend::new(session.seat()).map_err(|error| failed("udev", error))?;
+    let devices = Devices::start(handle, &session)?;
+    handle
+        .insert_source(notifier, |event, (), desktop: &mut Desktop| match event {
+            SessionEvent::PauseSession => desktop.seat_lost(),
+            SessionEvent::ActivateSession => desktop.seat_taken(),
+        })
+        .map_err(|error| refused(&error))?;
+    handle
+        .insert_source(udev, |event, (), desktop: &mut Desktop| {
+            if let UdevEvent::Changed { device_id } = event
+                && desktop.backend.drm().is_some_and(|drm| drm.shows(device_id))
+            {
+                desktop.monitors_changed();
+            }
+        })
+        .map_err(|error| refused(&error))?;
+    let active = session.is_active();
+    desktop.backend.take_seat(Drm { session, devices, renderer, card: None });
+    if active {
+        desktop.open_card()?;
+    }
+    Ok(())
+}
+
+impl Drm {
+    fn open(&mut self) -> Result<(Canvas, DrmDeviceNotifier), DesktopError> {
+        let path = primary_gpu(self.session.seat())
+            .map_err(|error| failed("udev", error))?
+            .ok_or_else(|| failed("graphics", "there is no graphics card (/dev/dri/card*)"))?;
+        let at = |error: &dyn std::fmt::Display| failed(&path.display().to_string(), error);
+        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+        let fd = self.session.open(&path, flags).map_err(|error| at(&error))?;
+        let fd = DrmDeviceFd::new(DeviceFd::from(fd));
+        let (device, notifier) = DrmDevice::new(fd.clone(), true).map_err(|error| at(&error))?;
+        let (canvas, monitors) = renderer(self.renderer, &fd)?;
+        let atomic = device.is_atomic();
+        info!(card = %path.display(), atomic, renderer = canvas.renderer_name(), "the screen is ours");
+        self.card = Some(Card { device, monitors });
+        Ok((canvas, notifier))
+    }
+
+    fn shows(&self, device: u64) -> bool {
+        self.card.as_ref().is_some_and(|card| card.device.device_id() == device)
+    }
+
+    /// A frame can be drawn and shown.
+    pub(super) fn ready(&self) -> bool {
+        self.card
+            .as_ref()
+            .is_some_and(|card| card.device.is_active() && heads!(&card.monitors, heads => heads.idle()))
+    }
+
+    pub(super) fn draw(&mut self, canvas: &mut Canvas, scene: &Scene) -> Result<Frame, CanvasError> {
+        match (self.card.as_mut().map(|card| &mut card.monitors), canvas) {
+            (Some(Monitors::Pixman(heads)), Canvas::Pixman(canvas)) => heads.draw(&mut canvas.painter, scene),
+            (Some(Monitors::Gles(heads)), Canvas::Gles(canvas)) => heads.draw(&mut canvas.painter, scene),
+            _ => Err(CanvasError::Draw("there is no screen".into())),
+        }
+    }
+
+    /// A vertical blank. True if now every monitor shows what was drawn last.
+    fn flipped(&mut self, crtc: crtc::Handle) -> bool {
+        let flip = |card: &mut Card| heads!(&mut card.monitors, heads => heads.flipped(crtc) && heads.idle());
+        self.card.as_mut().is_some_and(flip)
+    }
+
+    pub(super) fn monitors(&self) -> Vec<ipc::Monitor> {
+        self.card.as_ref().map_or_else(Vec::new, |card| heads!(&card.monitors, heads => heads.report()))
+    }
+
+    /// Goes to another console.
+    pub(crate) fn change_console(&mut self, number: i32) {
+        if let Err(error) = self.session.change_vt(number) {
+            error!(%error, number, "the console stays");
+        }
+    }
+
+    /// Lamps of the keyboards.
+    fn show_locks(&mut self, locks: crate::input::keyboard::Locks) {
+        self.devices.show_locks(locks);
+    }
+}
+
+/// The renderer asked for, on this card.
+fn renderer(kind: RendererKind, fd: &DrmDeviceFd) -> Result<(Canvas, Monitors), CanvasError> {
+    // Its size comes with the monitors.
+    let size = (1, 1).into();
+    let gles = || {
+        let gbm = GbmDevice::new(fd.clone()).map_err(|error| CanvasError::NoGles(error.to_string()))?;
+        let canvas = Canvas::on_device(kind, &gbm, size)?;
+        Ok((canvas, gbm))
+    };
+    if kind != RendererKind::Pixman {
+        match gles() {
+            Ok((Canvas::Gles(canvas), gbm)) => {
+                let formats = canvas.painter.renderer.egl_context().dmabuf_render_formats().clone();
+                let parts = move || {
+                    let flags = GbmBufferFlags::RENDERING | GbmBufferFlags::SCANOUT;
+                    (GbmAllocator::new(gbm.clone(), flags), GbmFramebufferExporter::new(gbm.clone(), None))
+                };
+                return Ok((Canvas::Gles(canvas), Monitors::Gles(Heads::new(maker(parts, formats)))));
+            }
+            Ok(_) => {}
+            Err(error) if kind == RendererKind::Gles => return Err(error),
+            Err(error) => info!(%error, "drawing with pixman"),
+        }
+    }
+    let canvas = Canvas::new(RendererKind::Pixman, size)?;
+    let formats = match &canvas {
+        Canvas::Pixman(canvas) => Bind::<Dmabuf>::supported_formats(&canvas.painter.renderer),
+        Canvas::Gles(_) => None,
+    };
+    let fd = fd.clone();
+    let parts = move || (DumbAllocator::new(fd.clone()), fd.clone());
+    Ok((canvas, Monitors::Pixman(Heads::new(maker(parts, formats.unwrap_or_default())))))
+}
+
+impl Desktop {
+    fn open_card(&mut self) -> Result<(), DesktopError> {
+        let Some(drm) = self.backend.drm_mut() else { return Ok(()) };
+        let (canvas, notifier) = drm.open()?;
+        self.screen.canvas = canvas;
+        // Of whatever size the canvas before was: it is gone.
+        self.screen.size = self.screen.canvas.size();
+        self.handle
+            .insert_source(notifier, |event, metadata, desktop: &mut Self| match event {
+                DrmEvent::VBlank(crtc) => desktop.flipped(crtc, metadata.as_ref()),
+                DrmEvent::Error(error) => error!(%error, "the graphics card"),
+            })
+            .map_err(|error| DesktopError::Loop(error.to_string()))?;
+        self.monitors_changed();
+        Ok(())
+    }
+
+    /// Another console is in front: neither screen nor devices are ours.
+    fn seat_lost(&mut self) {
+        info!("the seat is another's for now");
+        if let Some(drm) = self.backend.drm_mut() {
+            drm.devices.suspend();
+            if let Some(card) = &mut drm.card {
+                card.device.pause();
+            }
+        }
+        self.screen.awaited = None;
+        self.input(InputEvent::Lost);
+    }
+
+    /// The seat is ours, for the first time or again.
+    fn seat_taken(&mut self) {
+        let Some(drm) = self.backend.drm_mut() else { return };
+        drm.devices.resume();
+        if let Some(card) = &mut drm.card {
+            if let Err(error) = card.device.activate(false) {
+                error!(%error, "the graphics card does not come back");
+            }
+            heads!(&mut card.monitors, heads => heads.reset());
+            self.monitors_changed();
+        } else if let Err(error) = self.open_card() {
+            self.fail(&error.to_string());
+        }
+    }
+
+    /// Monitors came, went, or have another mode.
+    fn monitors_changed(&mut self) {
+        let Some(card) = self.backend.drm_mut().and_then(|drm| drm.card.as_mut()) else { return };
+        if !card.device.is_active() {
+            // Looked at when the seat is ours again.
+            return;
+        }
+        let Card { device, monitors } = card;
+        let desktop = heads!(monitors, heads => {
+            heads.rescan(device);
+            heads.desktop()
+        });
+        // Without a monitor everything stays where it is, and nothing is drawn.
+        if let Some((size, refresh)) = desktop {
+            self.screen.refresh = refresh;
+            if let Err(error) = self.resize_screen(size, self.screen.scale) {
+                error!(%error, "the desktop keeps its size");
+            }
+        }
+        self.screen.awaited = None;
+        self.redraw_all();
+    }
+
+    fn flipped(&mut self, crtc: crtc::Handle, metadata: Option<&DrmEventMetadata>) {
+        if !self.backend.drm_mut().is_some_and(|drm| drm.flipped(crtc)) {
+            return;
+        }
+        let Some(frame) = self.screen.awaited.take() else { return };
+        let shown = self.clock.now().saturating_sub(metadata.and_then(age).unwrap_or_default());
+        self.after_frame(shown, frame.focus);
+    }
+}
+
+/// Time since an event of the card.
+fn age(metadata: &DrmEventMetadata) -> Option<Duration> {
+    let DrmEventTime::Monotonic(at) = metadata.time else { return None };
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Duration::try_from(now).ok()?.checked_sub(at)
+}
