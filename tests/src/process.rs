@@ -125,11 +125,6 @@ impl House {
         std::fs::read_to_string(self.log()).unwrap_or_default()
     }
 
-    /// The desktop's process.
-    pub fn desktop_pid(&self) -> Option<u32> {
-        self.desktop.as_ref().map(Child::id)
-    }
-
     /// What the desktop says goes here.
     fn log(&self) -> PathBuf {
         self.dir.path().join("desktop.log")
