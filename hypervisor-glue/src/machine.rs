@@ -187,7 +187,7 @@ pub trait Machine: fmt::Debug {
     /// It cannot be asked; the text says why.
     fn set_paused(&mut self, paused: bool) -> io::Result<()>;
 
-    /// True while nothing in it runs. A back end may also pause it by itself.
+    /// True while nothing in it runs, by our wish. What a guest may have taken over has no say in it.
     fn is_paused(&self) -> bool;
 
     /// Asks the system in it to switch itself off. False if there is no way to ask.

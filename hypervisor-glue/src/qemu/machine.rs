@@ -246,16 +246,15 @@ impl Machine for QemuMachine {
         // with it. So QEMU as a whole stands still, and the daemon waits.
         self.qemu.as_ref().ok_or(io::ErrorKind::NotConnected)?.hold(paused)?;
         self.held = paused;
-        // QEMU stops the guest by itself where a disk has no room.
-        if !paused && self.qmp.paused { self.qmp.say("cont") } else { Ok(()) }
+        Ok(())
     }
 
     fn is_paused(&self) -> bool {
-        self.held || self.qmp.paused
+        self.held
     }
 
     fn press_power_button(&mut self) -> bool {
-        self.qmp.say("system_powerdown").is_ok()
+        self.qmp.press_power_button().is_ok()
     }
 
     fn kill(&mut self) {

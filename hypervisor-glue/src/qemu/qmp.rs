@@ -45,8 +45,6 @@ pub(super) struct Qmp {
     stream: Option<UnixStream>,
     partial: Vec<u8>,
     pub(super) end: Option<GuestEnd>,
-    /// No vCPU runs.
-    pub(super) paused: bool,
 }
 
 impl Qmp {
@@ -54,18 +52,17 @@ impl Qmp {
     pub(super) fn new(mut stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.write_all(b"{\"execute\":\"qmp_capabilities\"}\n")?;
-        Ok(Self { stream: Some(stream), partial: Vec::new(), end: None, paused: false })
+        Ok(Self { stream: Some(stream), partial: Vec::new(), end: None })
     }
 
-    /// Says one of QEMU's commands that need no arguments. Its answer is of no interest: what comes of
-    /// it is told as an event.
+    /// Presses the machine's power button.
     ///
     /// # Errors
     /// QEMU is gone, or does not listen.
-    pub(super) fn say(&mut self, command: &'static str) -> io::Result<()> {
+    pub(super) fn press_power_button(&mut self) -> io::Result<()> {
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        // A command is so short that a socket takes it whole or not at all.
-        stream.write_all(format!("{{\"execute\":\"{command}\"}}\n").as_bytes())
+        // So short that a socket takes it whole or not at all.
+        stream.write_all(b"{\"execute\":\"system_powerdown\"}\n")
     }
 
     /// Readable when QEMU says something.
@@ -93,39 +90,26 @@ impl Qmp {
     fn take_lines(&mut self) {
         while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
-            match meaning(&line) {
-                Some(News::End(end)) => self.end = after(self.end, end),
-                Some(News::Paused(paused)) => self.paused = paused,
-                None => {}
-            }
+            self.end = after(self.end, meaning(&line));
         }
     }
 }
 
-/// What a line may say.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum News {
-    End(GuestEnd),
-    Paused(bool),
-}
-
-/// What a line says.
-fn meaning(untrusted: &[u8]) -> Option<News> {
+/// What a line says about the end of the guest.
+fn meaning(untrusted: &[u8]) -> Option<GuestEnd> {
     let line: Line = serde_json::from_slice(untrusted).ok()?;
     let reason = line.data.and_then(|data| data.reason);
     match (line.event.as_deref()?, reason.as_deref()) {
-        ("GUEST_PANICKED", _) | ("SHUTDOWN", Some("guest-panic")) => Some(News::End(GuestEnd::Panic)),
-        ("SHUTDOWN", Some("guest-shutdown")) => Some(News::End(GuestEnd::PowerOff)),
-        ("SHUTDOWN", Some("guest-reset")) => Some(News::End(GuestEnd::Restart)),
-        ("STOP", _) => Some(News::Paused(true)),
-        ("RESUME", _) => Some(News::Paused(false)),
+        ("GUEST_PANICKED", _) | ("SHUTDOWN", Some("guest-panic")) => Some(GuestEnd::Panic),
+        ("SHUTDOWN", Some("guest-shutdown")) => Some(GuestEnd::PowerOff),
+        ("SHUTDOWN", Some("guest-reset")) => Some(GuestEnd::Restart),
         _ => None,
     }
 }
 
 /// The first that was said counts, but for a panic, which explains what comes of it.
-fn after(first: Option<GuestEnd>, later: GuestEnd) -> Option<GuestEnd> {
-    if later == GuestEnd::Panic { Some(later) } else { first.or(Some(later)) }
+fn after(first: Option<GuestEnd>, later: Option<GuestEnd>) -> Option<GuestEnd> {
+    if later == Some(GuestEnd::Panic) { later } else { first.or(later) }
 }
 
 #[cfg(test)]
@@ -133,23 +117,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_understood_and_nothing_else() {
-        use News::{End, Paused};
-        for (line, news) in [
+    fn ends_are_understood_and_nothing_else() {
+        for (line, end) in [
             (
                 r#"{"timestamp":{},"event":"SHUTDOWN","data":{"guest":true,"reason":"guest-shutdown"}}"#,
-                Some(End(GuestEnd::PowerOff)),
+                Some(GuestEnd::PowerOff),
             ),
-            (r#"{"event":"SHUTDOWN","data":{"reason":"guest-reset"}}"#, Some(End(GuestEnd::Restart))),
-            (r#"{"event":"GUEST_PANICKED","data":{"action":"pause"}}"#, Some(End(GuestEnd::Panic))),
-            (r#"{"event":"STOP"}"#, Some(Paused(true))),
-            (r#"{"event":"RESUME","timestamp":{}}"#, Some(Paused(false))),
+            (r#"{"event":"SHUTDOWN","data":{"reason":"guest-reset"}}"#, Some(GuestEnd::Restart)),
+            (r#"{"event":"GUEST_PANICKED","data":{"action":"pause"}}"#, Some(GuestEnd::Panic)),
             (r#"{"event":"SHUTDOWN","data":{"reason":"host-signal"}}"#, None),
             (r#"{"QMP":{"version":{}}}"#, None),
             (r#"{"return":{}}"#, None),
             ("[1,2", None),
         ] {
-            assert_eq!(meaning(line.as_bytes()), news, "{line}");
+            assert_eq!(meaning(line.as_bytes()), end, "{line}");
         }
     }
 
@@ -169,6 +150,25 @@ mod tests {
         drop(theirs);
         qmp.read();
         assert!(qmp.fd().is_none());
+    }
+
+    #[test]
+    fn a_button_is_one_line_and_needs_somebody() {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let mut qmp = Qmp::new(ours).unwrap();
+        qmp.press_power_button().unwrap();
+        let mut said = [0; 256];
+        let length = theirs.read(&mut said).unwrap();
+        let lines: Vec<serde_json::Value> = said[..length]
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1]["execute"], "system_powerdown");
+        drop(theirs);
+        qmp.read();
+        assert!(qmp.press_power_button().is_err());
     }
 
     #[test]

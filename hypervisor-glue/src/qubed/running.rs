@@ -358,7 +358,7 @@ impl Running {
         Ok(self.look_at_pause())
     }
 
-    /// Sees if the machine was paused or goes on, whoever wished it.
+    /// Sees if the machine was paused or goes on.
     fn look_at_pause(&mut self) -> Option<Note> {
         let paused = self.machine.is_paused();
         self.phase = match (self.phase, paused) {
