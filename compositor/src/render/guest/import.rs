@@ -28,6 +28,8 @@ use crate::qubes::surface::Content;
 
 /// A driver that has refused one is not asked again.
 static REFUSED: AtomicBool = AtomicBool::new(false);
+/// That it works is said once.
+static TOLD: Once = Once::new();
 
 type Texture = GuestTexture<GlesTexture>;
 
@@ -91,7 +93,6 @@ fn new(renderer: &mut GlesRenderer, content: &Content, memory: &Memory, layout: 
             REFUSED.store(true, Ordering::Relaxed);
         })
         .ok()?;
-    static TOLD: Once = Once::new();
     TOLD.call_once(|| info!("the GPU reads pictures of virtual machines where they are"));
     Some(Texture { imported: true, ..Texture::new(texture, layout, memory.clone()) })
 }
