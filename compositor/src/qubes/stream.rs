@@ -223,7 +223,7 @@ mod tests {
     fn what_is_not_read_does_not_look_like_a_broken_line() {
         let (ours, mut theirs) = UnixStream::pair().unwrap();
         let mut stream = Stream::new(ours).unwrap();
-        theirs.write_all(&[7; 100_000]).unwrap();
+        theirs.write_all(&vec![7; 100_000]).unwrap();
         stream.queue(|out| out.extend_from_slice(b"bye"));
         stream.flush().unwrap();
         stream.hang_up();
