@@ -186,9 +186,16 @@ fn the_process_has_nothing() {
     assert!(has_ended(&process), "the jailed process outlived its parent");
 }
 
-/// Gone, or only not yet taken note of by whoever inherits orphans.
+/// Waits until it is gone, or only not yet taken note of by whoever inherits orphans: it dies with its
+/// parent, but not in the same moment.
 fn has_ended(process: &Path) -> bool {
-    fs::read_to_string(process.join("status")).map_or(true, |status| status.contains("State:\tZ"))
+    let gone =
+        || fs::read_to_string(process.join("status")).map_or(true, |status| status.contains("State:\tZ"));
+    let end = Instant::now() + Duration::from_secs(10);
+    while !gone() && Instant::now() < end {
+        std::thread::yield_now();
+    }
+    gone()
 }
 
 /// What the process holds besides guest RAM.
