@@ -10,8 +10,8 @@ use std::{
 /// which a panic is seen.
 pub(super) const DISK: [&str; 7] =
     ["virtio_pci", "virtio_mmio", "virtio_blk", "erofs", "overlay", "virtio_rng", "pvpanic_pci"];
-/// What the streams to dom0 need.
-pub(super) const STREAM: [&str; 1] = ["vmw_vsock_virtio_transport"];
+/// What the streams to dom0 need, and the cables to other qubes.
+pub(super) const STREAM: [&str; 2] = ["vmw_vsock_virtio_transport", "virtio_net"];
 
 /// Every module below a folder: its name (with `_`), and where it is.
 pub(super) fn find(dir: &Path) -> io::Result<BTreeMap<String, PathBuf>> {

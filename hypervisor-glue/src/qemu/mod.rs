@@ -3,8 +3,8 @@
 //!
 //! A machine is two processes in dom0: QEMU, and a daemon that carries the guest's vsock streams
 //! to Unix sockets of this qube alone (`vhost-device-vsock`, a vhost-user device). Guest RAM is a
-//! memory file of ours: the desktop gets a read-only descriptor of it. The guest has no network
-//! device, no display and no way to reach another guest.
+//! memory file of ours: the desktop gets a read-only descriptor of it. The guest has no display, a
+//! network card for each cable that it was given, and no other way to reach another guest.
 
 mod arguments;
 mod connector;
@@ -14,6 +14,7 @@ mod process;
 mod qmp;
 
 use std::{
+    io,
     os::{
         fd::{AsRawFd as _, OwnedFd},
         unix::net::UnixStream,
@@ -134,6 +135,10 @@ impl Hypervisor for Qemu {
         let daemon = Process::spawn(&mut command, "run the vsock daemon")?;
         let connector = Connector::start(spec.run_dir.join(VHOST))?;
 
+        let cables: io::Result<Vec<OwnedFd>> = vm.cards.iter().map(|card| card.cable.try_clone()).collect();
+        let cables = cables.map_err(StartError::at("copy a cable"))?;
+        let cards: Vec<_> =
+            cables.iter().zip(vm.cards).map(|(cable, card)| (cable.as_raw_fd(), card.address)).collect();
         let arguments = Arguments {
             name: spec.name,
             image: vm.image,
@@ -141,12 +146,13 @@ impl Hypervisor for Qemu {
             config: vm.config,
             ram: ram.raw(),
             qmp: qmp_theirs.as_raw_fd(),
+            cards: &cards,
         };
         let launch = Launch {
             program: program.to_owned(),
             run_dir: spec.run_dir.to_owned(),
             arguments: arguments.list(),
-            inherited: vec![qmp_theirs.into()],
+            inherited: cables.into_iter().chain([qmp_theirs.into()]).collect(),
             console: console_theirs,
             complaints: complaints_theirs,
         };
