@@ -16,4 +16,5 @@ mod initramfs;
 mod kvm;
 mod lab;
 mod life;
+mod network;
 mod picture;
