@@ -58,6 +58,8 @@ pub(crate) struct X11 {
     server: Option<XWayland>,
     /// … as a client.
     client: Option<Client>,
+    /// Its number, or that of the last one.
+    number: Option<u32>,
     /// How many in a row ended before they were ready.
     failures: u32,
     windows: Vec<X11Surface>,
@@ -129,11 +131,17 @@ impl Agent {
     /// # Errors
     /// It is not installed, or there is no place for its sockets.
     pub fn start_xwayland(&mut self) -> Result<u32, AgentError> {
-        let envs = std::iter::empty::<(String, String)>();
-        let (server, client) =
-            XWayland::spawn(&self.display, None, envs, true, Stdio::null(), Stdio::null(), |_| ())
-                .map_err(AgentError::Xwayland)?;
+        let spawn = |number: Option<u32>| {
+            let envs = std::iter::empty::<(String, String)>();
+            XWayland::spawn(&self.display, number, envs, true, Stdio::null(), Stdio::null(), |_| ())
+        };
+        // Programs that run already know only the number of the last one.
+        let (server, client) = match self.x11.number.map(|number| spawn(Some(number))) {
+            Some(Ok(same)) => same,
+            _ => spawn(None).map_err(AgentError::Xwayland)?,
+        };
         let number = server.display_number();
+        self.x11.number = Some(number);
         // Watched here and not as smithay's own source, which takes the end of a server that was never
         // ready for silence, and hears of it for ever.
         let pipe = server.poll_fd().try_clone_to_owned()?;
@@ -181,7 +189,8 @@ impl Agent {
     /// With Xwayland its windows are gone. Another one is started, unless none ever gets ready.
     fn xwayland_ended(&mut self) {
         // The number is free from here on, so that the next one has it again.
-        self.x11 = X11 { failures: self.x11.failures, ..X11::default() };
+        let X11 { number, failures, .. } = self.x11;
+        self.x11 = X11 { number, failures, ..X11::default() };
         let ids: Vec<u32> = self
             .windows
             .by_id

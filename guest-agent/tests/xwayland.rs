@@ -6,6 +6,7 @@ use std::{
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::{Mutex, MutexGuard, PoisonError},
     thread,
     time::{Duration, Instant},
 };
@@ -14,14 +15,19 @@ const READY: &str = "X11 programs can run";
 /// Far more than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(40);
 
+/// Both take numbers of displays.
+static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+
 /// An agent without a dom0, whose `Xwayland` is a script. Ended when dropped.
 struct Lone {
     agent: Child,
     folder: tempfile::TempDir,
+    _turn: MutexGuard<'static, ()>,
 }
 
 impl Lone {
     fn start(xwayland: &str) -> Self {
+        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
         let folder = tempfile::tempdir().unwrap();
         let script = folder.path().join("Xwayland");
         fs::write(
@@ -41,7 +47,7 @@ impl Lone {
             .stderr(File::create(folder.path().join("log")).unwrap())
             .spawn()
             .unwrap();
-        Self { agent, folder }
+        Self { agent, folder, _turn: turn }
     }
 
     fn read(&self, file: &str) -> String {

@@ -48,6 +48,17 @@ pub struct VmSpec<'a> {
     pub volume: &'a Path,
     /// Memory, processors, size of a new volume.
     pub config: &'a MachineConfig,
+    /// Its network cards, in the guest's order.
+    pub cards: &'a [Card],
+}
+
+/// A network card.
+#[derive(Debug)]
+pub struct Card {
+    /// One end of a `SOCK_SEQPACKET` pair, non-blocking: one Ethernet frame per packet.
+    pub cable: OwnedFd,
+    /// The card's address.
+    pub address: [u8; 6],
 }
 
 /// Why a machine cannot be started.

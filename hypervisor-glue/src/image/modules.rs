@@ -10,8 +10,8 @@ use std::{
 /// which a panic is seen.
 pub(super) const DISK: [&str; 7] =
     ["virtio_pci", "virtio_mmio", "virtio_blk", "erofs", "overlay", "virtio_rng", "pvpanic_pci"];
-/// What comes after it: the streams to dom0, and the power button.
-pub(super) const STREAM: [&str; 3] = ["vmw_vsock_virtio_transport", "button", "evdev"];
+/// What comes after it: the streams to dom0, cables to other qubes, and the power button.
+pub(super) const STREAM: [&str; 4] = ["vmw_vsock_virtio_transport", "virtio_net", "button", "evdev"];
 
 /// Every module below a folder: its name (with `_`), and where it is.
 pub(super) fn find(dir: &Path) -> io::Result<BTreeMap<String, PathBuf>> {

@@ -25,6 +25,8 @@ pub(super) struct Arguments<'a> {
     pub(super) ram: RawFd,
     /// QEMU's end of the line to us.
     pub(super) qmp: RawFd,
+    /// The cables' descriptors in QEMU, and the cards' addresses.
+    pub(super) cards: &'a [(RawFd, [u8; 6])],
 }
 
 impl Arguments<'_> {
@@ -77,6 +79,12 @@ impl Arguments<'_> {
         }
         add("-device", "virtio-rng-pci".into());
         add("-device", "pvpanic-pci".into());
+        for (number, (cable, address)) in self.cards.iter().enumerate() {
+            add("-netdev", format!("dgram,id=net{number},local.type=fd,local.str={cable}"));
+            let mac = address.map(|byte| format!("{byte:02x}")).join(":");
+            // No program for booting from it.
+            add("-device", format!("virtio-net-pci,netdev=net{number},mac={mac},romfile="));
+        }
         add("-chardev", "stdio,id=console,signal=off".into());
         add("-serial", "chardev:console".into());
         add("-chardev", format!("socket,id=qmp,fd={}", self.qmp));

@@ -3,8 +3,8 @@
 //!
 //! A machine is two processes in dom0: QEMU, and a daemon that carries the guest's vsock streams
 //! to Unix sockets of this qube alone (`vhost-device-vsock`, a vhost-user device). Guest RAM is a
-//! memory file of ours: the desktop gets a read-only descriptor of it. The guest has no network
-//! device, no display and no way to reach another guest.
+//! memory file of ours: the desktop gets a read-only descriptor of it. The guest has no display, a
+//! network card for each cable that it was given, and no other way to reach another guest.
 //!
 //! Where qubed is root, both processes are a user of this qube alone, who owns the folder with their
 //! sockets; image and volume come to QEMU as open descriptors.
@@ -18,6 +18,7 @@ mod qmp;
 
 use std::{
     fs::{self, File},
+    io,
     os::{
         fd::{AsRawFd as _, OwnedFd, RawFd},
         unix::{fs::MetadataExt as _, net::UnixStream},
@@ -161,6 +162,10 @@ impl Hypervisor for Qemu {
         let (kernel, root) = (pass(kernel), pass(open(vm.image.root())?));
         let volume = pass(volume.map_err(StartError::at("open the private volume"))?);
 
+        let cables: io::Result<Vec<OwnedFd>> = vm.cards.iter().map(|card| card.cable.try_clone()).collect();
+        let cables = cables.map_err(StartError::at("copy a cable"))?;
+        let cards: Vec<_> =
+            cables.iter().zip(vm.cards).map(|(cable, card)| (cable.as_raw_fd(), card.address)).collect();
         let arguments = Arguments {
             name: spec.name,
             config: vm.config,
@@ -169,13 +174,14 @@ impl Hypervisor for Qemu {
             volume,
             ram: ram.raw(),
             qmp: inherited[0].as_raw_fd(),
+            cards: &cards,
         };
         let launch = Launch {
             program: program.to_owned(),
             run_dir: spec.run_dir.to_owned(),
             arguments: arguments.list(),
             user: uid.map(|uid| (uid, group(uid, vm.config.accelerator))),
-            inherited,
+            inherited: inherited.into_iter().chain(cables).collect(),
             console: console_theirs,
             complaints: complaints_theirs,
         };

@@ -3,6 +3,7 @@
 //! One thread, one loop, nothing waits: every iteration polls all descriptors, serves those that
 //! are ready within budgets, and writes what is queued.
 
+mod cables;
 mod log;
 mod rate;
 mod requests;

@@ -8,6 +8,7 @@ use transom_protocol::supervisor::{
 };
 
 use super::{
+    cables::MAX_CLIENTS,
     empty_trash,
     log::{self, QubeLog},
     running::{Ending, Phase, Running},
@@ -226,12 +227,16 @@ impl Server {
             Backend::Sandbox => None,
             _ => Some(self.backends.image(&config).map_err(|e| refused(e.to_string()))?),
         };
+        let (clients, network_note) = self.network(name, &config, choice.backend).map_err(refused)?;
         let home = self.store.home(name).map_err(|e| store_error(&e))?;
         let log_dir = self.store.log_dir(name).map_err(|e| store_error(&e))?;
         let volume = self.store.volume(name);
         let run_dir = self.options.runtime_dir.join("qubes").join(name.as_str());
         let _ = std::fs::remove_dir_all(&run_dir);
         paths::private_dir(&run_dir).map_err(|e| error(ErrorKind::Io, e.to_string()))?;
+        let cards = self.cables.plug(name, config.network.as_ref(), &clients, now);
+        let cards =
+            cards.map_err(|e| error(ErrorKind::Io, format!("{name} cannot start: its network: {e}")))?;
         let spec = MachineSpec {
             name,
             home: &home,
@@ -239,19 +244,66 @@ impl Server {
             agent: &self.options.agent,
             environment: &config.environment,
             limits: &config.limits,
-            vm: image.as_ref().map(|image| VmSpec { image, volume: &volume, config: &config.machine }),
+            vm: image.as_ref().map(|image| VmSpec {
+                image,
+                volume: &volume,
+                config: &config.machine,
+                cards: &cards,
+            }),
         };
         let hypervisor = self.backends.get(choice.backend);
         let hypervisor = hypervisor.ok_or_else(|| refused(choice.reason.clone()))?;
         let start_limit = hypervisor.start_limit();
         let machine = hypervisor.start(&spec).map_err(|source| {
             let _ = std::fs::remove_dir_all(&run_dir);
+            self.cables.unplug(name);
             error(source.kind(), format!("{name} cannot start: {source}"))
         })?;
         let mut log = QubeLog::open(&log_dir);
         log.note("starting", std::time::SystemTime::now());
+        if let Some(note) = network_note {
+            log.note(&note, std::time::SystemTime::now());
+        }
         let how = (choice.backend, choice.reason, start_limit);
         Ok(Running::new(name.clone(), machine, how, run_dir, log, config.autostart, now))
+    }
+
+    /// The qubes whose network goes through this one, and what to say of its own. `Err`: why it cannot be.
+    fn network(
+        &mut self,
+        name: &QubeName,
+        config: &QubeConfig,
+        backend: Backend,
+    ) -> Result<(Vec<QubeName>, Option<String>), String> {
+        if backend == Backend::Sandbox {
+            return match &config.network {
+                Some(_) => {
+                    Err("a sandbox has no network; give it a template, or take `network` away".to_owned())
+                }
+                None => Ok((Vec::new(), None)),
+            };
+        }
+        if config.network.as_ref() == Some(name) {
+            return Err("its file names itself as its network".to_owned());
+        }
+        // Files may have come or changed by hand.
+        self.refresh_all();
+        let named =
+            |qube: &Qube| qube.config.as_ref().is_ok_and(|other| other.network.as_ref() == Some(name));
+        let clients = self.qubes.iter().filter(|(_, qube)| named(qube)).map(|(client, _)| client.clone());
+        let mut clients: Vec<_> = clients.collect();
+        if clients.len() > MAX_CLIENTS {
+            tracing::warn!(qube = %name, most = MAX_CLIENTS, "too many qubes have their network through it");
+            clients.truncate(MAX_CLIENTS);
+        }
+        let note = config.network.as_ref().and_then(|provider| match self.qubes.get(provider.as_str()) {
+            None => Some(format!("its network: there is no qube {provider}")),
+            Some(Qube { running: Some(_), .. }) if !self.cables.reaches(name, provider) => {
+                Some(format!("its network: {provider} was started before it had this client; start it again"))
+            }
+            Some(_) => None,
+        });
+        Ok((clients, note))
     }
 
     fn end(&mut self, name: QubeName, how: impl FnOnce(&mut Running)) -> Result<Outcome, ErrorBody> {

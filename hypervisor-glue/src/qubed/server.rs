@@ -17,6 +17,7 @@ use transom_protocol::supervisor::{
 
 use super::{
     Options, SHUTDOWN_S,
+    cables::{Cables, Plug},
     running::{Note, Part, Phase, Running},
     session::{Role, Session},
 };
@@ -40,6 +41,7 @@ pub(super) enum Source {
     Listener,
     Client(ClientId),
     Qube(QubeName, Part),
+    Cable(Plug),
 }
 
 /// A qube that is known.
@@ -89,6 +91,7 @@ pub(super) struct Server {
     pub(super) compositor: Option<ClientId>,
     pub(super) qubes: BTreeMap<QubeName, Qube>,
     pub(super) waiters: Vec<Waiter>,
+    pub(super) cables: Cables,
     next_link: u64,
     /// True once we are told to end.
     pub(super) closing: bool,
@@ -107,6 +110,7 @@ impl Server {
             compositor: None,
             qubes: BTreeMap::new(),
             waiters: Vec::new(),
+            cables: Cables::default(),
             next_link: 1,
             closing: false,
         };
@@ -137,13 +141,15 @@ impl Server {
                 sources.push((Source::Qube(name.clone(), part), fd, flags));
             }
         }
+        let loose = self.cables.sources(now).map(|(plug, fd)| (Source::Cable(plug), fd, PollFlags::IN));
+        sources.extend(loose);
         sources
     }
 
     /// When to look again even if no descriptor is ready.
     pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let qubes = self.qubes.values().filter_map(|qube| qube.running.as_ref()?.next_wake(now));
-        qubes.chain(self.listener_pause).min()
+        qubes.chain(self.listener_pause).chain(self.cables.next_wake(now)).min()
     }
 
     /// What the clock brings.
@@ -177,6 +183,7 @@ impl Server {
                 }
                 self.sweep();
             }
+            Source::Cable(plug) => self.cables.discard(plug, now),
             Source::Qube(name, part) => {
                 let running = self.qubes.get_mut(name.as_str()).and_then(|qube| qube.running.as_mut());
                 let notes = running.map(|running| running.ready(*part, now)).unwrap_or_default();
@@ -348,6 +355,7 @@ impl Server {
             self.tell_compositor(Event::LinkGone { qube: name.clone(), link_id }, Vec::new());
         }
         drop(running);
+        self.cables.unplug(name);
         self.announce(name);
         let info = self.info(name);
         let cancelled = |kind| Err(ErrorBody::new(kind, ended.clone()));

@@ -37,6 +37,8 @@ pub struct QubeConfig {
     pub backend: BackendChoice,
     /// Programs that start with the qube: program and arguments each.
     pub autostart: Vec<Vec<String>>,
+    /// The qube that its network goes through; without one it has no network card.
+    pub network: Option<QubeName>,
     /// How much it may use.
     pub limits: Limits,
     /// What its virtual machine has; of no use in a sandbox.
@@ -53,6 +55,7 @@ impl QubeConfig {
             template: None,
             backend: BackendChoice::Auto,
             autostart: Vec::new(),
+            network: None,
             limits: Limits::default(),
             machine: MachineConfig::default(),
             environment: Vec::new(),

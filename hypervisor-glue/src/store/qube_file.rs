@@ -8,7 +8,7 @@ use std::{
 };
 
 use miette::Diagnostic as _;
-use transom_protocol::supervisor::{BackendChoice, LabelName, MAX_ARGUMENTS, MAX_COMMAND};
+use transom_protocol::supervisor::{BackendChoice, LabelName, MAX_ARGUMENTS, MAX_COMMAND, QubeName};
 
 use super::{Accelerator, Limits, MachineConfig, QubeConfig};
 
@@ -33,6 +33,8 @@ struct QubeFile {
     template: Option<Template>,
     #[knus(child, unwrap(argument))]
     backend: Option<BackendName>,
+    #[knus(child, unwrap(argument, str))]
+    network: Option<QubeName>,
     #[knus(children(name = "autostart"))]
     autostart: Vec<Autostart>,
     #[knus(child)]
@@ -179,6 +181,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
             .into_iter()
             .map(|program| program.argv.into_iter().map(|argument| argument.0).collect())
             .collect(),
+        network: file.network,
         limits: limits(file.limits.unwrap_or_default()),
         machine: machine(file.machine.unwrap_or_default()),
         environment: file
@@ -298,6 +301,9 @@ pub fn write(config: &QubeConfig) -> String {
         BackendChoice::Qemu => "qemu",
     };
     node(format!("backend {}", quoted(backend)));
+    if let Some(network) = &config.network {
+        node(format!("network {}", quoted(network.as_str())));
+    }
     for argv in &config.autostart {
         let argv: Vec<String> = argv.iter().map(|argument| quoted(argument)).collect();
         node(format!("autostart {}", argv.join(" ")));

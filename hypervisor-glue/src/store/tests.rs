@@ -58,6 +58,7 @@ fn a_full_file() {
         label "green"
         template "debian-12"
         backend "sandbox"
+        network "sys-firewall"
         autostart "foot"
         autostart "foot" "-e" "top \"x\""
         limits {
@@ -82,6 +83,7 @@ fn a_full_file() {
     assert_eq!(config.template.as_deref(), Some("debian-12"));
     assert_eq!(config.backend, BackendChoice::Sandbox);
     assert_eq!(config.autostart, [vec!["foot"], vec!["foot", "-e", "top \"x\""]]);
+    assert_eq!(config.network, Some(name("sys-firewall")));
     let limits = Limits { memory: Some(2 << 30), tasks: 300, cpu_percent: Some(150), nested_sandboxes: true };
     assert_eq!(config.limits, limits);
     let machine =
@@ -99,6 +101,7 @@ fn mistakes_have_file_line_and_reason() {
         ("label 3", 1, "expected string"),
         ("label \"blue\"\nlable \"x\"", 2, "lable"),
         ("label \"blue\"\n\nbackend \"xen\"", 3, "auto"),
+        ("label \"blue\"\nnetwork \"Sys Net\"", 2, "is not a name"),
         ("label \"blue\"\nautostart", 2, "needs the name"),
         ("label \"blue\"\nautostart \"\"", 2, "needs the name"),
         ("label \"blue\"\nlimits {\n  memory \"2 apples\"\n}", 3, "512MiB"),

@@ -9,6 +9,10 @@ use std::{
     },
     path::Path,
     process::Stdio,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -24,11 +28,19 @@ use transom_hypervisor::vmm::{
     open_kvm,
 };
 
-use crate::{GOOD, INSIDE, MARK, figure};
+use crate::{GOOD, INSIDE, MARK, figure, tap};
 
 const RAM: u64 = 256 << 20;
 const PORT: u32 = 5000;
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
+/// Of the second card.
+const TAP_MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x57];
+/// Most that `transom-vmm` may take above guest RAM while its guest asks for all it can; a quarter of
+/// what qubed grants it.
+const MOST_KIB: u64 = 16 << 10;
+/// Longest time that another thread of this machine may wait for its turn meanwhile: four threads of
+/// the guest's machine want its two processors, all of it emulated.
+const LATEST: Duration = Duration::from_secs(2);
 /// One boot, under two layers of emulation.
 const PATIENCE: Duration = Duration::from_mins(2);
 
@@ -51,6 +63,7 @@ fn all() {
         return;
     }
     devices();
+    flood();
     for (probe, end) in [("panic", Exit::Panic), ("reset", Exit::Reset)] {
         let mut run = Run::start(launch(probe));
         assert_eq!(run.serve(), Outcome::Exit(end));
@@ -80,17 +93,13 @@ fn launch(probe: &str) -> Launch {
     }
 }
 
-fn devices() {
-    let content: Vec<u8> = (0..2048).flat_map(pattern).collect();
-    fs::write("/tmp/base", &content).unwrap();
+/// Two disks: one read-only, one a layer above it.
+fn disks(content: &[u8]) -> Vec<DiskFile> {
+    fs::write("/tmp/base", content).unwrap();
     let open = |path: &str, write: bool| File::options().read(true).write(write).open(path).unwrap();
     File::create("/tmp/overlay").unwrap();
     create_overlay(open("/tmp/overlay", true), content.len() as u64).unwrap();
-    let (cable, far_end) = UnixDatagram::pair().unwrap();
-    let card = thread::spawn(move || network(&far_end));
-
-    let mut launch = launch("off");
-    launch.disks = vec![
+    vec![
         DiskFile { serial: "base".into(), file: open("/tmp/base", false), base: None, read_only: true },
         DiskFile {
             serial: "overlay".into(),
@@ -98,8 +107,19 @@ fn devices() {
             base: Some(open("/tmp/base", false)),
             read_only: false,
         },
-    ];
-    launch.nets = vec![(cable.into(), MAC)];
+    ]
+}
+
+fn devices() {
+    let content: Vec<u8> = (0..2048).flat_map(pattern).collect();
+    let (cable, far_end) = UnixDatagram::pair().unwrap();
+    let (tap, tap_end) = tap::make("tap0").unwrap();
+    let card = thread::spawn(move || network(&far_end, MAC));
+    let tap_card = thread::spawn(move || network(&tap_end, TAP_MAC));
+
+    let mut launch = launch("off");
+    launch.disks = disks(&content);
+    launch.nets = vec![(cable.into(), MAC), (tap, TAP_MAC)];
     let mut run = Run::start(launch);
     let outcome = run.serve();
     let heard = &run.heard;
@@ -110,6 +130,7 @@ fn devices() {
         "GUEST disk: read, serial base, read-only",
         "GUEST overlay: read and written",
         "GUEST net: 52:54:00:12:34:56 heard \"from the host\"",
+        "GUEST tap: 52:54:00:12:34:57 heard \"from the host\"",
         "GUEST vsock: 1048576 bytes there and back",
         "GUEST vsock refused: Connection reset by peer",
         "GUEST done",
@@ -118,22 +139,68 @@ fn devices() {
     }
     assert!(!heard.contains("GUEST error"));
     assert!(card.join().unwrap().starts_with(b"from the guest"));
+    assert!(tap_card.join().unwrap().starts_with(b"from the guest"));
     assert_eq!(fs::read("/tmp/base").unwrap(), content, "the base was written");
     let overlay = fs::read("/tmp/overlay").unwrap();
     assert!(overlay.windows(4096).any(|window| window == [0xa5; 4096]), "the overlay was not written");
     println!("{MARK}devices: all work");
 }
 
-/// The other end of the guest's cable: answers one frame. Says what was in it.
-fn network(far_end: &UnixDatagram) -> Vec<u8> {
+/// A guest that asks each of its devices for all it can, as root. Nobody reads its cable.
+fn flood() {
+    let content = vec![0; 1 << 20];
+    let (cable, _far_end) = UnixDatagram::pair().unwrap();
+    let mut launch = launch("flood");
+    launch.disks = disks(&content);
+    launch.nets = vec![(cable.into(), MAC)];
+    let mut run = Run::start(launch);
+    let stop = Arc::new(AtomicBool::new(false));
+    let (stopped, pid) = (stop.clone(), run.vmm.pid());
+    let other_work = thread::spawn(move || {
+        let (mut latest, mut most, mut turns) = (Duration::ZERO, 0, 0);
+        while !stopped.load(Ordering::Relaxed) {
+            let (asleep, nap) = (Instant::now(), Duration::from_millis(20));
+            thread::park_timeout(nap);
+            latest = latest.max(asleep.elapsed().saturating_sub(nap));
+            turns += 1;
+            if turns % 20 == 0 {
+                most = most.max(over_ram(pid).map_or(0, |sums| sums[2].1));
+            }
+        }
+        (latest, most, turns)
+    });
+    let outcome = run.serve();
+    stop.store(true, Ordering::Relaxed);
+    let (latest, most, turns) = other_work.join().unwrap();
+    println!(
+        "{MARK}flood: {most} KiB of its own at most; another thread had {turns} turns, {latest:?} late at most"
+    );
+    assert_eq!(outcome, Outcome::Exit(Exit::PowerOff));
+    let told = run.heard.lines().find_map(|line| line.trim().strip_prefix("GUEST flood: ")).unwrap();
+    for part in told.split(", ") {
+        let (name, counts) = part.split_once(' ').unwrap();
+        let (done, vain) = counts.split_once('+').unwrap();
+        // What is shut stays shut; all else does what it is there for.
+        let count = if name == "knocks" { vain } else { done };
+        assert!(count.parse::<u64>().unwrap() > 10, "{told}");
+        assert!(name != "knocks" || done == "0", "{told}");
+    }
+    assert!(most > 0 && most < MOST_KIB, "{most} KiB");
+    assert!(latest < LATEST, "{latest:?}");
+    assert_eq!(fs::read("/tmp/base").unwrap(), content, "the base was written");
+    println!("{MARK}flood: withstood");
+}
+
+/// The other end of a guest's cable: answers one frame. Says what was in it.
+fn network(far_end: &UnixDatagram, mac: [u8; 6]) -> Vec<u8> {
     const ETHER_TYPE: [u8; 2] = [0x88, 0xb5];
     let mut frame = [0; 2048];
     far_end.set_read_timeout(Some(PATIENCE)).unwrap();
     loop {
         let length = far_end.recv(&mut frame).unwrap();
         if frame[12..14] == ETHER_TYPE {
-            assert_eq!(frame[6..12], MAC);
-            let answer = [&MAC[..], &[2, 0, 0, 0, 0, 1], &ETHER_TYPE, b"from the host", &[0; 60]].concat();
+            assert_eq!(frame[6..12], mac);
+            let answer = [&mac[..], &[2, 0, 0, 0, 0, 1], &ETHER_TYPE, b"from the host", &[0; 60]].concat();
             far_end.send(&answer).unwrap();
             return frame[14..length].to_vec();
         }
@@ -246,30 +313,36 @@ impl Run {
 
     /// What `transom-vmm` holds besides guest RAM while the guest is up.
     fn memory(&self) {
-        let pid = self.vmm.pid();
-        let Ok(child) = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")) else { return };
-        let mut sums = [("Rss:", 0), ("Pss:", 0), ("Private_Dirty:", 0)];
-        for pid in [child.trim(), &pid.to_string()] {
-            let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/smaps")) else { continue };
-            let mut guest = false;
-            for line in maps.lines() {
-                let mut words = line.split_whitespace();
-                let (first, second) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-                if first.contains('-') {
-                    guest = line.contains("memfd:guest-ram");
-                } else if let (false, Ok(kib)) = (guest, second.parse::<u32>()) {
-                    for (name, sum) in &mut sums {
-                        if first == *name {
-                            *sum += kib;
-                        }
+        if let Some(sums) = over_ram(self.vmm.pid()) {
+            println!("{MARK}both processes over guest RAM, KiB: {sums:?}");
+            // Pages that others have too count by their share.
+            figure("vmm.overhead_mib", sums[1].1 as f64 / 1024.0, "MiB", 1);
+        }
+    }
+}
+
+/// What both processes of a `transom-vmm` hold besides guest RAM, in KiB.
+fn over_ram(pid: u32) -> Option<[(&'static str, u64); 3]> {
+    let child = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
+    let mut sums = [("Rss:", 0), ("Pss:", 0), ("Private_Dirty:", 0)];
+    for pid in [child.trim(), &pid.to_string()] {
+        let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/smaps")) else { continue };
+        let mut guest = false;
+        for line in maps.lines() {
+            let mut words = line.split_whitespace();
+            let (first, second) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
+            if first.contains('-') {
+                guest = line.contains("memfd:guest-ram");
+            } else if let (false, Ok(kib)) = (guest, second.parse::<u64>()) {
+                for (name, sum) in &mut sums {
+                    if first == *name {
+                        *sum += kib;
                     }
                 }
             }
         }
-        println!("{MARK}both processes over guest RAM, KiB: {sums:?}");
-        // Pages that others have too count by their share.
-        figure("vmm.overhead_mib", f64::from(sums[1].1) / 1024.0, "MiB", 1);
     }
+    Some(sums)
 }
 
 impl Drop for Run {

@@ -7,9 +7,13 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, reason = "a test that panics has failed")]
 
 mod debian;
+#[allow(unsafe_code, reason = "packet sockets")]
+#[path = "../../src/bin/transom-fake-guest/ether.rs"]
+mod ether;
 mod initramfs;
 mod inside;
 mod outside;
+mod tap;
 
 /// Set inside the machine.
 const INSIDE: &str = "TRANSOM_LANE5_INSIDE";

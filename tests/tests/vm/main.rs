@@ -17,5 +17,6 @@ mod kvm;
 mod lab;
 mod life;
 mod manners;
+mod network;
 mod paused;
 mod picture;

@@ -3,6 +3,9 @@
 //! line says.
 #![allow(unsafe_code, reason = "addresses of vsock and packet sockets; a test program")]
 
+mod ether;
+mod flood;
+
 use std::{
     error::Error,
     ffi::CString,
@@ -32,8 +35,6 @@ const ALLOWED: u32 = 5000;
 const FORBIDDEN: u32 = 22;
 /// How long the host may look at an idle guest.
 const IDLE: Duration = Duration::from_secs(5);
-/// An ether type for local experiments.
-const ETHER_TYPE: u16 = 0x88b5;
 /// Bytes that go to the host and back.
 const BULK: usize = 1 << 20;
 
@@ -54,11 +55,12 @@ fn main() {
     }
     say(&format!("cpus {}", first_word("/sys/devices/system/cpu/online")));
     if probe == "off" {
-        let tests: [(&str, Test); 6] = [
+        let tests: [(&str, Test); 7] = [
             ("rng", rng),
             ("disk", disk),
             ("overlay", overlay),
-            ("net", net),
+            ("net", || net("eth0")),
+            ("tap", || net("eth1")),
             ("vsock", vsock),
             ("vsock refused", vsock_refused),
         ];
@@ -70,6 +72,12 @@ fn main() {
         }
         say("idle");
         thread::sleep(IDLE);
+    }
+    if probe == "flood" {
+        match flood::flood() {
+            Ok(found) => say(&format!("flood: {found}")),
+            Err(error) => say(&format!("error: flood: {error}")),
+        }
     }
     say("done");
     end(probe);
@@ -173,40 +181,15 @@ fn overlay() -> Result<String> {
     Ok("read and written".into())
 }
 
-fn net() -> Result<String> {
-    wait_for("/sys/class/net/eth0")?;
-    let address = first_word("/sys/class/net/eth0/address");
-    let index: i32 = first_word("/sys/class/net/eth0/ifindex").parse()?;
-    let kind = ETHER_TYPE.to_be();
-    // SAFETY: plain system calls on values of our own that live long enough.
-    let socket = unsafe {
-        let fd = libc::socket(libc::AF_PACKET, libc::SOCK_RAW, i32::from(kind));
-        if fd < 0 {
-            return Err(io::Error::last_os_error().into());
-        }
-        let socket = OwnedFd::from_raw_fd(fd);
-        let mut request: libc::ifreq = std::mem::zeroed();
-        for (target, byte) in request.ifr_name.iter_mut().zip(b"eth0") {
-            *target = *byte as libc::c_char;
-        }
-        request.ifr_ifru.ifru_flags = libc::IFF_UP as libc::c_short;
-        if libc::ioctl(fd, libc::SIOCSIFFLAGS as _, &request) != 0 {
-            return Err(io::Error::last_os_error().into());
-        }
-        let mut to: libc::sockaddr_ll = std::mem::zeroed();
-        (to.sll_family, to.sll_protocol, to.sll_ifindex) = (libc::AF_PACKET as u16, kind, index);
-        let size = size_of::<libc::sockaddr_ll>() as libc::socklen_t;
-        if libc::bind(fd, (&raw const to).cast(), size) != 0 {
-            return Err(io::Error::last_os_error().into());
-        }
-        socket
-    };
-    let mut file = File::from(socket);
+fn net(device: &str) -> Result<String> {
+    wait_for(&format!("/sys/class/net/{device}"))?;
+    let address = first_word(&format!("/sys/class/net/{device}/address"));
+    let mut file = File::from(ether::open(device)?);
     let mut frame = vec![0xff; 6];
     for byte in address.split(':') {
         frame.push(u8::from_str_radix(byte, 16)?);
     }
-    frame.extend(ETHER_TYPE.to_be_bytes());
+    frame.extend(ether::ETHER_TYPE.to_be_bytes());
     frame.extend(b"from the guest".iter().chain(&[0; 100]));
     file.write_all(&frame)?;
     let mut answer = [0; 2048];
