@@ -28,7 +28,7 @@ use smithay::{
         udev::{UdevBackend, UdevEvent, primary_gpu},
     },
     reexports::{calloop::LoopHandle, drm::control::crtc, rustix::fs::OFlags},
-    utils::DeviceFd,
+    utils::{DeviceFd, Physical, Size},
 };
 use tracing::{error, info};
 
@@ -95,7 +95,7 @@ pub fn start(
         failed("this user cannot have the seat; is seatd or logind running, and is this a console?", error)
     })?;
     let udev = UdevBackend::new(session.seat()).map_err(|error| failed("udev", error))?;
-    let devices = Devices::start(handle, &session)?;
+    let mut devices = Devices::start(handle, &session)?;
     handle
         .insert_source(notifier, |event, (), desktop: &mut Desktop| match event {
             SessionEvent::PauseSession => desktop.seat_lost(),
@@ -112,6 +112,10 @@ pub fn start(
         })
         .map_err(|error| refused(&error))?;
     let active = session.is_active();
+    if !active {
+        // Devices that were refused are asked for again then.
+        devices.suspend();
+    }
     desktop.backend.take_seat(Drm { session, devices, renderer, card: None });
     if active {
         desktop.open_card()?;
@@ -120,7 +124,7 @@ pub fn start(
 }
 
 impl Drm {
-    fn open(&mut self) -> Result<(Canvas, DrmDeviceNotifier), DesktopError> {
+    fn open(&mut self, size: Size<i32, Physical>) -> Result<(Canvas, DrmDeviceNotifier), DesktopError> {
         let path = primary_gpu(self.session.seat())
             .map_err(|error| failed("udev", error))?
             .ok_or_else(|| failed("graphics", "there is no graphics card (/dev/dri/card*)"))?;
@@ -129,7 +133,7 @@ impl Drm {
         let fd = self.session.open(&path, flags).map_err(|error| at(&error))?;
         let fd = DrmDeviceFd::new(DeviceFd::from(fd));
         let (device, notifier) = DrmDevice::new(fd.clone(), true).map_err(|error| at(&error))?;
-        let (canvas, monitors) = renderer(self.renderer, &fd)?;
+        let (canvas, monitors) = renderer(self.renderer, &fd, size)?;
         let atomic = device.is_atomic();
         info!(card = %path.display(), atomic, renderer = canvas.renderer_name(), "the screen is ours");
         self.card = Some(Card { device, monitors });
@@ -179,9 +183,11 @@ impl Drm {
 }
 
 /// The renderer asked for, on this card.
-fn renderer(kind: RendererKind, fd: &DrmDeviceFd) -> Result<(Canvas, Monitors), CanvasError> {
-    // Its size comes with the monitors.
-    let size = (1, 1).into();
+fn renderer(
+    kind: RendererKind,
+    fd: &DrmDeviceFd,
+    size: Size<i32, Physical>,
+) -> Result<(Canvas, Monitors), CanvasError> {
     let gles = || {
         let gbm = GbmDevice::new(fd.clone()).map_err(|error| CanvasError::NoGles(error.to_string()))?;
         let canvas = Canvas::on_device(kind, &gbm, size)?;
@@ -215,10 +221,8 @@ fn renderer(kind: RendererKind, fd: &DrmDeviceFd) -> Result<(Canvas, Monitors), 
 impl Desktop {
     fn open_card(&mut self) -> Result<(), DesktopError> {
         let Some(drm) = self.backend.drm_mut() else { return Ok(()) };
-        let (canvas, notifier) = drm.open()?;
+        let (canvas, notifier) = drm.open(self.screen.size)?;
         self.screen.canvas = canvas;
-        // Of whatever size the canvas before was: it is gone.
-        self.screen.size = self.screen.canvas.size();
         self.handle
             .insert_source(notifier, |event, metadata, desktop: &mut Self| match event {
                 DrmEvent::VBlank(crtc) => desktop.flipped(crtc, metadata.as_ref()),

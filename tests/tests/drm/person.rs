@@ -1,0 +1,105 @@
+//! What a person does at the machine: keys and the pointer, by the virtual keyboard and tablet.
+
+use image::RgbImage;
+use serde_json::{Value, json};
+use transom::ipc::Window;
+use transom_tests::process::until;
+
+use super::machine::Machine;
+
+fn key(code: &str, down: bool) -> Value {
+    json!({ "type": "key", "data": { "down": down, "key": { "type": "qcode", "data": code } } })
+}
+
+impl Machine {
+    fn device(&mut self, events: &[Value]) {
+        self.qmp("input-send-event", json!({ "events": events }));
+    }
+
+    /// Presses keys together and lets them go; names are QEMU's.
+    pub(crate) fn chord(&mut self, keys: &[&str]) {
+        for down in [true, false] {
+            for code in keys {
+                self.device(&[key(code, down)]);
+            }
+        }
+    }
+
+    /// Types letters.
+    pub(crate) fn type_letters(&mut self, text: &str) {
+        for letter in text.chars() {
+            self.chord(&[&letter.to_string()]);
+        }
+    }
+
+    /// Moves the pointer to a pixel of the desktop, and waits until the desktop knows.
+    pub(crate) fn point(&mut self, (x, y): (i32, i32)) {
+        let (width, height) = self.state().screen;
+        let axis = |axis: &str, at: i32, of: i32| {
+            // The tablet counts to 32767.
+            let value = (f64::from(at) + 0.5) / f64::from(of) * 32_767.0;
+            json!({ "type": "abs", "data": { "axis": axis, "value": value.round() as i32 } })
+        };
+        self.device(&[axis("x", x, width), axis("y", y, height)]);
+        until("the pointer is there", || {
+            let at = self.state().pointer;
+            ((at.0 - f64::from(x)).abs() < 2.0 && (at.1 - f64::from(y)).abs() < 2.0).then_some(())
+        });
+    }
+
+    fn button(&mut self, down: bool) {
+        self.device(&[json!({ "type": "btn", "data": { "down": down, "button": "left" } })]);
+    }
+
+    pub(crate) fn click(&mut self, at: (i32, i32)) {
+        self.point(at);
+        self.button(true);
+        self.button(false);
+    }
+
+    /// Takes a window by its title bar, and moves it by so many pixels.
+    pub(crate) fn drag(&mut self, title: &str, (dx, dy): (i32, i32)) {
+        let [x, y, ..] = self.window(title).outer;
+        let bar = (x + 60, y + 10);
+        self.point(bar);
+        self.button(true);
+        // In two steps: the first makes it a drag.
+        self.point((bar.0 + dx / 2, bar.1 + dy / 2));
+        self.point((bar.0 + dx, bar.1 + dy));
+        self.button(false);
+        until("the window has moved", || {
+            let [nx, ny, ..] = self.window(title).outer;
+            ((nx - x - dx).abs() < 4 && (ny - y - dy).abs() < 4).then_some(())
+        });
+    }
+
+    /// Waits for a window of this title.
+    pub(crate) fn window(&mut self, title: &str) -> Window {
+        until(title, || self.state().windows.into_iter().find(|window| window.title == title))
+    }
+
+    /// What is on one connector.
+    pub(crate) fn connector(&mut self, head: usize) -> RgbImage {
+        let path = self.file("screen.png");
+        self.qmp("screendump", json!({ "filename": path, "device": "gpu", "head": head, "format": "png" }));
+        image::open(path).unwrap().into_rgb8()
+    }
+
+    /// What is on all connectors, as the desktop lies over them.
+    pub(crate) fn picture(&mut self) -> RgbImage {
+        let state = self.state();
+        let mut whole = RgbImage::new(state.screen.0 as u32, state.screen.1 as u32);
+        for (head, monitor) in state.monitors.iter().enumerate() {
+            let [x, y, w, h] = monitor.area;
+            let part = self.connector(head);
+            assert_eq!(part.dimensions(), (w as u32, h as u32), "{monitor:?}");
+            image::imageops::replace(&mut whole, &part, x.into(), y.into());
+        }
+        whole
+    }
+
+    /// Frames that all monitors have shown.
+    pub(crate) fn flips(&mut self) -> u64 {
+        self.state().monitors.iter().map(|monitor| monitor.flips).sum()
+    }
+}

@@ -1,0 +1,135 @@
+//! What is on the connectors, while a person does what persons do.
+
+use std::{env, thread, time::Duration};
+
+use image::RgbImage;
+use transom_tests::{
+    figure::figure,
+    fixture::look::{PAINT, assert_framed, paint_fills, painted},
+    process::until,
+};
+use transom_theming::Label;
+
+use super::{
+    inside::{Ask, INSIDE},
+    machine::Machine,
+    viewer::Viewer,
+};
+
+/// The one window.
+const TITLE: &str = "window";
+
+#[test]
+fn what_is_on_the_connectors() {
+    if env::var_os(INSIDE).is_some() {
+        return;
+    }
+    let mut machine = match Machine::start() {
+        Ok(machine) => machine,
+        Err(missing) => {
+            println!("SKIP no machine with a screen: {missing}");
+            return;
+        }
+    };
+    let label = format!("--label={}", Label::Blue);
+    machine.run(&["qube", "create", "work", &label].map(str::to_owned));
+    starts(&mut machine, "pixman");
+    machine.run(&["qube", "start", "work"].map(str::to_owned));
+    machine.run(&painted("work", TITLE, "exec cat"));
+    framed(&mut machine);
+    keys_reach_it(&mut machine);
+    nothing_flips_when_idle(&mut machine, "pixman");
+    two_monitors(&mut machine);
+    another_console(&mut machine);
+
+    machine.ask(&Ask::Kill);
+    starts(&mut machine, "gles");
+    framed(&mut machine);
+    nothing_flips_when_idle(&mut machine, "gles");
+}
+
+fn starts(machine: &mut Machine, renderer: &str) {
+    machine.ask(&Ask::Start(renderer.into()));
+    let state = until("a monitor", || Some(machine.state()).filter(|state| !state.monitors.is_empty()));
+    assert_eq!((state.backend.as_str(), state.renderer.as_str()), ("drm", renderer));
+    assert_eq!((state.screen, state.monitors.len()), ((1024, 768), 1), "{:?}", state.monitors);
+}
+
+/// The window is on the connectors, and in its frame (rule FRAME).
+fn framed(machine: &mut Machine) {
+    let (window, picture) = until("the qube's picture", || {
+        let (window, picture) = (machine.window(TITLE), machine.picture());
+        let state = machine.state();
+        keep(&picture, &format!("{}-{}", state.renderer, state.monitors.len()));
+        paint_fills(&picture, &window).then_some((window, picture))
+    });
+    assert_framed(&picture, &window, Label::Blue);
+}
+
+/// Writes a picture where a person can look at it.
+fn keep(picture: &RgbImage, name: &str) {
+    picture.save(super::debian::cache().join(format!("drm-{name}.png"))).unwrap();
+}
+
+fn keys_reach_it(machine: &mut Machine) {
+    let [x, y, w, h] = machine.window(TITLE).content;
+    machine.click((x + w / 2, y + h / 2));
+    until("it has the keys", || machine.window(TITLE).focused.then_some(()));
+    let ink = |picture: &RgbImage| {
+        let inside = picture.enumerate_pixels().filter(|(px, py, _)| {
+            (x..x + w).contains(&(*px as i32)) && (y..y + h / 4).contains(&(*py as i32))
+        });
+        inside.filter(|(_, _, pixel)| **pixel != PAINT).count()
+    };
+    let before = ink(&machine.picture());
+    machine.type_letters("transom");
+    until("what was typed can be seen", || (ink(&machine.picture()) > before + 100).then_some(()));
+}
+
+fn nothing_flips_when_idle(machine: &mut Machine, renderer: &str) {
+    const TIME: Duration = Duration::from_secs(4);
+    // Once what came before has settled.
+    let mut last = machine.flips();
+    until("it settles", || {
+        let now = machine.flips();
+        (std::mem::replace(&mut last, now) == now).then_some(())
+    });
+    thread::park_timeout(TIME);
+    let flips = machine.flips() - last;
+    figure(&format!("drm.idle_flips.{renderer}"), flips as f64, "flips", 1);
+    // The clock in the bar may go on by a minute.
+    assert!(flips <= 1, "{flips} flips of an idle screen");
+}
+
+fn two_monitors(machine: &mut Machine) {
+    let mut viewer = Viewer::connect(&machine.file("vnc"));
+    viewer.size(Some((800, 600)));
+    until("the second monitor", || {
+        let state = machine.state();
+        (state.monitors.len() == 2 && state.screen == (1824, 600)).then_some(())
+    });
+    framed(machine);
+    // Over both.
+    let [x, y, w, _] = machine.window(TITLE).outer;
+    machine.drag(TITLE, (1024 - w / 2 - x, 60 - y));
+    framed(machine);
+    // On the second alone, which then goes.
+    let [x, y, ..] = machine.window(TITLE).outer;
+    machine.drag(TITLE, (1040 - x, 60 - y));
+    viewer.size(None);
+    until("it is gone", || (machine.state().monitors.len() == 1).then_some(()));
+    framed(machine);
+}
+
+fn another_console(machine: &mut Machine) {
+    machine.chord(&["ctrl", "alt", "f2"]);
+    until("the console is another", || {
+        let picture = machine.connector(0);
+        (!picture.pixels().any(|pixel| *pixel == PAINT)).then_some(())
+    });
+    let before = machine.flips();
+    // Here the kernel itself hears the keys.
+    machine.chord(&["alt", "f1"]);
+    framed(machine);
+    assert!(machine.flips() > before);
+}
