@@ -288,8 +288,10 @@ impl Server {
         }
         // Files may have come or changed by hand.
         self.refresh_all();
-        let named =
-            |qube: &Qube| qube.config.as_ref().is_ok_and(|other| other.network.as_ref() == Some(name));
+        let named = |qube: &Qube| {
+            let config = qube.config.as_ref().ok();
+            config.is_some_and(|other| other.network.as_ref() == Some(name) && !other.is_sandbox())
+        };
         let clients = self.qubes.iter().filter(|(_, qube)| named(qube)).map(|(client, _)| client.clone());
         let mut clients: Vec<_> = clients.collect();
         if clients.len() > MAX_CLIENTS {

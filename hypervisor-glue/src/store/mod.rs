@@ -61,6 +61,15 @@ impl QubeConfig {
             environment: Vec::new(),
         }
     }
+
+    /// True if it never has a machine of its own, whatever this computer can run.
+    pub fn is_sandbox(&self) -> bool {
+        match self.backend {
+            BackendChoice::Sandbox => true,
+            BackendChoice::Auto => self.template.is_none(),
+            _ => false,
+        }
+    }
 }
 
 /// How much a qube may use.
