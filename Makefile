@@ -3,7 +3,7 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 # With a display the demo opens a window to use; without one a scripted person runs it.
 
-.PHONY: demo demo-vm test test-vm lint bench bench-quick deps build golden help image vsock
+.PHONY: demo demo-vm test test-vm test-drm lint bench bench-quick deps build golden help image vsock
 
 # Carries the streams of QEMU's guests; in the linked VMM the same is built in.
 VSOCK := vhost-device-vsock
@@ -14,6 +14,7 @@ help:
 	@echo "make demo-vm      the same on virtual machines, in software where need be; minutes"
 	@echo "make test         all tests"
 	@echo "make test-vm      tests in virtual machines; minutes"
+	@echo "make test-drm     the desktop on a virtual screen; two minutes"
 	@echo "make image        a template for virtual machines"
 	@echo "make lint         format and lint checks"
 	@echo "make bench        measurements, as target/bench/report.json"
@@ -42,6 +43,9 @@ test: build
 
 test-vm: build vsock
 	CARGO="$(CARGO)" .ci/test-vm
+
+test-drm: build
+	CARGO="$(CARGO)" .ci/test-drm
 
 image: build vsock
 	target/debug/transom image build

@@ -19,7 +19,7 @@ use crate::{
     backend::{Backend, Pace, frame_time},
     clock::Clock,
     config::Config,
-    input::Input,
+    input::{Input, event::InputEvent},
     qubes::{Qubes, Supervisor, WindowRecord},
     render::{
         canvas::{Canvas, CanvasError, RendererKind},
@@ -273,6 +273,9 @@ impl Desktop {
         self.screen.size = size;
         self.screen.scale = scale;
         self.outputs_changed();
+        // The pointer stays where it can be seen.
+        let at = self.input.pointer.at;
+        self.input(InputEvent::PointerTo { x: at.x, y: at.y });
         Ok(())
     }
 

@@ -47,6 +47,12 @@ impl Machine {
         });
     }
 
+    /// Moves the mouse by so many of its steps.
+    pub(crate) fn nudge(&mut self, (dx, dy): (i32, i32)) {
+        let axis = |axis: &str, by: i32| json!({ "type": "rel", "data": { "axis": axis, "value": by } });
+        self.device(&[axis("x", dx), axis("y", dy)]);
+    }
+
     fn button(&mut self, down: bool) {
         self.device(&[json!({ "type": "btn", "data": { "down": down, "button": "left" } })]);
     }
@@ -89,9 +95,11 @@ impl Machine {
     pub(crate) fn picture(&mut self) -> RgbImage {
         let state = self.state();
         let mut whole = RgbImage::new(state.screen.0 as u32, state.screen.1 as u32);
-        for (head, monitor) in state.monitors.iter().enumerate() {
+        for monitor in &state.monitors {
             let [x, y, w, h] = monitor.area;
-            let part = self.connector(head);
+            // Connectors count from 1.
+            let number: usize = monitor.name.strip_prefix("Virtual-").unwrap().parse().unwrap();
+            let part = self.connector(number - 1);
             assert_eq!(part.dimensions(), (w as u32, h as u32), "{monitor:?}");
             image::imageops::replace(&mut whole, &part, x.into(), y.into());
         }

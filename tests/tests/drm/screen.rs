@@ -33,23 +33,26 @@ fn what_is_on_the_connectors() {
     };
     let label = format!("--label={}", Label::Blue);
     machine.run(&["qube", "create", "work", &label].map(str::to_owned));
-    starts(&mut machine, "pixman");
+    // The driver there draws in software only.
+    starts(&mut machine, "auto", "pixman");
     machine.run(&["qube", "start", "work"].map(str::to_owned));
     machine.run(&painted("work", TITLE, "exec cat"));
     framed(&mut machine);
     keys_reach_it(&mut machine);
+    the_mouse_moves_the_pointer(&mut machine);
     nothing_flips_when_idle(&mut machine, "pixman");
     two_monitors(&mut machine);
+    no_monitor(&mut machine);
     another_console(&mut machine);
 
     machine.ask(&Ask::Kill);
-    starts(&mut machine, "gles");
+    starts(&mut machine, "gles", "gles");
     framed(&mut machine);
     nothing_flips_when_idle(&mut machine, "gles");
 }
 
-fn starts(machine: &mut Machine, renderer: &str) {
-    machine.ask(&Ask::Start(renderer.into()));
+fn starts(machine: &mut Machine, asked: &str, renderer: &str) {
+    machine.ask(&Ask::Start(asked.into()));
     let state = until("a monitor", || Some(machine.state()).filter(|state| !state.monitors.is_empty()));
     assert_eq!((state.backend.as_str(), state.renderer.as_str()), ("drm", renderer));
     assert_eq!((state.screen, state.monitors.len()), ((1024, 768), 1), "{:?}", state.monitors);
@@ -86,6 +89,15 @@ fn keys_reach_it(machine: &mut Machine) {
     until("what was typed can be seen", || (ink(&machine.picture()) > before + 100).then_some(()));
 }
 
+fn the_mouse_moves_the_pointer(machine: &mut Machine) {
+    machine.point((300, 300));
+    machine.nudge((40, -20));
+    until("the pointer has moved", || {
+        let at = machine.state().pointer;
+        (at.0 > 301.0 && at.1 < 299.0).then_some(())
+    });
+}
+
 fn nothing_flips_when_idle(machine: &mut Machine, renderer: &str) {
     const TIME: Duration = Duration::from_secs(4);
     // Once what came before has settled.
@@ -102,7 +114,7 @@ fn nothing_flips_when_idle(machine: &mut Machine, renderer: &str) {
 }
 
 fn two_monitors(machine: &mut Machine) {
-    let mut viewer = Viewer::connect(&machine.file("vnc"));
+    let mut viewer = Viewer::connect(&machine.file("viewer-1"));
     viewer.size(Some((800, 600)));
     until("the second monitor", || {
         let state = machine.state();
@@ -117,7 +129,24 @@ fn two_monitors(machine: &mut Machine) {
     let [x, y, ..] = machine.window(TITLE).outer;
     machine.drag(TITLE, (1040 - x, 60 - y));
     viewer.size(None);
-    until("it is gone", || (machine.state().monitors.len() == 1).then_some(()));
+    until("the second one is gone", || (machine.state().monitors.len() == 1).then_some(()));
+    framed(machine);
+    let [x, y, ..] = machine.window(TITLE).outer;
+    let at = machine.state().pointer;
+    assert!(at.0 < 1024.0, "the pointer is where no monitor is: {at:?}");
+    machine.drag(TITLE, (100 - x, 60 - y));
+}
+
+/// The last monitor changes its mode, goes, and comes back.
+fn no_monitor(machine: &mut Machine) {
+    let mut viewer = Viewer::connect(&machine.file("viewer-0"));
+    viewer.size(Some((1000, 700)));
+    until("another mode", || (machine.state().screen == (1000, 700)).then_some(()));
+    framed(machine);
+    viewer.size(None);
+    until("the last one is gone", || machine.state().monitors.is_empty().then_some(()));
+    viewer.size(Some((1024, 768)));
+    until("it is back", || (machine.state().monitors.len() == 1).then_some(()));
     framed(machine);
 }
 
@@ -125,6 +154,7 @@ fn another_console(machine: &mut Machine) {
     machine.chord(&["ctrl", "alt", "f2"]);
     until("the console is another", || {
         let picture = machine.connector(0);
+        keep(&picture, "console");
         (!picture.pixels().any(|pixel| *pixel == PAINT)).then_some(())
     });
     let before = machine.flips();

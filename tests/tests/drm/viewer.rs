@@ -1,4 +1,4 @@
-//! A viewer of the second output, by RFB (RFC 6143): plugs its monitor in and out by giving it a size.
+//! A viewer of one output, by RFB (RFC 6143): plugs its monitor in and out by giving it a size.
 
 use std::{
     io::{Read, Write as _},

@@ -104,10 +104,13 @@ pub fn start(
         .map_err(|error| refused(&error))?;
     handle
         .insert_source(udev, |event, (), desktop: &mut Desktop| {
-            if let UdevEvent::Changed { device_id } = event
-                && desktop.backend.drm().is_some_and(|drm| drm.shows(device_id))
-            {
-                desktop.monitors_changed();
+            let ours = |device| desktop.backend.drm().is_some_and(|drm| drm.shows(device));
+            match event {
+                UdevEvent::Changed { device_id } if ours(device_id) => desktop.monitors_changed(),
+                UdevEvent::Removed { device_id } if ours(device_id) => {
+                    desktop.fail("the graphics card is gone; qubes go on");
+                }
+                _ => {}
             }
         })
         .map_err(|error| refused(&error))?;
