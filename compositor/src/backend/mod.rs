@@ -87,6 +87,11 @@ impl Backend {
         }
     }
 
+    /// No other console of the machine is in front.
+    pub(crate) fn in_front(&self) -> bool {
+        self.drm().is_none_or(drm::Drm::in_front)
+    }
+
     /// Monitors, where there are any.
     pub(crate) fn monitors(&self) -> Vec<ipc::Monitor> {
         self.drm().map_or_else(Vec::new, drm::Drm::monitors)

@@ -106,6 +106,8 @@ pub struct State {
     pub screen: (i32, i32),
     /// See `screen`.
     pub scale: f64,
+    /// The desktop's console is in front; always, except with `transom session`.
+    pub in_front: bool,
     /// Monitors, from left to right; none except with `transom session`.
     pub monitors: Vec<Monitor>,
     /// Qubes with a link.

@@ -157,6 +157,7 @@ impl Desktop {
             renderer: self.screen.canvas.renderer_name().into(),
             screen: (self.screen.size.w, self.screen.size.h),
             scale: f64::from(self.screen.scale) / 120.0,
+            in_front: self.backend.in_front(),
             monitors: self.backend.monitors(),
             qubes: self
                 .qubes

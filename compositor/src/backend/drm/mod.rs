@@ -147,6 +147,11 @@ impl Drm {
         self.card.as_ref().is_some_and(|card| card.device.device_id() == device)
     }
 
+    /// The seat is ours now.
+    pub(super) fn in_front(&self) -> bool {
+        self.card.as_ref().is_some_and(|card| card.device.is_active())
+    }
+
     /// A frame can be drawn and shown.
     pub(super) fn ready(&self) -> bool {
         self.card
