@@ -193,7 +193,8 @@ fn archive(kernel: &Kernel, busybox: &[u8], target: &Path) -> Vec<u8> {
     );
     for name in MODULES.into_iter().chain([SCREEN]) {
         archive.file(&format!("/modules/{name}.ko"), 0o644, &kernel.module(name));
-        init.push_str(&format!("$b insmod /modules/{name}.ko || echo no module {name}\n"));
+        let line = format!("$b insmod /modules/{name}.ko || echo no module {name}\n");
+        init.push_str(&line);
     }
     init.push_str(
         "$b mount -t tmpfs -o mode=755 new /new\n\
