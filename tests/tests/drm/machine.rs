@@ -11,6 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use transom::ipc::{Reply, Request, State};
@@ -166,8 +167,9 @@ impl Machine {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.process.kill();
+        // `timeout` hands the signal on; both may have ended by themselves.
+        let pid = Pid::from_raw(self.process.id() as i32).unwrap();
+        let _ = kill_process(pid, Signal::TERM);
         let _ = self.process.wait();
     }
 }
