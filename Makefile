@@ -62,8 +62,9 @@ lint: deps
 	$(CARGO) clippy --workspace --all-targets --features transom-tests/vm -- -D warnings
 	.ci/licences
 
-# The lanes print figures of virtual machines on their way.
-bench: deps test-vm
+# The lanes print figures of virtual machines on their way; one machine at a time, to be compared.
+bench: deps
+	RUST_TEST_THREADS=1 $(MAKE) test-vm
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release -p transom-tests --bin transom-bench -- --lanes target/vm/logs
 

@@ -116,12 +116,13 @@ fn expect_line(world: &mut World, machine: &Machine, line: &str) {
 
 #[test]
 fn windows_of_a_guest() {
-    let Some(mut machine) = boot("window") else { return };
-    let stream = machine.stream();
+    let Some(mut machine) = boot("windows") else { return };
+    let (display, service) = (machine.listen(5_000), machine.listen(5_001));
     let uptime = up(&machine);
     figure("vm.start.minimal_s", uptime, "s", 1);
     let mut world = World::new();
-    attach(&mut world, &machine, stream);
+    attach(&mut world, &machine, accept(&machine, &display));
+    let _service = accept(&machine, &service);
     machine.say("ok");
     let (mut mark, mut draws) = (0, true);
     loop {
@@ -175,10 +176,10 @@ fn windows_of_a_guest() {
     }
 }
 
-/// By vsock, as a guest of our own monitor does; the desktop dies, and then `transom-pin`.
+/// The desktop dies, and then `transom-pin`.
 #[test]
 fn windows_come_back() {
-    let Some(mut machine) = boot("vsock") else { return };
+    let Some(mut machine) = boot("windows-again") else { return };
     let (display, service) = (machine.listen(5_000), machine.listen(5_001));
     up(&machine);
     let mut world = World::new();

@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Write},
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::net::UnixListener,
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
     sync::{
@@ -59,7 +59,7 @@ impl Machine {
             "memory-backend-file,id=m,size={mib}M,mem-path={},share=on",
             directory.path().join("ram").display()
         );
-        let vsock = if part == "vsock" { Some(Vsock::start(directory.path())?) } else { None };
+        let vsock = if part.starts_with("windows") { Some(Vsock::start(directory.path())?) } else { None };
         let born = Instant::now();
         let mut qemu = Command::new("qemu-system-x86_64")
             .args(["-machine", "pc,memory-backend=m", "-object", &backend, "-m", &format!("{mib}M")])
@@ -71,8 +71,7 @@ impl Machine {
             .arg(&initramfs)
             .args(["-append", &format!("console=ttyS0 quiet panic=-1 part={part}")])
             .args(["-serial", &format!("file:{}", directory.path().join("console").display())])
-            .args(["-serial", "stdio", "-serial"])
-            .arg(format!("unix:{},server=on,wait=off", directory.path().join("stream").display()))
+            .args(["-serial", "stdio"])
             .args(vsock.as_ref().map(Vsock::arguments).into_iter().flatten())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -94,19 +93,6 @@ impl Machine {
     /// The file of its RAM.
     pub(crate) fn ram(&self) -> PathBuf {
         self.directory.path().join("ram")
-    }
-
-    /// The host's end of its third serial line: the control stream. To be taken before the guest
-    /// says anything there, for it would be lost.
-    pub(crate) fn stream(&self) -> UnixStream {
-        let path = self.directory.path().join("stream");
-        loop {
-            if let Ok(stream) = UnixStream::connect(&path) {
-                return stream;
-            }
-            assert!(self.born.elapsed() < PATIENCE, "no serial line; is this QEMU whole?");
-            thread::yield_now();
-        }
     }
 
     /// Listens where a vsock port of the host's arrives. Before the guest connects.
@@ -312,7 +298,6 @@ $b mount -t tmpfs tmp /tmp
 $b mount -t tmpfs run /run
 $b mount -t ramfs ram /mnt
 $b stty -F /dev/ttyS1 raw -echo
-$b stty -F /dev/ttyS2 raw -echo
 for m in /modules/*.ko; do $b insmod $m; done
 while true; do
     /bin/transom-pin --socket /run/pin --agent-uid 1000 &
@@ -320,7 +305,7 @@ while true; do
     wait
 done &
 while ! [ -S /run/pin ]; do $b usleep 10000; done
-$b chmod 666 /dev/ttyS1 /dev/ttyS2
+$b chmod 666 /dev/ttyS1
 $b chmod 777 /mnt /run
 TRANSOM_IN_GUEST=$part RUST_BACKTRACE=1 /bin/client --exact guest_side --nocapture --test-threads=1
 echo failed > /dev/ttyS1

@@ -136,8 +136,8 @@ fn page_frames_above_the_hole() {
 #[test]
 fn guest_side() {
     match std::env::var("TRANSOM_IN_GUEST").as_deref() {
-        Ok("window") => window::run(),
-        Ok("vsock") => window::run_by_vsock(),
+        Ok("windows") => window::run(),
+        Ok("windows-again") => window::run_again(),
         Ok(_) => guest::run(),
         Err(_) => {}
     }

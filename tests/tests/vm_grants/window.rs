@@ -2,13 +2,10 @@
 
 use std::{
     fs::{File, OpenOptions},
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     os::{
         fd::{AsFd, OwnedFd},
-        unix::{
-            fs::FileExt,
-            net::{UnixListener, UnixStream},
-        },
+        unix::{fs::FileExt, net::UnixStream},
     },
     path::Path,
     process::{Child, Command},
@@ -31,27 +28,6 @@ const BLUE: u32 = 0xff20_30b0;
 
 const VGA: (u64, u64) = (640, 480);
 const UHD: (u64, u64) = (3_840, 2_160);
-
-/// The agent's Unix socket and dom0's serial line are one stream.
-fn relay() {
-    let listener = UnixListener::bind("/run/dom0").unwrap();
-    thread::spawn(move || {
-        let (agent, _) = listener.accept().unwrap();
-        let line = OpenOptions::new().read(true).write(true).open("/dev/ttyS2").unwrap();
-        let (from_agent, to_line) = (agent.try_clone().unwrap(), line.try_clone().unwrap());
-        thread::spawn(move || pump(from_agent, to_line));
-        pump(line, agent);
-    });
-}
-
-fn pump(mut from: impl Read, mut to: impl Write) {
-    let mut buffer = [0; 4_096];
-    while let Ok(bytes) = from.read(&mut buffer) {
-        if bytes == 0 || to.write_all(&buffer[..bytes]).is_err() {
-            return;
-        }
-    }
-}
 
 struct Program {
     agent: Child,
@@ -168,11 +144,10 @@ fn empty(bytes: u64) -> OwnedFd {
 }
 
 /// Starts the agent, and a program that it serves.
-fn start(arguments: &[&str]) -> Program {
+fn start() -> Program {
     std::fs::create_dir("/run/user").unwrap();
     let agent = Command::new("/bin/transom-agent")
-        .args(arguments)
-        .args(["--pin-socket", "/run/pin", "--runtime-dir", "/run/user", "--no-xwayland"])
+        .args(["--vsock", "--pin-socket", "/run/pin", "--runtime-dir", "/run/user", "--no-xwayland"])
         .spawn()
         .unwrap();
     let socket = loop {
@@ -193,8 +168,7 @@ fn start(arguments: &[&str]) -> Program {
 
 pub(crate) fn run() {
     become_user();
-    relay();
-    let mut program = start(&["--display-socket", "/run/dom0"]);
+    let mut program = start();
     let window = program.window("first");
     program.wayland.show(window, (300, 200), RED);
     program.expect("first", (30, 30), RED);
@@ -210,7 +184,7 @@ pub(crate) fn run() {
 }
 
 /// dom0's desktop and `transom-pin` die, each once.
-pub(crate) fn run_by_vsock() {
+pub(crate) fn run_again() {
     let (kill, asked) = std::sync::mpsc::channel::<()>();
     // Stays root.
     thread::spawn(move || {
@@ -222,7 +196,7 @@ pub(crate) fn run_by_vsock() {
         }
     });
     become_user();
-    let mut program = start(&["--vsock"]);
+    let mut program = start();
     let window = program.window("first");
     program.wayland.show(window, (300, 200), RED);
     program.expect("first", (30, 30), RED);
@@ -254,7 +228,7 @@ fn a_4k_picture(program: &mut Program, window: usize) {
 /// Time from a commit until dom0 gives back the buffer that was shown before, in two windows in
 /// turns, while dom0 draws nothing.
 fn commits_of_two_sizes(program: &mut Program, window: usize) {
-    const ROUNDS: usize = 24;
+    const ROUNDS: usize = 40;
     const SLICE: usize = 10;
     let small = program.window("small");
     let sizes = [(small, VGA), (window, UHD)].map(|(window, size)| {
