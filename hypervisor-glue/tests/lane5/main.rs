@@ -12,6 +12,7 @@ mod debian;
 mod ether;
 mod initramfs;
 mod inside;
+mod outer;
 mod outside;
 mod tap;
 
@@ -19,6 +20,8 @@ mod tap;
 const INSIDE: &str = "TRANSOM_LANE5_INSIDE";
 /// What each line of the report begins with.
 const MARK: &str = "LANE5 ";
+/// What is done in a machine of its own.
+const PARTS: [&str; 3] = ["devices", "ends", "flood"];
 /// The last line.
 const GOOD: &str = "LANE5 all good";
 

@@ -2,7 +2,6 @@
 
 use std::{
     fs::{self, File},
-    io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
     thread,
@@ -16,10 +15,11 @@ use transom_hypervisor::vmm::{
 };
 
 use crate::{
-    GOOD, INSIDE, MARK,
+    GOOD, INSIDE, MARK, PARTS,
     debian::{self, Kernel},
     figure,
     initramfs::Initramfs,
+    outer::{End, until_it_ends_by_itself, watch},
 };
 
 /// The whole run: four boots of a kernel, each under two layers of emulation.
@@ -67,8 +67,10 @@ fn a_stock_kernel_boots_through_kvm() {
     };
     let archive = debian::cache().join("lane5.cpio");
     fs::write(&archive, archive_of(&outer, &cloud, &busybox)).unwrap();
-    let found = run(&outer.image, &archive);
-    assert!(found, "the machine ended without saying that all is good");
+    for part in PARTS {
+        let end = until_it_ends_by_itself(part, || run(&outer.image, &archive, part));
+        assert_ne!(end, End::Failed, "{part}: the machine ended without saying that all is good");
+    }
 }
 
 /// What a start costs on this very machine, up to the first instruction: nothing after that counts,
@@ -174,10 +176,9 @@ fn archive_of(outer: &Kernel, cloud: &Kernel, busybox: &[u8]) -> Vec<u8> {
     archive.finish()
 }
 
-/// Runs the machine. True if it said that all is good.
-fn run(kernel: &Path, archive: &Path) -> bool {
-    let start = Instant::now();
-    let mut machine = Command::new("timeout")
+/// Runs one part in the machine.
+fn run(kernel: &Path, archive: &Path, part: &str) -> End {
+    let machine = Command::new("timeout")
         .arg(LIMIT.as_secs().to_string())
         .args([
             "qemu-system-x86_64",
@@ -191,7 +192,7 @@ fn run(kernel: &Path, archive: &Path) -> bool {
             "2048",
         ])
         .args(["-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none", "-serial", "stdio"])
-        .args(["-no-reboot", "-append", "console=ttyS0 quiet panic=-1", "-kernel"])
+        .args(["-no-reboot", "-append", &format!("console=ttyS0 quiet panic=-1 part={part}"), "-kernel"])
         .arg(kernel)
         .arg("-initrd")
         .arg(archive)
@@ -199,12 +200,5 @@ fn run(kernel: &Path, archive: &Path) -> bool {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut good = false;
-    for line in BufReader::new(machine.stdout.take().unwrap()).lines() {
-        let line = line.unwrap_or_default();
-        println!("[{:>5.1}] {}", start.elapsed().as_secs_f32(), line.trim_end());
-        good |= line.trim_end() == GOOD;
-    }
-    println!("the machine ended: {}", machine.wait().unwrap());
-    good
+    watch(machine, GOOD, |line| line.starts_with(MARK))
 }

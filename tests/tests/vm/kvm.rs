@@ -6,11 +6,10 @@
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader},
     path::Path,
     process::{Command, Stdio},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use transom_tests::{
@@ -25,6 +24,7 @@ use super::{
     initramfs::Initramfs,
     lab::Lab,
     life::{STRANGERS, must, needs_recovery},
+    outer::{End, until_it_ends_by_itself, watch},
     paused,
     picture::{is_painted_within_its_frame, painted},
 };
@@ -73,28 +73,32 @@ fn a_window_of_the_linked_vmm() {
     let target = binary("transom").parent().and_then(Path::parent).unwrap().canonicalize().unwrap();
     let initramfs = tempfile::NamedTempFile::new().unwrap();
     fs::write(&initramfs, archive(&kernel, &busybox, &target)).unwrap();
-    let begin = Instant::now();
-    let mut command = Command::new("timeout");
-    command
-        .args([LIMIT, "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-smp", "2", "-cpu", "max,+svm"])
-        .args(["-m", "3072", "-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none"])
-        .args(["-serial", "stdio", "-no-reboot", "-append", "console=ttyS0 quiet panic=-1", "-kernel"])
-        .arg(&kernel.image)
-        .arg("-initrd")
-        .arg(initramfs.path());
-    for (name, path) in SHARED.iter().zip([Path::new("/usr"), Path::new("/etc"), target.as_path()]) {
-        let share = format!("mount_tag={name},security_model=none,multidevs=remap,readonly=on");
-        command.arg("-virtfs").arg(format!("local,path={},{share}", path.display()));
-    }
-    let mut machine = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-    let mut good = false;
-    for line in BufReader::new(machine.stdout.take().unwrap()).split(b'\n') {
-        let line = String::from_utf8_lossy(&line.unwrap()).trim_end().to_owned();
-        println!("[{:>5.1}] {line}", begin.elapsed().as_secs_f32());
-        good |= line == GOOD;
-    }
-    machine.wait().unwrap();
-    assert!(good, "the machine ended without saying that all is good");
+    let end = until_it_ends_by_itself("a window of the linked VMM", || {
+        let mut command = Command::new("timeout");
+        command
+            .args([
+                LIMIT,
+                "qemu-system-x86_64",
+                "-accel",
+                "tcg,thread=multi",
+                "-smp",
+                "2",
+                "-cpu",
+                "max,+svm",
+            ])
+            .args(["-m", "3072", "-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none"])
+            .args(["-serial", "stdio", "-no-reboot", "-append", "console=ttyS0 quiet panic=-1", "-kernel"])
+            .arg(&kernel.image)
+            .arg("-initrd")
+            .arg(initramfs.path());
+        for (name, path) in SHARED.iter().zip([Path::new("/usr"), Path::new("/etc"), target.as_path()]) {
+            let share = format!("mount_tag={name},security_model=none,multidevs=remap,readonly=on");
+            command.arg("-virtfs").arg(format!("local,path={},{share}", path.display()));
+        }
+        let machine = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+        watch(machine, GOOD, |_| false)
+    });
+    assert_ne!(end, End::Failed, "the machine ended without saying that all is good");
 }
 
 /// The first file system of the machine: makes one of the shares, and starts this binary in it.

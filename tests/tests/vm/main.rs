@@ -18,5 +18,7 @@ mod lab;
 mod life;
 mod manners;
 mod network;
+#[path = "../../../hypervisor-glue/tests/lane5/outer.rs"]
+mod outer;
 mod paused;
 mod picture;

@@ -1,0 +1,57 @@
+//! The outer machine: emulated by QEMU, whose emulation of AMD-V now and then resets the machine of
+//! itself. No program in it can do that to a kernel, so such a run says nothing of what is tested, and
+//! is made anew.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::Child,
+    time::Instant,
+};
+
+/// Runs before the emulation is given up.
+const RUNS: usize = 4;
+
+/// How the machine came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// It said that all is good.
+    Good,
+    /// It did not: it switched itself off, panicked, or took too long.
+    Failed,
+    /// It was gone from one moment to the next.
+    Reset,
+}
+
+/// Shows what a machine says until its end. Its output must be a pipe, its kernel's own last words on
+/// it, and a reset its end; `good` is the line by which it says that all is good.
+pub(crate) fn watch(mut machine: Child, good: &str, is_ours: impl Fn(&str) -> bool) -> End {
+    let start = Instant::now();
+    let (mut is_good, mut last_words) = (false, false);
+    for line in BufReader::new(machine.stdout.take().unwrap()).split(b'\n') {
+        let line = String::from_utf8_lossy(&line.unwrap_or_default()).trim_end().to_owned();
+        println!("[{:>5.1}] {line}", start.elapsed().as_secs_f32());
+        is_good |= line == good;
+        last_words |=
+            !is_ours(&line) && ["reboot: ", "Kernel panic"].iter().any(|words| line.contains(words));
+    }
+    let status = machine.wait().unwrap();
+    println!("the machine ended: {status}");
+    match (is_good, last_words, status.success()) {
+        (true, ..) => End::Good,
+        (false, false, true) => End::Reset,
+        _ => End::Failed,
+    }
+}
+
+/// Runs a machine, and anew if it reset itself.
+pub(crate) fn until_it_ends_by_itself(what: &str, mut run: impl FnMut() -> End) -> End {
+    for number in 1..=RUNS {
+        let end = run();
+        if end != End::Reset {
+            return end;
+        }
+        println!("{what}: the emulated machine reset itself, run {number} of {RUNS}");
+    }
+    println!("SKIP {what}: the emulated machine reset itself {RUNS} times");
+    End::Reset
+}
