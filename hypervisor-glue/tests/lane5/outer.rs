@@ -1,12 +1,14 @@
 //! The outer machine: emulated by QEMU, whose emulation of AMD-V now and then resets the machine of
-//! itself. No program in it can do that to a kernel, so such a run says nothing of what is tested, and
-//! is made anew.
+//! itself, or keeps its kernel in a guest's vCPU for ever. No program in it can do that to a kernel, so
+//! such a run says nothing of what is tested, and is made anew.
 
 use std::{
     io::{BufRead as _, BufReader},
     process::Child,
     time::Instant,
 };
+
+use rustix::process::{Pid, Signal, kill_process};
 
 /// Runs before the emulation is given up.
 const RUNS: usize = 4;
@@ -18,40 +20,47 @@ pub(crate) enum End {
     Good,
     /// It did not: it switched itself off, panicked, or took too long.
     Failed,
-    /// It was gone from one moment to the next.
-    Reset,
+    /// It was gone from one moment to the next, or its kernel was stuck.
+    Broke,
 }
 
-/// Shows what a machine says until its end. Its output must be a pipe, its kernel's own last words on
-/// it, and a reset its end; `good` is the line by which it says that all is good.
+/// Shows what a machine says until its end. It is started by `timeout`; its output must be a pipe, with
+/// its kernel's own last words on it, and a reset its end; `good` is the line by which it says that all is good.
 pub(crate) fn watch(mut machine: Child, good: &str, is_ours: impl Fn(&str) -> bool) -> End {
     let start = Instant::now();
-    let (mut is_good, mut last_words) = (false, false);
+    let (mut is_good, mut last_words, mut stuck) = (false, false, false);
     for line in BufReader::new(machine.stdout.take().unwrap()).split(b'\n') {
         let line = String::from_utf8_lossy(&line.unwrap_or_default()).trim_end().to_owned();
         println!("[{:>5.1}] {line}", start.elapsed().as_secs_f32());
         is_good |= line == good;
+        if !stuck && !is_ours(&line) && line.contains("soft lockup") {
+            stuck = true;
+            // Passed on to the machine by `timeout`, which is what was started.
+            let _ = kill_process(Pid::from_child(&machine), Signal::TERM);
+        }
         last_words |=
             !is_ours(&line) && ["reboot: ", "Kernel panic"].iter().any(|words| line.contains(words));
     }
     let status = machine.wait().unwrap();
     println!("the machine ended: {status}");
-    match (is_good, last_words, status.success()) {
-        (true, ..) => End::Good,
-        (false, false, true) => End::Reset,
-        _ => End::Failed,
+    if is_good {
+        End::Good
+    } else if stuck || (!last_words && status.success()) {
+        End::Broke
+    } else {
+        End::Failed
     }
 }
 
-/// Runs a machine, and anew if it reset itself.
+/// Runs a machine, and anew if its emulation broke down.
 pub(crate) fn until_it_ends_by_itself(what: &str, mut run: impl FnMut() -> End) -> End {
     for number in 1..=RUNS {
         let end = run();
-        if end != End::Reset {
+        if end != End::Broke {
             return end;
         }
-        println!("{what}: the emulated machine reset itself, run {number} of {RUNS}");
+        println!("{what}: the emulated machine broke down, run {number} of {RUNS}");
     }
-    println!("SKIP {what}: the emulated machine reset itself {RUNS} times");
-    End::Reset
+    println!("SKIP {what}: the emulated machine broke down {RUNS} times");
+    End::Broke
 }
