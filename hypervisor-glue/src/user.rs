@@ -16,10 +16,12 @@ use rustix::fs::{Mode, OFlags, open};
 /// An id for the machine of this name, far above those of people, and the same one every time. Only
 /// root can give ids away: `None` for anybody else.
 pub(crate) fn own_uid(name: &str) -> Option<u32> {
-    // FNV-1a.
-    let hash =
-        name.bytes().fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    rustix::process::geteuid().is_root().then_some(0x4000_0000 | (hash & 0x0fff_ffff))
+    rustix::process::geteuid().is_root().then(|| 0x4000_0000 | (number_of(name) & 0x0fff_ffff))
+}
+
+/// A number that a name has always and everywhere, and others hardly ever: FNV-1a.
+pub(crate) fn number_of(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
 }
 
 /// Makes files a user's, so that nobody else but root can reach them; nothing is done for `None`.

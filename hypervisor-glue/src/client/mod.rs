@@ -4,6 +4,7 @@
 //! gives `None`. [`Client::call`] waits for one answer, for the command line.
 
 mod ensure;
+mod log;
 
 use std::{
     collections::VecDeque,
@@ -24,7 +25,10 @@ use rustix::{
 pub use transom_protocol::supervisor::FromQubed as Incoming;
 use transom_protocol::supervisor::{ErrorBody, QubeInfo, Reply, ReplyBody, Request, RequestBody};
 
-pub use self::ensure::{Launch, ensure_running};
+pub use self::{
+    ensure::{Launch, ensure_running},
+    log::program_ended,
+};
 use crate::{
     packet::{self, Received},
     paths::{self, PathError},

@@ -122,7 +122,7 @@ impl Hypervisor for Kvm {
         };
         let cables: io::Result<_> =
             vm.cards.iter().map(|card| Ok((card.cable.try_clone()?, card.address))).collect();
-        let cables = cables.map_err(StartError::at("copy a cable"));
+        let cables = cables.map_err(StartError::at("copy a cable"))?;
         let launch = Launch {
             kvm: open_device().map_err(StartError::at("open /dev/kvm"))?,
             ram: vm.config.memory,
@@ -134,7 +134,7 @@ impl Hypervisor for Kvm {
                 disk("root", read(&vm.image.root())?, true),
                 disk("private", volume.map_err(StartError::at("open the private volume"))?, false),
             ],
-            nets: cables?,
+            nets: cables,
             vsock: Some((CID, Channel::ALL.map(Channel::vsock_port).to_vec())),
             uid: own_uid(spec.name.as_str()),
             log: Stdio::inherit(),

@@ -21,7 +21,7 @@ use rustix::{
 use transom_protocol::supervisor::QubeName;
 
 use super::rate::Bucket;
-use crate::machine::Card;
+use crate::{machine::Card, user::number_of};
 
 /// Most clients of one qube; each is a network card of its machine.
 pub(super) const MAX_CLIENTS: usize = 12;
@@ -30,6 +30,8 @@ pub(super) const MAX_CLIENTS: usize = 12;
 const LOOSE: (u64, u64) = (4_096, 1_024);
 /// Frames thrown away before others have their turn.
 const BUDGET: usize = 64;
+/// No socket holds more frames, even if its sender goes on meanwhile.
+const ALL: usize = 4_096;
 
 /// One of the two ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +83,7 @@ impl Cables {
         let end = self.0.get_mut(&key).map(|ends| &mut ends[side as usize]);
         let end = end.ok_or(io::ErrorKind::NotFound)?;
         // Frames of a time before this machine are none of its business.
-        end.discard(usize::MAX >> 1);
+        end.discard(ALL);
         let cable = end.socket.try_clone()?;
         end.plugged = true;
         Ok(Card { cable, address })
@@ -136,8 +138,6 @@ impl End {
 
     /// Throws frames away, at most so many; gives their number.
     fn discard(&mut self, most: usize) -> usize {
-        // No more than a socket holds, even if its sender goes on meanwhile.
-        let most = most.min(1 << 12);
         let mut frames = 0;
         while frames < most && !self.dead {
             // Its true length comes back, and nothing of it but one byte.
@@ -163,12 +163,10 @@ fn cable(now: Instant) -> io::Result<[End; 2]> {
     Ok([end(client), end(provider)])
 }
 
-/// A card's address: the same at each start, and different at both ends. FNV-1a of the client's name,
-/// in the range that everybody may use as they like.
+/// A card's address: the same at each start, and different at both ends; by the client's name, in the
+/// range that everybody may use as they like.
 fn address(client: &QubeName, side: Side) -> [u8; 6] {
-    let bytes = client.as_str().bytes();
-    let hash = bytes.fold(0x811c_9dc5_u32, |hash, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193));
-    let [a, b, c, d] = hash.to_be_bytes();
+    let [a, b, c, d] = number_of(client.as_str()).to_be_bytes();
     [2, side as u8, a, b, c, d]
 }
 

@@ -8,6 +8,8 @@ use std::{
     process::Command,
 };
 
+use super::debian::Kernel;
+
 /// An archive.
 pub(crate) struct Initramfs {
     bytes: Vec<u8>,
@@ -49,6 +51,31 @@ impl Initramfs {
                 self.file(library, 0o755, &fs::read(library).unwrap());
             }
         }
+    }
+
+    /// Adds BusyBox and modules of a kernel, and gives the beginning of the machine's first program,
+    /// which loads them in this order, each with its parameters. `$b` is BusyBox in it.
+    pub(crate) fn begin<'a>(
+        &mut self,
+        busybox: &[u8],
+        kernel: &Kernel,
+        modules: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> String {
+        self.file("/bin/busybox", 0o755, busybox);
+        for directory in ["/proc", "/sys", "/dev"] {
+            self.directory(directory);
+        }
+        let mut script = String::from(
+            "#!/bin/busybox sh\n\
+             b=/bin/busybox\n\
+             $b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev\n",
+        );
+        for (name, parameters) in modules {
+            self.file(&format!("/modules/{name}.ko"), 0o644, &kernel.module(name));
+            let line = format!("$b insmod /modules/{name}.ko {parameters} || echo no module {name}\n");
+            script.push_str(&line);
+        }
+        script
     }
 
     fn entry(&mut self, path: &str, mode: u32, content: &[u8]) {

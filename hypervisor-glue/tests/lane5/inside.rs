@@ -28,7 +28,12 @@ use transom_hypervisor::vmm::{
     open_kvm,
 };
 
-use crate::{GOOD, INSIDE, MARK, figure, tap};
+use crate::{
+    GOOD, INSIDE, MARK,
+    figure::figure,
+    over_ram::{OverRam, over_ram},
+    tap,
+};
 
 const RAM: u64 = 256 << 20;
 const PORT: u32 = 5000;
@@ -170,7 +175,7 @@ fn flood() {
             latest = latest.max(asleep.elapsed().saturating_sub(nap));
             turns += 1;
             if turns % 20 == 0 {
-                most = most.max(over_ram(pid).map_or(0, |sums| sums[2].1));
+                most = most.max(both(pid).map_or(0, |sums| sums.dirty));
             }
         }
         (latest, most, turns)
@@ -319,36 +324,19 @@ impl Run {
 
     /// What `transom-vmm` holds besides guest RAM while the guest is up.
     fn memory(&self) {
-        if let Some(sums) = over_ram(self.vmm.pid()) {
+        if let Some(sums) = both(self.vmm.pid()) {
             println!("{MARK}both processes over guest RAM, KiB: {sums:?}");
             // Pages that others have too count by their share.
-            figure("vmm.overhead_mib", sums[1].1 as f64 / 1024.0, "MiB", 1);
+            figure("vmm.overhead_mib", sums.pss as f64 / 1024.0, "MiB", 1);
         }
     }
 }
 
-/// What both processes of a `transom-vmm` hold besides guest RAM, in KiB.
-fn over_ram(pid: u32) -> Option<[(&'static str, u64); 3]> {
+/// What both processes of a `transom-vmm` hold besides guest RAM.
+fn both(pid: u32) -> Option<OverRam> {
     let child = fs::read_to_string(format!("/proc/{pid}/task/{pid}/children")).ok()?;
-    let mut sums = [("Rss:", 0), ("Pss:", 0), ("Private_Dirty:", 0)];
-    for pid in [child.trim(), &pid.to_string()] {
-        let Ok(maps) = fs::read_to_string(format!("/proc/{pid}/smaps")) else { continue };
-        let mut guest = false;
-        for line in maps.lines() {
-            let mut words = line.split_whitespace();
-            let (first, second) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-            if first.contains('-') {
-                guest = line.contains("memfd:guest-ram");
-            } else if let (false, Ok(kib)) = (guest, second.parse::<u64>()) {
-                for (name, sum) in &mut sums {
-                    if first == *name {
-                        *sum += kib;
-                    }
-                }
-            }
-        }
-    }
-    Some(sums)
+    let of = |pid: &str| over_ram(&Path::new("/proc").join(pid)).unwrap_or_default();
+    Some(of(child.trim()) + of(&pid.to_string()))
 }
 
 impl Drop for Run {

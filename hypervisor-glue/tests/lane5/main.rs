@@ -10,10 +10,15 @@ mod debian;
 #[allow(unsafe_code, reason = "packet sockets")]
 #[path = "../../src/bin/transom-fake-guest/ether.rs"]
 mod ether;
+#[allow(dead_code, unreachable_pub, reason = "the library of the tests has it, and reads what is told")]
+#[path = "../../../tests/src/figure.rs"]
+mod figure;
 mod initramfs;
 mod inside;
 mod outer;
 mod outside;
+#[path = "../vmm/over_ram.rs"]
+mod over_ram;
 mod tap;
 
 /// Set inside the machine.
@@ -24,8 +29,3 @@ const MARK: &str = "LANE5 ";
 const PARTS: [&str; 3] = ["devices", "ends", "flood"];
 /// The last line.
 const GOOD: &str = "LANE5 all good";
-
-/// Tells `make bench` of a figure: it takes them from what tests print.
-fn figure(name: &str, value: f64, unit: &str, samples: usize) {
-    println!("{MARK}figure {name} {value:.3} {unit} {samples}");
-}

@@ -17,7 +17,7 @@ use transom_hypervisor::vmm::{
 use crate::{
     GOOD, INSIDE, MARK, PARTS,
     debian::{self, Kernel},
-    figure,
+    figure::figure,
     initramfs::Initramfs,
     outer::{End, until_it_ends_by_itself, watch},
 };
@@ -119,8 +119,8 @@ fn the_start_is_cheap() {
         println!("{MARK}start {:>7} us, processor {:>7} us: {}", stage.wall_us, stage.cpu_us, stage.name);
     }
     let last = middle.last().unwrap();
-    figure("vmm.cpu_ms_to_first_instruction", last.cpu_us as f64 / 1e3, "ms", STARTS);
-    figure("vmm.ms_to_first_instruction", last.wall_us as f64 / 1e3, "ms", STARTS);
+    figure("vmm.cpu_ms_to_first_instruction", last.cpu_us as f64 / 1e3, "ms", STARTS as u64);
+    figure("vmm.ms_to_first_instruction", last.wall_us as f64 / 1e3, "ms", STARTS as u64);
 }
 
 fn fetch() -> Result<(Kernel, Kernel, Vec<u8>), String> {
@@ -143,8 +143,8 @@ fn inner_archive(cloud: &Kernel) -> Vec<u8> {
 
 fn archive_of(outer: &Kernel, cloud: &Kernel, busybox: &[u8]) -> Vec<u8> {
     let mut archive = Initramfs::new();
-    archive.file("/bin/busybox", 0o755, busybox);
-    for directory in ["/proc", "/sys", "/dev", "/tmp", "/root2"] {
+    let mut second = archive.begin(busybox, outer, OUTER.iter().copied());
+    for directory in ["/tmp", "/root2"] {
         archive.directory(directory);
     }
     archive.file("/guest/vmlinuz", 0o644, &fs::read(&cloud.image).unwrap());
@@ -156,16 +156,6 @@ fn archive_of(outer: &Kernel, cloud: &Kernel, busybox: &[u8]) -> Vec<u8> {
         /bin/busybox mount -o bind / /root2; cd /root2; /bin/busybox mount -o move . /\n\
         exec /bin/busybox chroot . /second\n";
     archive.file("/init", 0o755, first.as_bytes());
-    let mut second = String::from(
-        "#!/bin/busybox sh\n\
-         b=/bin/busybox\n\
-         $b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev\n",
-    );
-    for (name, parameters) in OUTER {
-        archive.file(&format!("/modules/{name}.ko"), 0o644, &outer.module(name));
-        let line = format!("$b insmod /modules/{name}.ko {parameters} || echo '{MARK}no module {name}'\n");
-        second.push_str(&line);
-    }
     let last = format!(
         "{INSIDE}=1 RUST_BACKTRACE=0 TRANSOM_LOG=debug \
          /bin/lane5 --ignored --nocapture --test-threads=1 --exact inside::all\n\

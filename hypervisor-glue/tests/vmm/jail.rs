@@ -16,7 +16,7 @@ use transom_hypervisor::vmm::{
     open_kvm,
 };
 
-use crate::tiny::Code;
+use crate::{over_ram::over_ram, tiny::Code};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_transom-vmm");
 /// Far more than any of these takes; a machine that hangs is the failure.
@@ -200,21 +200,8 @@ fn has_ended(process: &Path) -> bool {
 
 /// What the process holds besides guest RAM.
 fn memory(process: &Path) {
-    let Ok(maps) = fs::read_to_string(process.join("smaps")) else { return };
-    let (mut guest, mut private, mut all) = (false, 0, 0);
-    for line in maps.lines() {
-        let mut words = line.split_whitespace();
-        let (first, second) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
-        if first.contains('-') {
-            guest = line.contains("memfd:guest-ram");
-        } else if let (false, Ok(kib)) = (guest, second.parse::<u64>()) {
-            match first {
-                "Pss:" => all += kib,
-                "Private_Dirty:" | "Private_Clean:" => private += kib,
-                _ => {}
-            }
-        }
-    }
+    let Some(sums) = over_ram(process) else { return };
+    let (all, private) = (sums.pss, sums.dirty + sums.clean);
     println!("over guest RAM: {all} KiB (proportional), {private} KiB (private)");
     // A build that is not optimised has larger code; its own pages are few all the same.
     assert!(private < 8 << 10, "{private} KiB of its own");

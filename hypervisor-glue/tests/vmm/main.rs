@@ -3,5 +3,6 @@
 
 mod devices;
 mod jail;
+mod over_ram;
 mod support;
 mod tiny;

@@ -2,7 +2,7 @@
 //! read-only; and the wires to it.
 
 use std::{
-    env, fs,
+    fs,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -15,30 +15,19 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use transom::ipc::{Reply, Request, State};
-use transom_tests::process::{binary, until};
+use transom_tests::process::until;
 
 use super::{
-    debian::Kernel,
-    initramfs::Initramfs,
     inside::{Ask, INSIDE},
+    mirror::Mirror,
 };
 
 /// The machine's life at most, in seconds.
 const LIMIT: &str = "240";
 /// No answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(90);
-/// Modules in order.
-const MODULES: [&str; 17] = [
-    "virtio_ring",
-    "virtio",
-    "virtio_pci_modern_dev",
-    "virtio_pci_legacy_dev",
-    "virtio_pci",
-    "9pnet",
-    "9pnet_virtio",
-    "netfs",
-    "fscache",
-    "9p",
+/// Modules of the wire, the screen and the devices, in order.
+const MODULES: [&str; 8] = [
     "virtio_console",
     "evdev",
     "virtio_input",
@@ -46,11 +35,12 @@ const MODULES: [&str; 17] = [
     "drm_kms_helper",
     "drm_shmem_helper",
     "virtio_dma_buf",
+    "virtio-gpu",
 ];
-/// The screen's module.
-const SCREEN: &str = "virtio-gpu";
-/// What the machine sees of this computer, by the names of its folders there.
-const SHARED: [&str; 3] = ["usr", "etc", "target"];
+/// What a seat needs.
+const SEAT: &str = "/lib/systemd/systemd-udevd --daemon\n\
+    udevadm trigger --action=add --subsystem-match=input --subsystem-match=drm; udevadm settle\n\
+    seatd &";
 /// Programs of this computer that run in the machine.
 const NEEDED: [&str; 4] = ["/usr/bin/udevadm", "/usr/sbin/seatd", "/usr/bin/foot", "/usr/bin/bwrap"];
 
@@ -89,13 +79,12 @@ impl Machine {
         if let Some(missing) = NEEDED.iter().find(|path| missing(path)) {
             return Err(format!("{missing} is not installed"));
         }
-        let busybox = ["/usr/bin/busybox", "/bin/busybox"].map(fs::read).into_iter().find_map(Result::ok);
-        let busybox = busybox.ok_or("busybox is not installed")?;
-        let kernel = Kernel::fetch("linux-image-amd64")?;
-        let target = binary("transom").parent().and_then(Path::parent).unwrap().canonicalize().unwrap();
+        let mirror = Mirror::new()?;
         let dir = tempfile::tempdir().unwrap();
         let initramfs = dir.path().join("initramfs");
-        fs::write(&initramfs, archive(&kernel, &busybox, &target)).unwrap();
+        let variables = format!("{INSIDE}=1 LIBSEAT_BACKEND=seatd NO_COLOR=1");
+        let modules = MODULES.into_iter().map(|name| (name, ""));
+        fs::write(&initramfs, mirror.archive(modules, &variables, SEAT, "inside::inside")).unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         let mut command = Command::new("timeout");
         command
@@ -110,13 +99,10 @@ impl Machine {
             .args(["-chardev", &format!("socket,id=wire,path={},server=on,wait=off", at("wire"))])
             .args(["-device", "virtio-serial-pci", "-device", "virtserialport,chardev=wire"])
             .args(["-serial", "stdio", "-append", "console=ttyS0 quiet panic=-1", "-kernel"])
-            .arg(&kernel.image)
+            .arg(&mirror.kernel.image)
             .arg("-initrd")
             .arg(initramfs);
-        for (name, path) in SHARED.iter().zip([Path::new("/usr"), Path::new("/etc"), target.as_path()]) {
-            let share = format!("mount_tag={name},security_model=none,multidevs=remap,readonly=on");
-            command.arg("-virtfs").arg(format!("local,path={},{share}", path.display()));
-        }
+        mirror.share(&mut command);
         let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut process = process.map_err(|error| format!("timeout: {error}"))?;
         let console = process.stdout.take().unwrap();
@@ -179,50 +165,4 @@ fn show(console: ChildStdout) {
     for line in BufReader::new(console).split(b'\n').map_while(Result::ok) {
         println!("[{:>5.1}] {}", begin.elapsed().as_secs_f32(), String::from_utf8_lossy(&line).trim_end());
     }
-}
-
-/// The first file system of the machine: mounts the shares, starts what a seat needs, and this binary.
-fn archive(kernel: &Kernel, busybox: &[u8], target: &Path) -> Vec<u8> {
-    let mut archive = Initramfs::new();
-    archive.file("/bin/busybox", 0o755, busybox);
-    for directory in ["/proc", "/sys", "/dev", "/new"] {
-        archive.directory(directory);
-    }
-    let mut init = String::from(
-        "#!/bin/busybox sh\n\
-         b=/bin/busybox\n\
-         $b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev\n",
-    );
-    for name in MODULES.into_iter().chain([SCREEN]) {
-        archive.file(&format!("/modules/{name}.ko"), 0o644, &kernel.module(name));
-        let line = format!("$b insmod /modules/{name}.ko || echo no module {name}\n");
-        init.push_str(&line);
-    }
-    init.push_str(
-        "$b mount -t tmpfs -o mode=755 new /new\n\
-         cd /new; $b mkdir usr etc target tmp run proc sys dev var root home\n\
-         for d in bin sbin lib lib64; do $b ln -s usr/$d $d; done\n\
-         for d in usr etc target; do\n\
-             $b mount -t 9p -o ro,cache=loose,trans=virtio,version=9p2000.L,msize=512000 $d $d\n\
-         done\n\
-         for d in proc sys dev; do $b mount -o move /$d $d; done\n\
-         $b mkdir dev/shm; $b mount -t tmpfs shm dev/shm\n\
-         $b cp /second run/second\n\
-         exec $b switch_root . /run/second\n",
-    );
-    let test = env::current_exe().unwrap().canonicalize().unwrap();
-    let test = Path::new("/target").join(test.strip_prefix(target).unwrap());
-    let second = format!(
-        "#!/bin/sh\n\
-         export {INSIDE}=1 PATH=/usr/sbin:/usr/bin HOME=/root LANG=C.UTF-8 LIBSEAT_BACKEND=seatd NO_COLOR=1\n\
-         /lib/systemd/systemd-udevd --daemon\n\
-         udevadm trigger --action=add --subsystem-match=input --subsystem-match=drm; udevadm settle\n\
-         seatd &\n\
-         {} --nocapture --test-threads=1 --exact inside::inside\n\
-         busybox poweroff -f\n",
-        test.display()
-    );
-    archive.file("/second", 0o755, second.as_bytes());
-    archive.file("/init", 0o755, init.as_bytes());
-    archive.finish()
 }

@@ -13,6 +13,8 @@ mod debian;
 mod initramfs;
 mod inside;
 mod machine;
+#[path = "../vm/mirror.rs"]
+mod mirror;
 mod person;
 mod screen;
 mod viewer;

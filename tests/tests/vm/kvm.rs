@@ -12,18 +12,13 @@ use std::{
     time::Duration,
 };
 
-use transom_tests::{
-    figure::figure,
-    process::{binary, until},
-    procs,
-};
+use transom_tests::{figure::figure, process::until, procs};
 use transom_theming::Label;
 
 use super::{
-    debian::Kernel,
-    initramfs::Initramfs,
     lab::Lab,
     life::{STRANGERS, must, needs_recovery},
+    mirror::Mirror,
     outer::{End, until_it_ends_by_itself, watch},
     paused,
     picture::{is_painted_within_its_frame, painted},
@@ -35,25 +30,9 @@ const INSIDE: &str = "TRANSOM_INSIDE";
 const GOOD: &str = "KVM all good";
 /// The machine's life at most, in seconds; about 100 on 2 cores.
 const LIMIT: &str = "400";
-/// Modules with their parameters, in order.
-const MODULES: [(&str, &str); 14] = [
-    ("virtio_ring", ""),
-    ("virtio", ""),
-    ("virtio_pci_modern_dev", ""),
-    ("virtio_pci_legacy_dev", ""),
-    ("virtio_pci", ""),
-    ("9pnet", ""),
-    ("9pnet_virtio", ""),
-    ("netfs", ""),
-    ("fscache", ""),
-    ("9p", ""),
-    ("irqbypass", ""),
-    ("ccp", ""),
-    ("kvm", ""),
-    ("kvm-amd", "vgif=0 avic=0 nested=0 vls=0"),
-];
-/// What the machine sees of this computer, by the names of its folders there.
-const SHARED: [&str; 3] = ["usr", "etc", "target"];
+/// Modules for KVM with their parameters, in order.
+const MODULES: [(&str, &str); 4] =
+    [("irqbypass", ""), ("ccp", ""), ("kvm", ""), ("kvm-amd", "vgif=0 avic=0 nested=0 vls=0")];
 
 #[test]
 fn a_window_of_the_linked_vmm() {
@@ -62,17 +41,17 @@ fn a_window_of_the_linked_vmm() {
     }
     // Its turn, and the image.
     let Some(_lab) = Lab::new() else { return };
-    let busybox = ["/usr/bin/busybox", "/bin/busybox"].map(fs::read).into_iter().find_map(Result::ok);
-    let (kernel, busybox) = match (Kernel::fetch("linux-image-amd64"), busybox) {
-        (Ok(kernel), Some(busybox)) => (kernel, busybox),
-        (kernel, _) => {
-            println!("SKIP no machine with AMD-V: {}", kernel.err().unwrap_or("no busybox".into()));
+    let mirror = match Mirror::new() {
+        Ok(mirror) => mirror,
+        Err(missing) => {
+            println!("SKIP no machine with AMD-V: {missing}");
             return;
         }
     };
-    let target = binary("transom").parent().and_then(Path::parent).unwrap().canonicalize().unwrap();
     let initramfs = tempfile::NamedTempFile::new().unwrap();
-    fs::write(&initramfs, archive(&kernel, &busybox, &target)).unwrap();
+    let groups = "busybox mount -t cgroup2 groups /sys/fs/cgroup";
+    let archive = mirror.archive(MODULES, &format!("{INSIDE}=1"), groups, "kvm::inside");
+    fs::write(&initramfs, archive).unwrap();
     let end = until_it_ends_by_itself("a window of the linked VMM", || {
         let mut command = Command::new("timeout");
         command
@@ -88,61 +67,14 @@ fn a_window_of_the_linked_vmm() {
             ])
             .args(["-m", "3072", "-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none"])
             .args(["-serial", "stdio", "-no-reboot", "-append", "console=ttyS0 quiet panic=-1", "-kernel"])
-            .arg(&kernel.image)
+            .arg(&mirror.kernel.image)
             .arg("-initrd")
             .arg(initramfs.path());
-        for (name, path) in SHARED.iter().zip([Path::new("/usr"), Path::new("/etc"), target.as_path()]) {
-            let share = format!("mount_tag={name},security_model=none,multidevs=remap,readonly=on");
-            command.arg("-virtfs").arg(format!("local,path={},{share}", path.display()));
-        }
+        mirror.share(&mut command);
         let machine = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
         watch(machine, GOOD, |_| false)
     });
     assert_ne!(end, End::Failed, "the machine ended without saying that all is good");
-}
-
-/// The first file system of the machine: makes one of the shares, and starts this binary in it.
-fn archive(kernel: &Kernel, busybox: &[u8], target: &Path) -> Vec<u8> {
-    let mut archive = Initramfs::new();
-    archive.file("/bin/busybox", 0o755, busybox);
-    for directory in ["/proc", "/sys", "/dev", "/new"] {
-        archive.directory(directory);
-    }
-    let mut init = String::from(
-        "#!/bin/busybox sh\n\
-         b=/bin/busybox\n\
-         $b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev\n",
-    );
-    for (name, parameters) in MODULES {
-        archive.file(&format!("/modules/{name}.ko"), 0o644, &kernel.module(name));
-        let line = format!("$b insmod /modules/{name}.ko {parameters} || echo no module {name}\n");
-        init.push_str(&line);
-    }
-    init.push_str(
-        "$b mount -t tmpfs -o mode=755 new /new\n\
-         cd /new; $b mkdir usr etc target tmp run proc sys dev var root home\n\
-         for d in bin sbin lib lib64; do $b ln -s usr/$d $d; done\n\
-         for d in usr etc target; do\n\
-             $b mount -t 9p -o ro,cache=loose,trans=virtio,version=9p2000.L,msize=512000 $d $d\n\
-         done\n\
-         for d in proc sys dev; do $b mount -o move /$d $d; done\n\
-         $b mkdir dev/shm; $b mount -t tmpfs shm dev/shm\n\
-         $b cp /second run/second\n\
-         exec $b switch_root . /run/second\n",
-    );
-    let test = env::current_exe().unwrap().canonicalize().unwrap();
-    let test = Path::new("/target").join(test.strip_prefix(target).unwrap());
-    let second = format!(
-        "#!/bin/sh\n\
-         busybox mount -t cgroup2 groups /sys/fs/cgroup\n\
-         export {INSIDE}=1 PATH=/usr/sbin:/usr/bin HOME=/root LANG=C.UTF-8\n\
-         {} --nocapture --test-threads=1 --exact kvm::inside\n\
-         busybox poweroff -f\n",
-        test.display()
-    );
-    archive.file("/second", 0o755, second.as_bytes());
-    archive.file("/init", 0o755, init.as_bytes());
-    archive.finish()
 }
 
 #[test]

@@ -11,6 +11,7 @@ use std::{
 
 use serde_json::Value;
 use transom::ipc::{Reply, Request, Window};
+use transom_hypervisor::client::program_ended;
 use transom_tests::{
     figure::figure,
     process::{House, until},
@@ -112,14 +113,7 @@ impl Lab {
     pub(crate) fn ends_with(&self, qube: &str, script: &str) -> i32 {
         let before = self.log(qube).len();
         self.house.must(&["qube", "run", qube, "sh", "-c", script]);
-        until("a program of the qube ends", || {
-            // The lines of qubed itself: no program can write one.
-            let log = self.log(qube);
-            let line = log[before..]
-                .lines()
-                .find(|line| line.contains(" qubed: program ") && line.contains(" ended with status "))?;
-            line.rsplit(' ').next()?.parse().ok()
-        })
+        until("a program of the qube ends", || program_ended(&self.log(qube)[before..]))
     }
 
     /// Waits for a window of this title.

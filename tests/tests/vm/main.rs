@@ -17,6 +17,7 @@ mod kvm;
 mod lab;
 mod life;
 mod manners;
+mod mirror;
 mod network;
 #[path = "../../../hypervisor-glue/tests/lane5/outer.rs"]
 mod outer;
