@@ -51,7 +51,7 @@ fn is_paused(name: &QubeName, kind: ErrorKind) -> ErrorBody {
     error(kind, format!("{name} is paused; let it go on with `transom qube resume {name}`"))
 }
 
-fn store_error(source: &StoreError) -> ErrorBody {
+pub(super) fn store_error(source: &StoreError) -> ErrorBody {
     let kind = match source {
         StoreError::NoSuchQube(_) => ErrorKind::NoSuchQube,
         StoreError::Exists(_) => ErrorKind::Exists,
@@ -213,9 +213,7 @@ impl Server {
     fn launch(&mut self, name: &QubeName, now: Instant) -> Result<Running, ErrorBody> {
         let config = match self.qubes.get(name.as_str()) {
             Some(Qube { config: Ok(config), .. }) => config.clone(),
-            Some(Qube { config: Err(problem), .. }) => {
-                return Err(error(ErrorKind::BadQubeFile, problem.clone()));
-            }
+            Some(Qube { config: Err(problem), .. }) => return Err(problem.clone()),
             None => return Err(store_error(&StoreError::NoSuchQube(name.clone()))),
         };
         let choice = self.backends.choose(&config);

@@ -18,6 +18,7 @@ use transom_protocol::supervisor::{
 use super::{
     Options, SHUTDOWN_S,
     cables::{Cables, Plug},
+    requests::store_error,
     running::{Note, Part, Phase, Running},
     session::{Role, Session},
 };
@@ -48,7 +49,7 @@ pub(super) enum Source {
 #[derive(Debug)]
 pub(super) struct Qube {
     /// What its file says; `Err` why it cannot be used.
-    pub(super) config: Result<QubeConfig, String>,
+    pub(super) config: Result<QubeConfig, ErrorBody>,
     /// The last label that was known.
     pub(super) label: LabelName,
     pub(super) running: Option<Running>,
@@ -413,7 +414,7 @@ impl Server {
             isolated: backend.isolated(),
             pid: qube.running.as_ref().map(Running::pid),
             template: config.ok().and_then(|config| config.template.clone()),
-            problem: config.err().map(|problem| problem.chars().take(500).collect()),
+            problem: config.err().map(|problem| problem.message.chars().take(500).collect()),
         })
     }
 
@@ -475,13 +476,13 @@ impl Server {
                 }
                 return;
             }
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(store_error(&error)),
         };
         if known.is_some_and(|qube| qube.config == config) {
             return;
         }
         if let Err(problem) = &config {
-            tracing::warn!(qube = %name, problem, "its file cannot be used");
+            tracing::warn!(qube = %name, problem = problem.message, "its file cannot be used");
         }
         let label = match (&config, known) {
             (Ok(config), _) => config.label.clone(),

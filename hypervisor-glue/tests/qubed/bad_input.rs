@@ -161,6 +161,21 @@ fn a_bad_qube_file_harms_only_its_qube() {
     assert_eq!(start(&mut client, "bad").unwrap().label.as_str(), "green");
 }
 
+/// What the system refuses is not the file's fault, and is not called so.
+#[test]
+fn a_qube_file_that_cannot_be_read_is_no_bad_file() {
+    let qubed = Qubed::start();
+    let mut client = qubed.client();
+    qubed.create("work", "run");
+    let file = qubed.qube_dir("work").join("qube.kdl");
+    fs::rename(&file, file.with_extension("away")).unwrap();
+    fs::create_dir(&file).unwrap();
+    let error = start(&mut client, "work").unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Io, "{error}");
+    let list = client.list(deadline()).unwrap();
+    assert!(list[0].problem.as_ref().is_some_and(|problem| problem.contains("cannot read")), "{list:?}");
+}
+
 #[test]
 fn nonsense_from_a_client_is_answered_and_harms_nobody() {
     let qubed = Qubed::start();
