@@ -9,6 +9,7 @@
 mod connectors;
 mod heads;
 mod libinput;
+mod surface;
 
 use std::time::Duration;
 
@@ -32,10 +33,7 @@ use smithay::{
 };
 use tracing::{error, info};
 
-use self::{
-    heads::{Heads, maker},
-    libinput::Devices,
-};
+use self::{heads::Heads, libinput::Devices, surface::maker};
 use super::Frame;
 use crate::{
     Desktop, DesktopError,

@@ -1,0 +1,127 @@
+//! What one monitor shows: its planes and buffers, whatever the renderer and the kind of buffers.
+
+use std::{error::Error, fmt};
+
+use smithay::{
+    backend::{
+        allocator::{
+            Allocator, Format, Fourcc,
+            dmabuf::{AsDmabuf, Dmabuf},
+        },
+        drm::{
+            DrmDeviceFd, DrmSurface,
+            compositor::{DrmCompositor, FrameFlags, PrimaryPlaneElement},
+            exporter::ExportFramebuffer,
+        },
+        renderer::{Bind, Color32F, Renderer, Texture},
+    },
+    output::OutputModeSource,
+    utils::Transform,
+};
+
+use super::connectors::Monitor;
+use crate::render::element::Quad;
+
+/// Planes and buffers of one monitor. Which buffers they are is nobody else's business.
+pub(super) trait Surface<R: Renderer> {
+    /// Draws, and has it shown at the next vertical blank. `false`: nothing had changed.
+    fn show(
+        &mut self,
+        renderer: &mut R,
+        quads: &[Quad<R::TextureId>],
+        background: Color32F,
+    ) -> Result<bool, String>;
+    /// What was drawn last is on the monitor.
+    fn flipped(&mut self) -> Result<(), String>;
+    /// Somebody else had the monitor.
+    fn reset(&mut self) -> Result<(), String>;
+}
+
+impl<A, F, R> Surface<R> for DrmCompositor<A, F, (), DrmDeviceFd>
+where
+    A: Allocator,
+    A::Error: Error + Send + Sync + 'static,
+    A::Buffer: AsDmabuf,
+    <A::Buffer as AsDmabuf>::Error: Error + Send + Sync + 'static,
+    F: ExportFramebuffer<A::Buffer>,
+    F::Framebuffer: fmt::Debug + 'static,
+    F::Error: Error + Send + Sync + 'static,
+    R: Renderer + Bind<Dmabuf>,
+    R::TextureId: Texture + 'static,
+    R::Error: Error + Send + Sync + 'static,
+{
+    fn show(
+        &mut self,
+        renderer: &mut R,
+        quads: &[Quad<R::TextureId>],
+        background: Color32F,
+    ) -> Result<bool, String> {
+        let frame = self
+            .render_frame(renderer, quads, background, FrameFlags::empty())
+            .map_err(|error| error.to_string())?;
+        if frame.is_empty {
+            return Ok(false);
+        }
+        if frame.needs_sync()
+            && let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element
+            && element.sync.wait().is_err()
+        {
+            return Err("drawing was interrupted".into());
+        }
+        drop(frame);
+        self.queue_frame(()).map_err(|error| error.to_string())?;
+        Ok(true)
+    }
+
+    fn flipped(&mut self) -> Result<(), String> {
+        self.frame_submitted().map(drop).map_err(|error| error.to_string())
+    }
+
+    fn reset(&mut self) -> Result<(), String> {
+        self.reset_state().map_err(|error| error.to_string())
+    }
+}
+
+/// Makes the surface of a monitor.
+pub(super) type Make<R> = Box<dyn Fn(DrmSurface, &Monitor) -> Result<Box<dyn Surface<R>>, String>>;
+
+/// Makes surfaces whose buffers come from such an allocator.
+pub(super) fn maker<A, F, R>(
+    parts: impl Fn() -> (A, F) + 'static,
+    formats: impl IntoIterator<Item = Format>,
+) -> Make<R>
+where
+    A: Allocator + 'static,
+    F: ExportFramebuffer<A::Buffer> + 'static,
+    A::Error: Error + Send + Sync + 'static,
+    A::Buffer: AsDmabuf,
+    <A::Buffer as AsDmabuf>::Error: Error + Send + Sync + 'static,
+    F::Framebuffer: fmt::Debug + 'static,
+    F::Error: Error + Send + Sync + 'static,
+    R: Renderer + Bind<Dmabuf>,
+    R::TextureId: Texture + 'static,
+    R::Error: Error + Send + Sync + 'static,
+{
+    let formats: Vec<Format> = formats.into_iter().collect();
+    Box::new(move |surface, monitor| {
+        let (allocator, exporter) = parts();
+        let mode = OutputModeSource::Static {
+            size: monitor.size(),
+            scale: 1.0.into(),
+            transform: Transform::Normal,
+        };
+        let compositor = DrmCompositor::<A, F, (), DrmDeviceFd>::new(
+            mode,
+            surface,
+            None,
+            allocator,
+            exporter,
+            [Fourcc::Xrgb8888, Fourcc::Argb8888],
+            formats.iter().copied(),
+            (64, 64).into(),
+            // No plane of its own for the pointer yet.
+            None,
+        );
+        Ok(Box::new(compositor.map_err(|error| error.to_string())?))
+    })
+}
