@@ -141,6 +141,8 @@ pub struct Monitor {
     pub refresh: u32,
     /// Frames it has shown.
     pub flips: u64,
+    /// The pointer has a plane of its own there.
+    pub pointer_plane: bool,
 }
 
 /// A qube with a link.

@@ -3,7 +3,7 @@
 use smithay::{
     backend::renderer::{
         Color32F, Frame, Renderer, Texture,
-        element::{Element, Id, Kind, RenderElement},
+        element::{Element, Id, Kind, RenderElement, UnderlyingStorage, memory::MemoryBuffer},
         utils::{CommitCounter, DamageSet, DamageSnapshot, OpaqueRegions},
     },
     utils::{Buffer, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
@@ -51,6 +51,8 @@ pub struct Quad<T> {
     pub clip: DeviceRect,
     /// Every pixel is opaque. Never the qube's word for it: it follows from the pixel format.
     pub opaque: bool,
+    /// The pixels, where they may go on a plane of the pointer's own.
+    pub pointer: Option<MemoryBuffer>,
 }
 
 impl<T: Clone> Quad<T> {
@@ -135,7 +137,7 @@ impl<T: Texture> Element for Quad<T> {
     }
 
     fn kind(&self) -> Kind {
-        Kind::Unspecified
+        if self.pointer.is_some() { Kind::Cursor } else { Kind::Unspecified }
     }
 }
 
@@ -172,5 +174,9 @@ where
                 frame.render_texture_from_to(texture, *src, self.dst, &damage, &[], *transform, 1.0)
             }
         }
+    }
+
+    fn underlying_storage(&self, _renderer: &mut R) -> Option<UnderlyingStorage<'_>> {
+        self.pointer.as_ref().map(UnderlyingStorage::Memory)
     }
 }

@@ -104,6 +104,7 @@ where
                 dst: *rect,
                 clip: *rect,
                 opaque: color.is_opaque(),
+                pointer: None,
             }),
             Item::Picture { picture, at, clip } => {
                 let dst = Rectangle::new(*at, picture.size());
@@ -117,6 +118,7 @@ where
                     dst,
                     clip,
                     opaque: picture.opaque,
+                    pointer: picture.pointer.clone(),
                 })
             }
             Item::Guest { key, id, content, damage, dst, clip } => {
@@ -132,6 +134,7 @@ where
                         dst: *dst,
                         clip,
                         opaque: color.is_opaque(),
+                        pointer: None,
                     });
                 }
                 let since = self.guests.get(key).map(|(_, commit)| *commit);
@@ -159,6 +162,7 @@ where
                     dst: *dst,
                     clip,
                     opaque,
+                    pointer: None,
                 })
             }
         }

@@ -32,6 +32,8 @@ struct Head<R: Renderer> {
     /// A frame waits for the vertical blank.
     pending: bool,
     flips: u64,
+    /// The pointer has a plane of its own.
+    pointer_plane: bool,
 }
 
 /// All monitors of one graphics card.
@@ -96,10 +98,11 @@ where
             warn!(monitor = monitor.name, "the graphics card drives no more monitors than it does now");
             return;
         };
+        let pointer_size = device.cursor_size();
         let surface = device
             .create_surface(crtc, monitor.mode, &[monitor.connector])
             .map_err(|error| error.to_string())
-            .and_then(|surface| (self.make)(surface, &monitor));
+            .and_then(|surface| (self.make)(surface, pointer_size, &monitor));
         match surface {
             Ok(surface) => {
                 let size = monitor.size();
@@ -111,7 +114,15 @@ where
                     "a monitor is there"
                 );
                 let at = Point::default();
-                self.heads.push(Head { monitor, crtc, at, surface, pending: false, flips: 0 });
+                self.heads.push(Head {
+                    monitor,
+                    crtc,
+                    at,
+                    surface,
+                    pending: false,
+                    flips: 0,
+                    pointer_plane: false,
+                });
             }
             Err(error) => error!(monitor = monitor.name, %error, "a monitor cannot be used"),
         }
@@ -144,7 +155,10 @@ where
         for head in &mut self.heads {
             let seen: Vec<_> = quads.iter().map(|quad| quad.seen_from(head.at)).collect();
             match head.surface.show(&mut painter.renderer, &seen, scene.background) {
-                Ok(pending) => head.pending = pending,
+                Ok(shown) => {
+                    head.pending = shown.pending;
+                    head.pointer_plane = shown.pointer_plane;
+                }
                 Err(error) => failure = Some(format!("{}: {error}", head.monitor.name)),
             }
         }
@@ -186,6 +200,7 @@ where
                 area: [head.at.x, head.at.y, size.w, size.h],
                 refresh: head.monitor.refresh(),
                 flips: head.flips,
+                pointer_plane: head.pointer_plane,
             }
         };
         self.heads.iter().map(monitor).collect()

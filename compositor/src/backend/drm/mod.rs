@@ -203,11 +203,15 @@ fn renderer(
         match gles() {
             Ok((Canvas::Gles(canvas), gbm)) => {
                 let formats = canvas.painter.renderer.egl_context().dmabuf_render_formats().clone();
+                let pointer = gbm.clone();
                 let parts = move || {
                     let flags = GbmBufferFlags::RENDERING | GbmBufferFlags::SCANOUT;
                     (GbmAllocator::new(gbm.clone(), flags), GbmFramebufferExporter::new(gbm.clone(), None))
                 };
-                return Ok((Canvas::Gles(canvas), Monitors::Gles(Heads::new(maker(parts, formats)))));
+                return Ok((
+                    Canvas::Gles(canvas),
+                    Monitors::Gles(Heads::new(maker(parts, formats, Some(pointer)))),
+                ));
             }
             Ok(_) => {}
             Err(error) if kind == RendererKind::Gles => return Err(error),
@@ -220,8 +224,10 @@ fn renderer(
         Canvas::Gles(_) => None,
     };
     let fd = fd.clone();
+    let pointer = GbmDevice::new(fd.clone()).inspect_err(|error| info!(%error, "the pointer gets no plane"));
     let parts = move || (DumbAllocator::new(fd.clone()), fd.clone());
-    Ok((canvas, Monitors::Pixman(Heads::new(maker(parts, formats.unwrap_or_default())))))
+    let make = maker(parts, formats.unwrap_or_default(), pointer.ok());
+    Ok((canvas, Monitors::Pixman(Heads::new(make))))
 }
 
 impl Desktop {
