@@ -16,11 +16,9 @@ use smithay::{
         renderer::{Bind, Color32F, Renderer, Texture},
     },
     output::OutputModeSource,
-    utils::Transform,
 };
 
-use super::connectors::Monitor;
-use crate::render::element::Quad;
+use crate::{render::element::Quad, screens::Planned};
 
 /// Planes and buffers of one monitor. Which buffers they are is nobody else's business.
 pub(super) trait Surface<R: Renderer> {
@@ -83,7 +81,7 @@ where
 }
 
 /// Makes the surface of a monitor.
-pub(super) type Make<R> = Box<dyn Fn(DrmSurface, &Monitor) -> Result<Box<dyn Surface<R>>, String>>;
+pub(super) type Make<R> = Box<dyn Fn(DrmSurface, &Planned) -> Result<Box<dyn Surface<R>>, String>>;
 
 /// Makes surfaces whose buffers come from such an allocator.
 pub(super) fn maker<A, F, R>(
@@ -103,12 +101,12 @@ where
     R::Error: Error + Send + Sync + 'static,
 {
     let formats: Vec<Format> = formats.into_iter().collect();
-    Box::new(move |surface, monitor| {
+    Box::new(move |surface, planned| {
         let (allocator, exporter) = parts();
         let mode = OutputModeSource::Static {
-            size: monitor.size(),
+            size: planned.mode.size,
             scale: 1.0.into(),
-            transform: Transform::Normal,
+            transform: planned.transform,
         };
         let compositor = DrmCompositor::<A, F, (), DrmDeviceFd>::new(
             mode,

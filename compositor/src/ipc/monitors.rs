@@ -1,0 +1,46 @@
+//! Monitors, told.
+
+use smithay::utils::Transform;
+
+use super::Monitor;
+use crate::{Desktop, screens::Plugged};
+
+impl Desktop {
+    /// Every monitor that is plugged in.
+    pub(super) fn monitors(&self) -> Vec<Monitor> {
+        self.screens.plugged().iter().map(|plugged| self.monitor(plugged)).collect()
+    }
+
+    fn monitor(&self, Plugged { monitor, planned }: &Plugged) -> Monitor {
+        let identity = monitor.identity.clone();
+        let area = self.screens.get(planned.id).map(|screen| screen.area).unwrap_or_default();
+        Monitor {
+            name: identity.connector,
+            make: identity.make,
+            model: identity.model,
+            serial: identity.serial,
+            on: planned.on,
+            area: [area.loc.x, area.loc.y, area.size.w, area.size.h],
+            size: planned.size().into(),
+            scale: f64::from(planned.scale) / 120.0,
+            transform: transform_name(planned.transform).into(),
+            refresh: planned.mode.refresh,
+            modes: monitor.modes.iter().map(|mode| (mode.size.w, mode.size.h, mode.refresh)).collect(),
+            flips: self.backend.flips(planned.id).unwrap_or(0),
+        }
+    }
+}
+
+/// As the config file names it.
+fn transform_name(transform: Transform) -> &'static str {
+    match transform {
+        Transform::Normal => "normal",
+        Transform::_90 => "90",
+        Transform::_180 => "180",
+        Transform::_270 => "270",
+        Transform::Flipped => "flipped",
+        Transform::Flipped90 => "flipped-90",
+        Transform::Flipped180 => "flipped-180",
+        Transform::Flipped270 => "flipped-270",
+    }
+}
