@@ -1,9 +1,10 @@
 //! Monitors, told.
 
-use smithay::utils::Transform;
-
 use super::Monitor;
-use crate::{Desktop, screens::Plugged};
+use crate::{
+    Desktop,
+    screens::{Plugged, said::transform_name},
+};
 
 impl Desktop {
     /// Every monitor that is plugged in.
@@ -28,19 +29,5 @@ impl Desktop {
             modes: monitor.modes.iter().map(|mode| (mode.size.w, mode.size.h, mode.refresh)).collect(),
             flips: self.backend.flips(planned.id).unwrap_or(0),
         }
-    }
-}
-
-/// As the config file names it.
-fn transform_name(transform: Transform) -> &'static str {
-    match transform {
-        Transform::Normal => "normal",
-        Transform::_90 => "90",
-        Transform::_180 => "180",
-        Transform::_270 => "270",
-        Transform::Flipped => "flipped",
-        Transform::Flipped90 => "flipped-90",
-        Transform::Flipped180 => "flipped-180",
-        Transform::Flipped270 => "flipped-270",
     }
 }

@@ -6,20 +6,23 @@
 //! takes up what came of it. Each screen has a bar, a scene of its own at its own scale, and a pace of
 //! its own: none waits for another.
 
+pub(crate) mod edid;
 mod frame;
 mod known;
 pub mod layout;
 mod monitor;
 mod picture;
+pub mod said;
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use smithay::utils::{Logical, Physical, Point, Rectangle, Size, Transform};
+use tracing::warn;
 use transom_protocol::{message, types};
 
 pub use self::monitor::{Hint, Identity, Mode, Monitor};
-use self::{frame::Awaited, known::Known};
-use crate::{Desktop, input::event::InputEvent, render::view::View, shell};
+use self::{frame::Awaited, known::Known, said::Said};
+use crate::{Desktop, config::OutputConfig, input::event::InputEvent, render::view::View, shell};
 
 /// Most screens: as many as a qube can be told of.
 const MOST: usize = transom_protocol::limits::MAX_OUTPUTS;
@@ -134,6 +137,8 @@ pub struct Screens {
     list: Vec<Screen>,
     plugged: Vec<Plugged>,
     known: Known,
+    /// What was said while this desktop runs, by number; it goes before the config.
+    said: BTreeMap<u32, Said>,
     /// Where dom0's own pictures appear: where the pointer is, or was when they opened.
     lead: u32,
     /// Scale of monitors of which nothing else is known, in 120ths.
@@ -142,7 +147,14 @@ pub struct Screens {
 
 impl Screens {
     pub(crate) fn new(scale: u32) -> Self {
-        Self { list: Vec::new(), plugged: Vec::new(), known: Known::default(), lead: 0, scale }
+        Self {
+            list: Vec::new(),
+            plugged: Vec::new(),
+            known: Known::default(),
+            said: BTreeMap::new(),
+            lead: 0,
+            scale,
+        }
     }
 
     /// All screens.
@@ -218,18 +230,41 @@ impl Screens {
         layout::nearest(&self.areas(), at)
     }
 
-    /// How each monitor is to be driven, in the order given.
-    pub(crate) fn plan(&mut self, monitors: &[Monitor]) -> Vec<Planned> {
+    /// How each monitor is to be driven, in the order given. If all are to be off, the first is on all
+    /// the same: a person without a screen could change nothing.
+    pub(crate) fn plan(&mut self, monitors: &[Monitor], config: &[OutputConfig]) -> Vec<Planned> {
         let numbers = self.known.numbers(monitors.iter().map(|monitor| &monitor.identity));
-        let plan = |(index, (monitor, id)): (usize, (&Monitor, u32))| Planned {
+        let planned = monitors.iter().zip(numbers).map(|(monitor, id)| self.plan_one(monitor, id, config));
+        let mut planned: Vec<Planned> = planned.collect();
+        for beyond in planned.iter_mut().filter(|planned| planned.on).skip(MOST) {
+            beyond.on = false;
+        }
+        if let (false, Some(first)) = (planned.iter().any(|planned| planned.on), planned.first_mut()) {
+            first.on = true;
+        }
+        planned
+    }
+
+    fn plan_one(&self, monitor: &Monitor, id: u32, config: &[OutputConfig]) -> Planned {
+        let config = config.iter().find(|config| config.which.fits(&monitor.identity));
+        let hint = Said { scale: monitor.hint.scale, at: monitor.hint.at, ..Said::default() };
+        let now = self.said.get(&id).copied().unwrap_or_default();
+        let said = now.or(config.map_or_else(Said::default, |config| config.said)).or(hint);
+        let mode = said.mode.and_then(|wanted| {
+            let found = wanted.of(monitor);
+            if found.is_none() {
+                warn!(monitor = %monitor.identity, ?wanted, "the monitor has no such mode");
+            }
+            found
+        });
+        Planned {
             id,
-            on: index < MOST,
-            mode: monitor.modes[0],
-            transform: Transform::Normal,
-            scale: monitor.hint.scale.unwrap_or(self.scale),
-            at: monitor.hint.at,
-        };
-        monitors.iter().zip(numbers).enumerate().map(plan).collect()
+            on: said.on.unwrap_or(true),
+            mode: mode.unwrap_or(monitor.modes[0]),
+            transform: said.transform.unwrap_or(Transform::Normal),
+            scale: said.scale.unwrap_or(self.scale),
+            at: said.at,
+        }
     }
 
     /// Takes up monitors as they are driven now. Returns the screens that are gone.
@@ -264,7 +299,7 @@ impl Screens {
 impl Desktop {
     /// Makes these the monitors of a desktop without any of its own (headless, nested).
     pub fn plug(&mut self, monitors: Vec<Monitor>) {
-        let planned = self.screens.plan(&monitors);
+        let planned = self.screens.plan(&monitors, &self.config.outputs);
         let plugged = monitors.into_iter().zip(planned);
         self.adopt_screens(plugged.map(|(monitor, planned)| Plugged { monitor, planned }).collect());
     }

@@ -6,7 +6,7 @@ use smithay::{
 };
 use tracing::warn;
 
-use crate::screens::{Hint, Identity, Mode, Monitor};
+use crate::screens::{Hint, Mode, Monitor, edid};
 
 /// A connector with a monitor.
 #[derive(Clone, Debug)]
@@ -74,7 +74,7 @@ pub(super) fn plugged(device: &DrmDevice) -> std::io::Result<Vec<Connector>> {
         connectors.push(Connector {
             handle: *handle,
             monitor: Monitor {
-                identity: Identity::of(&name),
+                identity: edid::identity(&name, &edid_of(device, *handle).unwrap_or_default()),
                 modes: modes.iter().map(told).collect(),
                 millimetres: connector.size().unwrap_or((0, 0)),
                 hint: Hint::default(),
@@ -85,6 +85,15 @@ pub(super) fn plugged(device: &DrmDevice) -> std::io::Result<Vec<Connector>> {
     }
     connectors.sort_by_key(|connector| u32::from(connector.handle));
     Ok(connectors)
+}
+
+/// What the monitor says of itself.
+fn edid_of(device: &DrmDevice, connector: connector::Handle) -> Option<Vec<u8>> {
+    let properties = device.get_properties(connector).ok()?;
+    let (_, blob) = properties.iter().find(|(property, _)| {
+        device.get_property(**property).is_ok_and(|info| info.name().to_bytes() == b"EDID")
+    })?;
+    device.get_property_blob(*blob).ok()
 }
 
 /// Something to drive `connector` that is not among `taken`.

@@ -281,7 +281,7 @@ impl Desktop {
             }
         };
         let monitors: Vec<Monitor> = connectors.iter().map(|c| c.monitor.clone()).collect();
-        let planned = self.screens.plan(&monitors);
+        let planned = self.screens.plan(&monitors, &self.config.outputs);
         let wanted: Vec<_> = connectors.into_iter().zip(planned).collect();
         let Card { device, monitors } = card;
         let driven = heads!(monitors, heads => heads.drive(device, &wanted));
