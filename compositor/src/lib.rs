@@ -12,10 +12,11 @@ pub mod input;
 pub mod ipc;
 pub mod qubes;
 pub mod render;
+pub mod screens;
 pub mod shell;
 mod timers;
 pub mod trust;
 pub mod ui;
 pub mod wayland;
 
-pub use desktop::{Desktop, DesktopError, Options, Screen};
+pub use desktop::{Desktop, DesktopError, Options};

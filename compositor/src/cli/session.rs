@@ -96,7 +96,12 @@ pub(super) fn run(session: &Session, on: On) -> Result<(), String> {
     match on {
         On::Seat => drm::start(&event_loop.handle(), &mut desktop, session.renderer),
         On::Window => nested::start(&event_loop.handle(), &mut desktop),
-        On::Nowhere => Ok(()),
+        On::Nowhere => {
+            if !session.outputs.is_empty() {
+                desktop.plug(session.outputs.clone());
+            }
+            Ok(())
+        }
     }
     .map_err(|e| e.to_string())?;
     let path = socket_path()?;

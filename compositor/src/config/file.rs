@@ -14,6 +14,7 @@ use transom_theming::Variant;
 use super::{
     Config, ConfigError, KeyboardConfig, QubeConfig, ThemeConfig,
     bindings::{Action, Chord},
+    outputs,
 };
 use crate::trust::{
     clipboard::ClipboardConfig,
@@ -35,6 +36,8 @@ struct File {
     unbinds: Vec<UnbindNode>,
     #[knus(children(name = "qube"))]
     qubes: Vec<QubeNode>,
+    #[knus(children(name = "output"))]
+    outputs: Vec<outputs::OutputNode>,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -175,7 +178,12 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
             file: node.file.map(Into::into),
         }),
         qubes: Vec::new(),
+        outputs: Vec::new(),
     };
+    for node in file.outputs {
+        let span = node.span;
+        config.outputs.push(outputs::output(node).map_err(|reason| wrong(&span, reason))?);
+    }
     for node in &file.unbinds {
         let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
         if !config.keyboard.bindings.unbind(chord) {

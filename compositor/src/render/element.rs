@@ -6,7 +6,7 @@ use smithay::{
         element::{Element, Id, Kind, RenderElement, UnderlyingStorage, memory::MemoryBuffer},
         utils::{CommitCounter, DamageSet, DamageSnapshot, OpaqueRegions},
     },
-    utils::{Buffer, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
+    utils::{Buffer, Logical, Physical, Rectangle, Scale, Size, Transform},
 };
 
 use super::DeviceRect;
@@ -53,17 +53,6 @@ pub struct Quad<T> {
     pub opaque: bool,
     /// The pixels, where they may go on a plane of the pointer's own.
     pub pointer: Option<MemoryBuffer>,
-}
-
-impl<T: Clone> Quad<T> {
-    /// The same as seen from a corner that lies at `corner`.
-    #[must_use]
-    pub fn seen_from(&self, corner: Point<i32, Physical>) -> Self {
-        let mut seen = self.clone();
-        seen.dst.loc -= corner;
-        seen.clip.loc -= corner;
-        seen
-    }
 }
 
 impl<T: Texture> Quad<T> {

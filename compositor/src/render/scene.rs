@@ -1,4 +1,4 @@
-//! What is to be seen on one output: a list of items, front to back, in device pixels.
+//! What is to be seen on one screen: a list of items, front to back, in device pixels.
 
 use std::rc::Rc;
 
@@ -99,9 +99,13 @@ pub enum Item {
     },
 }
 
-/// All that is on one output.
+/// All that is on one screen.
 #[derive(Clone, Debug)]
 pub struct Scene {
+    /// The screen.
+    pub screen: u32,
+    /// Its size in device pixels.
+    pub size: Size<i32, Physical>,
     /// Front to back.
     pub items: Vec<Item>,
     /// Where nothing is.

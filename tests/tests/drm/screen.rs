@@ -106,17 +106,21 @@ fn the_mouse_moves_the_pointer(machine: &mut Machine) {
 
 fn nothing_flips_when_idle(machine: &mut Machine, renderer: &str) {
     const TIME: Duration = Duration::from_secs(4);
-    // Once what came before has settled.
-    let mut last = machine.flips();
-    until("it settles", || {
-        let now = machine.flips();
-        (std::mem::replace(&mut last, now) == now).then_some(())
-    });
+    let before = settled(machine);
     thread::park_timeout(TIME);
-    let flips = machine.flips() - last;
+    let flips = machine.flips() - before;
     figure(&format!("drm.idle_flips.{renderer}"), flips as f64, "flips", 1);
     // The clock in the bar may go on by a minute.
     assert!(flips <= 1, "{flips} flips of an idle screen");
+}
+
+/// Waits until nothing is drawn any longer; flips until then.
+fn settled(machine: &mut Machine) -> u64 {
+    let mut last = machine.flips();
+    until("it settles", || {
+        let now = machine.flips();
+        (std::mem::replace(&mut last, now) == now).then_some(now)
+    })
 }
 
 fn two_monitors(machine: &mut Machine) {
@@ -124,7 +128,7 @@ fn two_monitors(machine: &mut Machine) {
     viewer.size(Some((800, 600)));
     until("the second monitor", || {
         let state = machine.state();
-        (state.monitors.len() == 2 && state.screen == (1824, 600)).then_some(())
+        (state.monitors.len() == 2 && state.screen == (1824, 768)).then_some(())
     });
     framed(machine);
     // Over both.
@@ -165,6 +169,9 @@ fn another_console(machine: &mut Machine) {
     };
     // Where it is on no pixel that is looked at, whether it has a plane or not.
     machine.point((20, 650));
+    // Programs draw their cursors by whether they have the keys.
+    until("it has the keys", || machine.window(TITLE).focused.then_some(()));
+    settled(machine);
     let before = content(machine);
     machine.chord(&["ctrl", "alt", "f2"]);
     until("another console is in front", || {
@@ -176,6 +183,7 @@ fn another_console(machine: &mut Machine) {
     machine.chord(&["alt", "f1"]);
     until("the desktop is in front", || machine.state().in_front.then_some(()));
     framed(machine);
+    settled(machine);
     let after = content(machine);
     if after != before {
         keep(&before, "before");

@@ -129,7 +129,7 @@ impl Lab {
     /// The screen as it is.
     pub(crate) fn picture(&self) -> image::RgbImage {
         let path = self.house.path().join("screen.png");
-        let reply = self.house.ask(&Request::Screenshot { path: path.clone() });
+        let reply = self.house.ask(&Request::Screenshot { path: path.clone(), output: None });
         assert!(matches!(reply, Reply::Done), "{reply:?}");
         image::open(path).unwrap().into_rgb8()
     }

@@ -11,4 +11,5 @@ mod hostile_selection;
 mod paused;
 mod pictures;
 mod restart;
+mod screens;
 mod surfaces;

@@ -17,11 +17,10 @@ use smithay::{
         renderer::{Bind, Color32F, Renderer, Texture},
     },
     output::OutputModeSource,
-    utils::{Buffer, Size, Transform},
+    utils::{Buffer, Size},
 };
 
-use super::connectors::Monitor;
-use crate::render::element::Quad;
+use crate::{render::element::Quad, screens::Planned};
 
 /// What became of a picture.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,7 +95,7 @@ where
 
 /// Makes the surface of a monitor.
 pub(super) type Make<R> =
-    Box<dyn Fn(DrmSurface, Size<u32, Buffer>, &Monitor) -> Result<Box<dyn Surface<R>>, String>>;
+    Box<dyn Fn(DrmSurface, Size<u32, Buffer>, &Planned) -> Result<Box<dyn Surface<R>>, String>>;
 
 /// Makes surfaces whose buffers come from such an allocator; the pointer's, if it can have a plane, from
 /// GBM.
@@ -118,12 +117,12 @@ where
     R::Error: Error + Send + Sync + 'static,
 {
     let formats: Vec<Format> = formats.into_iter().collect();
-    Box::new(move |surface, pointer_size, monitor| {
+    Box::new(move |surface, pointer_size, planned| {
         let (allocator, exporter) = parts();
         let mode = OutputModeSource::Static {
-            size: monitor.size(),
+            size: planned.mode.size,
             scale: 1.0.into(),
-            transform: Transform::Normal,
+            transform: planned.transform,
         };
         let compositor = DrmCompositor::<A, F, (), DrmDeviceFd>::new(
             mode,
