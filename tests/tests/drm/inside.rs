@@ -5,10 +5,14 @@ use std::{
     fs::{self, File},
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
+    process::{Child, Command, Stdio},
 };
 
 use serde::{Deserialize, Serialize};
-use transom::ipc::{Reply, Request};
+use transom::{
+    ipc::{Reply, Request},
+    wayland::SOCKET_NAME,
+};
 use transom_tests::process::{House, binary};
 
 /// Set inside the machine.
@@ -25,6 +29,8 @@ pub(crate) enum Ask {
     Tell(Request),
     /// Run a command of `transom`, which must succeed.
     Run(Vec<String>),
+    /// Run a program of dom0 on the desktop.
+    Native(Vec<String>),
     /// Put one of these tests' programs into a qube's home.
     Give(String, String),
 }
@@ -40,6 +46,16 @@ impl Drop for Lodger {
     }
 }
 
+/// A program that ends with this one.
+struct Ended(Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 #[test]
 fn inside() {
     if env::var_os(INSIDE).is_none() {
@@ -48,6 +64,7 @@ fn inside() {
     let port = fs::read_dir("/sys/class/virtio-ports").unwrap().next().unwrap().unwrap().file_name();
     let wire = File::options().read(true).write(true).open(Path::new("/dev").join(port)).unwrap();
     let mut lodger = Lodger(House::new());
+    let mut programs = Vec::new();
     for line in BufReader::new(&wire).lines() {
         let house = &mut lodger.0;
         let mut reply = Reply::Done;
@@ -55,6 +72,12 @@ fn inside() {
             Ask::Start(renderer) => house.start(house.command(&["session", "--renderer", &renderer])),
             Ask::Kill => house.kill_desktop(),
             Ask::Tell(request) => reply = house.ask(&request),
+            Ask::Native(words) => {
+                let mut program = Command::new(&words[0]);
+                program.args(&words[1..]).env("WAYLAND_DISPLAY", house.path().join(SOCKET_NAME));
+                program.env("XDG_RUNTIME_DIR", house.path()).env("HOME", house.path());
+                programs.push(Ended(program.stdin(Stdio::null()).spawn().unwrap()));
+            }
             Ask::Give(qube, program) => {
                 fs::copy(binary(&program), house.home(&qube).join(program)).map(drop).unwrap();
             }
