@@ -15,6 +15,7 @@ mod inside;
 mod machine;
 #[path = "../vm/mirror.rs"]
 mod mirror;
+mod monitors;
 mod person;
 mod screen;
 mod viewer;

@@ -63,6 +63,7 @@ where
             let stays = wanted.iter().any(|(connector, planned)| {
                 connector.handle == head.connector
                     && planned.on
+                    && planned.lit
                     && (planned.id, planned.mode, planned.transform)
                         == (head.planned.id, head.planned.mode, head.planned.transform)
             });
@@ -79,7 +80,8 @@ where
                     head.planned = *planned;
                     true
                 }
-                None => planned.on && self.add(device, connector, *planned),
+                // A dark one is not driven, and comes back.
+                None => planned.on && (!planned.lit || self.add(device, connector, *planned)),
             });
         }
         driven
