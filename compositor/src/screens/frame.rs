@@ -31,7 +31,7 @@ impl Desktop {
         // A screen that is not ready says so when it is, and then comes the next turn of the loop.
         let now = self.clock.now();
         for screen in self.screens.iter_mut() {
-            if !screen.dirty || screen.scheduled || !self.backend.ready(screen.id) {
+            if !screen.dirty || !screen.lit || screen.scheduled || !self.backend.ready(screen.id) {
                 continue;
             }
             screen.scheduled = true;
@@ -63,7 +63,8 @@ impl Desktop {
     pub fn frame_of(&mut self, id: u32) -> bool {
         let now = self.clock.now();
         let ready = self.backend.ready(id);
-        let Some(screen) = self.screens.get_mut(id).filter(|screen| screen.dirty && ready) else {
+        let Some(screen) = self.screens.get_mut(id).filter(|screen| screen.dirty && screen.lit && ready)
+        else {
             return false;
         };
         screen.dirty = false;

@@ -65,6 +65,8 @@ pub(crate) struct Server {
     grants: grants::Grants,
     input: seat::Input,
     outputs: outputs::Outputs,
+    managers: handlers::Managers,
+    powers: handlers::Powers,
     selection: selection::Selection,
     last_commit: u32,
     /// Bytes of the link's queue, kept for the next turn.
@@ -95,6 +97,8 @@ impl Server {
             grants: grants::Grants::default(),
             input: seat::Input::default(),
             outputs: outputs::Outputs::default(),
+            managers: handlers::Managers::default(),
+            powers: handlers::Powers::default(),
             selection: selection::Selection::default(),
             last_commit: 0,
             spare: Vec::new(),

@@ -21,6 +21,8 @@ pub(crate) const INSIDE: &str = "TRANSOM_INSIDE";
 /// What is asked.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Ask {
+    /// Write this as the config file.
+    Configure(String),
     /// Start the desktop with this renderer.
     Start(String),
     /// Kill it.
@@ -70,6 +72,11 @@ fn inside() {
         let mut reply = Reply::Done;
         match serde_json::from_str(&line.unwrap()).unwrap() {
             Ask::Start(renderer) => house.start(house.command(&["session", "--renderer", &renderer])),
+            Ask::Configure(text) => {
+                let file = house.path().join("config/transom/config.kdl");
+                fs::create_dir_all(file.parent().unwrap()).unwrap();
+                fs::write(file, text).unwrap();
+            }
             Ask::Kill => house.kill_desktop(),
             Ask::Tell(request) => reply = house.ask(&request),
             Ask::Native(words) => {

@@ -16,6 +16,7 @@ mod inside;
 mod machine;
 #[path = "../vm/mirror.rs"]
 mod mirror;
+mod monitors;
 mod pace;
 mod person;
 mod screen;

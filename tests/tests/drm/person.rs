@@ -44,9 +44,12 @@ impl Machine {
         }
     }
 
-    /// Moves the pointer to a pixel of the desktop, and waits until the desktop knows.
+    /// Moves the pointer to a place on the desktop, in logical pixels, and waits until the desktop
+    /// knows.
     pub(crate) fn point(&mut self, (x, y): (i32, i32)) {
-        let (width, height) = self.state().screen;
+        let state = self.state();
+        let logical = |pixels: i32| (f64::from(pixels) / state.scale).round() as i32;
+        let (width, height) = (logical(state.screen.0), logical(state.screen.1));
         self.device(&[axis("x", x, width), axis("y", y, height)]);
         until("the pointer is there", || {
             let at = self.state().pointer;

@@ -65,6 +65,7 @@ where
             let stays = wanted.iter().any(|(connector, planned)| {
                 connector.handle == head.connector
                     && planned.on
+                    && planned.lit
                     && (planned.id, planned.mode, planned.transform)
                         == (head.planned.id, head.planned.mode, head.planned.transform)
             });
@@ -81,7 +82,8 @@ where
                     head.planned = *planned;
                     true
                 }
-                None => planned.on && self.add(device, connector, *planned),
+                // A dark one is not driven, and comes back.
+                None => planned.on && (!planned.lit || self.add(device, connector, *planned)),
             });
         }
         driven

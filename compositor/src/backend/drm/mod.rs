@@ -279,7 +279,7 @@ impl Desktop {
     }
 
     /// Monitors came, went, or have another mode.
-    fn monitors_changed(&mut self) {
+    pub(crate) fn monitors_changed(&mut self) {
         let Some(card) = self.backend.drm_mut().and_then(|drm| drm.card.as_mut()) else { return };
         if !card.device.is_active() {
             // Looked at when the seat is ours again.

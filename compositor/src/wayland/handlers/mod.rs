@@ -5,6 +5,8 @@ mod cursor_shape;
 mod data_device;
 mod fractional_scale;
 mod output;
+mod output_management;
+mod output_power;
 mod presentation;
 mod seat;
 mod shm;
@@ -15,7 +17,13 @@ mod xdg_shell;
 
 use smithay::{
     input::SeatState,
-    reexports::wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
+    reexports::{
+        wayland_protocols_wlr::{
+            output_management::v1::server::zwlr_output_manager_v1::ZwlrOutputManagerV1,
+            output_power_management::v1::server::zwlr_output_power_manager_v1::ZwlrOutputPowerManagerV1,
+        },
+        wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
+    },
     wayland::{
         compositor::CompositorState,
         cursor_shape::CursorShapeManagerState,
@@ -29,7 +37,11 @@ use smithay::{
     },
 };
 
-pub(super) use self::shm::{Pools, ShmBuffer};
+pub(super) use self::{
+    output_management::Managers,
+    output_power::Powers,
+    shm::{Pools, ShmBuffer},
+};
 use crate::Desktop;
 
 /// Number of `CLOCK_MONOTONIC`.
@@ -54,6 +66,8 @@ pub(super) struct Globals {
 impl Globals {
     pub(super) fn new(display: &DisplayHandle, seat: SeatState<Desktop>) -> Self {
         display.create_global::<Desktop, WlShm, ()>(1, ());
+        display.create_global::<Desktop, ZwlrOutputManagerV1, ()>(3, ());
+        display.create_global::<Desktop, ZwlrOutputPowerManagerV1, ()>(1, ());
         Self {
             compositor: CompositorState::new_v6::<Desktop>(display),
             xdg_shell: XdgShellState::new::<Desktop>(display),
