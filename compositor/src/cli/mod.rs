@@ -169,7 +169,9 @@ fn send(message: Message) -> Result<(), String> {
     };
     match ipc::ask(&socket_path()?, &request).map_err(|e| e.to_string())? {
         Reply::Done => Ok(()),
-        Reply::Outputs { outputs } => print(&serde_json::to_string_pretty(&outputs).map_err(|e| e.to_string())?),
+        Reply::Outputs { outputs } => {
+            print(&serde_json::to_string_pretty(&outputs).map_err(|e| e.to_string())?)
+        }
         Reply::State(state) => print(&serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?),
         Reply::Error { message } => Err(message),
     }

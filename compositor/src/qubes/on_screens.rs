@@ -52,6 +52,9 @@ impl Desktop {
 
     /// The window's screen shows nothing.
     pub(crate) fn is_in_the_dark(&self, key: SurfaceKey) -> bool {
+        if self.screens.iter().all(|screen| screen.lit) {
+            return false;
+        }
         let screen = self.qubes.get(key.qube).and_then(|link| self.screen_of(link, key.window));
         screen.and_then(|(id, _)| self.screens.get(id)).is_some_and(|screen| !screen.lit)
     }

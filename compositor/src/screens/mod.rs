@@ -212,6 +212,9 @@ impl Screens {
 
     /// The screen that shows most of a piece of the desktop, else the nearest.
     pub fn best_for(&self, rect: Rectangle<i32, Logical>) -> Option<&Screen> {
+        if let [only] = &self.list[..] {
+            return Some(only);
+        }
         layout::best_for(&self.areas(), rect).and_then(|index| self.list.get(index))
     }
 

@@ -88,9 +88,9 @@ fn monitors_of_their_own() {
     until("the last one is gone", || machine.state().monitors.is_empty().then_some(()));
     first.size(Some((1024, 768)));
     // In another mode.
-    viewer.size(Some((1500, 900)));
+    viewer.size(Some((900, 900)));
     let [_, second] = two(&mut machine);
-    assert_eq!(second.area, [0, 0, 1000, 600]);
+    assert_eq!(second.area, [0, 0, 600, 600]);
     assert_eq!(machine.window(TITLE).outer, home);
     framed(&mut machine, &[false, true]);
 }
