@@ -19,7 +19,10 @@ use crate::{
     backend::{Backend, Pace, frame_time},
     clock::Clock,
     config::Config,
+    idle::Watch,
     input::{Input, event::InputEvent},
+    lock::{Lock, LockOptions, state::Cover},
+    logind::Logind,
     qubes::{Qubes, Supervisor, WindowRecord},
     render::{
         canvas::{Canvas, CanvasError, RendererKind},
@@ -54,6 +57,10 @@ pub struct Options {
     pub pace: Pace,
     /// The bar shows the time of day.
     pub time_of_day: bool,
+    /// It is locked and goes dark when nobody is there.
+    pub watch_idle: bool,
+    /// How it is locked.
+    pub lock: LockOptions,
 }
 
 impl Default for Options {
@@ -68,6 +75,8 @@ impl Default for Options {
             scale: 120,
             pace: Pace::Timer,
             time_of_day: false,
+            watch_idle: false,
+            lock: LockOptions::default(),
         }
     }
 }
@@ -127,6 +136,8 @@ pub struct Screen {
 pub(crate) struct Awaited {
     /// The window that is drawn as the focused one.
     pub focus: Option<SurfaceKey>,
+    /// The lock that it shows.
+    pub cover: Option<Cover>,
 }
 
 impl Screen {
@@ -160,6 +171,9 @@ pub struct Desktop {
     pub(crate) input: Input,
     pub(crate) trust: Trust,
     pub(crate) ui: Ui,
+    pub(crate) lock: Lock,
+    pub(crate) watch: Watch,
+    pub(crate) logind: Logind,
     pub(crate) supervisor: Option<Supervisor>,
     pub(crate) figures: crate::ipc::Figures,
     pub(crate) timers: crate::timers::Timers,
@@ -170,7 +184,19 @@ pub struct Desktop {
 impl Desktop {
     /// A desktop in an event loop.
     pub fn new(handle: LoopHandle<'static, Self>, options: Options) -> Result<Self, DesktopError> {
-        let Options { clock, config, theme, fonts, renderer, size, scale, pace, time_of_day } = options;
+        let Options {
+            clock,
+            config,
+            theme,
+            fonts,
+            renderer,
+            size,
+            scale,
+            pace,
+            time_of_day,
+            watch_idle,
+            lock,
+        } = options;
         let size: Size<i32, Physical> = (size.0 as i32, size.1 as i32).into();
         let canvas = Canvas::new(renderer, size)?;
         let theme = theme.unwrap_or_else(|| Theme::builtin(Variant::Dark));
@@ -190,9 +216,12 @@ impl Desktop {
             input: Input::new(&config),
             trust: Trust::new(&config),
             ui: Ui::new(theme, fonts),
+            lock: Lock::new(lock),
+            watch: Watch::new(watch_idle),
+            logind: Logind::default(),
             clock,
             config,
-            handle,
+            handle: handle.clone(),
             signal: None,
             failure: None,
             backend: Backend::new(pace),
@@ -203,12 +232,15 @@ impl Desktop {
             supervisor: None,
             figures: crate::ipc::Figures::default(),
             timers: crate::timers::Timers::default(),
-            wayland: crate::wayland::Server::new()?,
+            wayland: crate::wayland::Server::new(handle)?,
         };
         if time_of_day {
             desktop.show_time_of_day();
         }
         desktop.outputs_changed();
+        if desktop.lock.covers() {
+            desktop.shut_in();
+        }
         if let Some(problem) = desktop.font_problem() {
             warn!("{problem}");
         }
@@ -246,6 +278,8 @@ impl Desktop {
 
     /// The end of each turn of the event loop.
     pub fn settle(&mut self) {
+        self.lock_screens_changed();
+        self.settle_idle();
         self.sync_configures();
         self.settle_local();
         self.flush_links();
@@ -288,6 +322,7 @@ impl Desktop {
             link.set_outputs(outputs.clone());
         }
         self.ui.forget_pictures();
+        self.lock.forget_pictures();
         self.damage_all();
     }
 
@@ -340,7 +375,9 @@ impl Desktop {
         let now = self.clock.now();
         self.screen.dirty = false;
         let scene = self.compose();
-        let focus = self.trust.focus.wanted();
+        // On a dark screen nothing is drawn as focused.
+        let focus = self.trust.focus.wanted().filter(|_| !self.screens_off());
+        let cover = self.lock.cover();
         let started = std::time::Instant::now();
         self.screen.next_frame = now + frame_time(self.screen.refresh);
         match self.backend.draw(&mut self.screen.canvas, &scene) {
@@ -350,9 +387,10 @@ impl Desktop {
                 if frame.pending {
                     // The screen sets the pace.
                     self.screen.next_frame = now;
-                    self.screen.awaited = Some(Awaited { focus });
+                    self.screen.awaited = Some(Awaited { focus, cover });
                 } else {
                     self.after_frame(now, focus);
+                    self.lock_frame_shown(self.screen.id, cover);
                 }
             }
             Err(error) => {
@@ -365,9 +403,10 @@ impl Desktop {
         true
     }
 
-    /// The screen as it was last drawn, for dom0 only; on monitors as it would be drawn now.
+    /// The screen as it was last drawn, for dom0 only; on monitors, or locked, as it would be drawn now.
     pub fn screenshot(&mut self) -> Result<image::RgbImage, CanvasError> {
-        if self.backend.drm().is_some() {
+        // What was last drawn may be older than the lock.
+        if self.backend.drm().is_some() || self.lock.covers() {
             let scene = self.compose();
             self.screen.canvas.draw(&scene)?;
         }

@@ -29,6 +29,13 @@ impl Desktop {
     /// Something a person did.
     pub fn input(&mut self, event: InputEvent) {
         let now = self.clock.now();
+        if event != InputEvent::Lost {
+            self.person_active();
+        }
+        if self.lock.covers() {
+            self.lock_input(event, now);
+            return;
+        }
         match event {
             InputEvent::Key { code, pressed } => {
                 let outcomes = self.input.keyboard.key(code, pressed, now);
@@ -57,6 +64,17 @@ impl Desktop {
             InputEvent::TouchCancel => self.touch_cancel(),
             InputEvent::Lost => self.input_lost(now),
         }
+    }
+
+    /// dom0 has every device for itself from here on: whoever has a key, a button or a finger is told
+    /// that it is up. Modifiers that no window was told of stay untold.
+    pub(crate) fn take_devices(&mut self) {
+        let now = self.clock.now();
+        self.input.keyboard.grab(true);
+        // A button of a title bar that is held is not meant.
+        self.input.pointer.pressed = None;
+        self.input_lost(now);
+        self.leave_pointer();
     }
 
     /// Every key, button and finger is up: the back end lost its devices.

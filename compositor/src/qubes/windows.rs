@@ -396,9 +396,12 @@ impl Desktop {
             (bounds.w - insets.left - insets.right).max(1) as u32,
             (bounds.h - insets.top - insets.bottom).max(1) as u32,
         );
+        let locked = self.lock.covers();
         for (key, record) in &mut self.windows {
             let wanted = if record.mapped {
-                let Some(wanted) = self.shell.wanted(*key) else { continue };
+                let Some(mut wanted) = self.shell.wanted(*key) else { continue };
+                wanted.suspended |= locked;
+                wanted.activated &= !locked;
                 wanted
             } else {
                 Wanted::default()
@@ -447,6 +450,10 @@ impl Desktop {
         self.trust.focus.drawn(focus);
         self.sync_keyboard_focus();
         self.deliver_keys(now);
+        if self.lock.covers() {
+            // Nothing of a qube was shown: its windows draw as hidden ones do.
+            return;
+        }
         let refresh = crate::backend::frame_time(self.screen.refresh);
         let presented = Presented {
             time_ns: (now.as_nanos() as u64).into(),

@@ -5,7 +5,10 @@
 //! caller draws, and cuts to it. Behind every content lies an opaque backdrop, so that a
 //! transparent window never shows what is behind it inside its own frame.
 
-use smithay::utils::{Logical, Physical, Point, Rectangle, Size};
+use smithay::{
+    backend::renderer::Color32F,
+    utils::{Logical, Physical, Point, Rectangle, Size},
+};
 use transom_protocol::session::WindowRole;
 use transom_theming::{FrameKind, FrameSpec};
 
@@ -39,6 +42,13 @@ impl Desktop {
 
     /// Everything on the screen now.
     pub(crate) fn compose(&mut self) -> Scene {
+        // FAIL-CLOSED: before any window is looked at.
+        if self.lock.covers() {
+            return self.compose_lock();
+        }
+        if self.screens_off() {
+            return Scene { items: Vec::new(), background: Color32F::BLACK };
+        }
         let mut items = Vec::new();
         self.compose_cursor(&mut items);
         self.compose_overlays(&mut items);

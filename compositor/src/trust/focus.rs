@@ -7,6 +7,7 @@ use crate::render::scene::SurfaceKey;
 pub struct FocusGate {
     wanted: Option<SurfaceKey>,
     drawn: Option<SurfaceKey>,
+    shut: bool,
 }
 
 impl FocusGate {
@@ -20,14 +21,21 @@ impl FocusGate {
         self.drawn = window;
     }
 
-    /// The window the person chose.
+    /// No window has the keys (FAIL-CLOSED), or the one chosen may have them again, once it was drawn
+    /// with them anew.
+    pub fn shut(&mut self, shut: bool) {
+        self.shut = shut;
+        self.drawn = None;
+    }
+
+    /// The window the person chose; none while shut.
     pub fn wanted(&self) -> Option<SurfaceKey> {
-        self.wanted
+        self.wanted.filter(|_| !self.shut)
     }
 
     /// The window that keys may go to now: the one chosen, once it was shown as such.
     pub fn keys_to(&self) -> Option<SurfaceKey> {
-        self.wanted.filter(|key| self.drawn == Some(*key))
+        self.wanted().filter(|key| self.drawn == Some(*key))
     }
 
     /// The window is gone.
@@ -67,15 +75,16 @@ mod tests {
     proptest! {
         #[test]
         fn keys_go_only_where_the_person_chose_and_saw(
-            steps in prop::collection::vec((0u8..3, prop::option::of(0u32..4)), 0..60),
+            steps in prop::collection::vec((0u8..5, prop::option::of(0u32..4)), 0..60),
         ) {
             let mut gate = FocusGate::default();
-            let (mut wanted, mut shown) = (None, None);
+            let (mut wanted, mut shown, mut shut) = (None, None, false);
             for (step, number) in steps {
                 let key = number.map(window);
                 match (step, key) {
                     (0, _) => { gate.want(key); wanted = key; }
                     (1, _) => { gate.drawn(key); shown = key; }
+                    (3 | 4, _) => { shut = step == 3; gate.shut(shut); shown = None; }
                     (_, Some(key)) => {
                         gate.vanished(key);
                         if wanted == Some(key) { wanted = None; }
@@ -83,11 +92,12 @@ mod tests {
                     }
                     _ => {}
                 }
+                prop_assert!(!shut || (gate.keys_to(), gate.wanted()) == (None, None));
                 if let Some(key) = gate.keys_to() {
                     prop_assert_eq!(Some(key), wanted);
                     prop_assert_eq!(Some(key), shown);
                 } else {
-                    prop_assert!(wanted.is_none() || wanted != shown);
+                    prop_assert!(shut || wanted.is_none() || wanted != shown);
                 }
             }
         }

@@ -24,6 +24,13 @@ use crate::{Desktop, qubes::surface::transform};
 #[derive(Debug, Default)]
 pub(super) struct Outputs(BTreeMap<u32, (Output, GlobalId)>);
 
+impl Outputs {
+    /// The desktop's id of an output.
+    pub(super) fn id_of(&self, output: &Output) -> Option<u32> {
+        self.0.iter().find(|(_, (known, _))| known == output).map(|(id, _)| *id)
+    }
+}
+
 impl Desktop {
     pub(super) fn local_output(&mut self, told: &message::Output) {
         let id = told.output.get();
@@ -50,6 +57,7 @@ impl Desktop {
         let at = (told.x.get(), told.y.get()).into();
         output.change_current_state(Some(mode), Some(transform(told.transform)), Some(scale), Some(at));
         output.set_preferred(mode);
+        self.locker_outputs_changed();
     }
 
     pub(super) fn local_output_gone(&mut self, id: u32) {

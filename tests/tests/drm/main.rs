@@ -12,6 +12,7 @@ mod debian;
 #[path = "../../../hypervisor-glue/tests/lane5/initramfs.rs"]
 mod initramfs;
 mod inside;
+mod lock;
 mod machine;
 #[path = "../vm/mirror.rs"]
 mod mirror;

@@ -5,5 +5,6 @@ mod complaints;
 mod crash;
 mod demo;
 mod dom0;
+mod lock;
 mod shortages;
 mod signals;

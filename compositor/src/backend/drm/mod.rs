@@ -297,6 +297,7 @@ impl Desktop {
         let Some(frame) = self.screen.awaited.take() else { return };
         let shown = self.clock.now().saturating_sub(metadata.and_then(age).unwrap_or_default());
         self.after_frame(shown, frame.focus);
+        self.lock_frame_shown(self.screen.id, frame.cover);
     }
 }
 

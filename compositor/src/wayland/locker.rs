@@ -1,0 +1,188 @@
+//! Lockers of dom0 (`ext-session-lock-v1`): a program that draws the lock screen and unlocks.
+//!
+//! The desktop is locked from the moment of the request, before the locker has drawn anything. One
+//! locker at a time; one that comes while the desktop is locked is refused. One that dies leaves the
+//! desktop locked, and the desktop's own lock screen takes over: then the person's password unlocks.
+//!
+//! Its surfaces are windows of dom0's link of a kind that nothing places by itself; only the lock's
+//! scene shows them, each on its output.
+
+use smithay::{
+    output::Output,
+    reexports::{
+        wayland_protocols::ext::session_lock::v1::server::ext_session_lock_v1::ExtSessionLockV1,
+        wayland_server::{Resource, protocol::wl_output::WlOutput},
+    },
+    utils::{Rectangle, SERIAL_COUNTER},
+    wayland::session_lock::{LockSurface, SessionLocker},
+};
+use tracing::{info, warn};
+use transom_protocol::{message, types::KeyState};
+
+use super::{
+    seat::Keys,
+    windows::{Role, id_of},
+};
+use crate::{
+    Desktop,
+    lock::state::{Face, Phase},
+    render::{DeviceRect, scene::Item},
+};
+
+/// The locker that has the lock.
+#[derive(Debug, Default)]
+pub(super) struct Locker {
+    lock: Option<ExtSessionLockV1>,
+    /// Waits to be told that all is locked.
+    waits: Option<SessionLocker>,
+    /// Its surfaces, and the desktop's id of the output of each.
+    surfaces: Vec<(LockSurface, u32)>,
+}
+
+impl Desktop {
+    pub(super) fn locker_locks(&mut self, confirmation: SessionLocker) {
+        if self.lock.covers() {
+            // Dropped, it is told that there is no lock for it.
+            info!("a locker is refused: the desktop is locked already");
+            return;
+        }
+        let lock = Some(confirmation.ext_session_lock().clone());
+        self.wayland.locker = Locker { lock, waits: Some(confirmation), surfaces: Vec::new() };
+        self.lock_with(Face::Program);
+    }
+
+    /// Every screen shows the lock.
+    pub(crate) fn locker_done(&mut self) {
+        if let Some(waits) = self.wayland.locker.waits.take() {
+            waits.lock();
+        }
+    }
+
+    /// Only the locker that has the lock may unlock, and only after it was told that all is locked.
+    pub(super) fn locker_may_unlock(&self, lock: &ExtSessionLockV1) -> bool {
+        self.wayland.locker.lock.as_ref() == Some(lock) && self.lock.phase() == Phase::Locked
+    }
+
+    pub(super) fn locker_unlocks(&mut self) {
+        self.wayland.locker = Locker::default();
+        self.locker_focus(None);
+        self.locker_opened();
+    }
+
+    /// A lock object is gone; if it is that of the locker, without having unlocked.
+    pub(super) fn locker_gone(&mut self, lock: &ExtSessionLockV1) {
+        if self.wayland.locker.lock.as_ref() != Some(lock) {
+            return;
+        }
+        warn!("the locker is gone without unlocking: the desktop's own lock screen takes over");
+        self.wayland.locker = Locker::default();
+        self.locker_focus(None);
+        self.locker_died();
+    }
+
+    pub(super) fn locker_surface(&mut self, surface: LockSurface, output: &WlOutput) {
+        let client = |lock: &ExtSessionLockV1| lock.client();
+        let owner = self.wayland.locker.lock.as_ref().and_then(client);
+        let id = Output::from_resource(output).and_then(|output| self.wayland.outputs.id_of(&output));
+        let (Some(owner), Some(id)) = (owner, id) else { return };
+        if surface.wl_surface().client() != Some(owner) {
+            return;
+        }
+        self.wayland.windows.create(surface.wl_surface(), Role::Cursor);
+        self.size_lock_surface(&surface, id);
+        self.wayland.locker.surfaces.push((surface, id));
+    }
+
+    /// Where an output is, in device pixels.
+    fn output_area(&self, id: u32) -> Option<DeviceRect> {
+        let outputs = self.outputs_for_qubes();
+        let output = outputs.iter().find(|output| output.output.get() == id)?;
+        let size = (output.width.get() as i32, output.height.get() as i32);
+        Some(Rectangle::new((output.x.get(), output.y.get()).into(), size.into()))
+    }
+
+    fn size_lock_surface(&self, surface: &LockSurface, id: u32) {
+        let outputs = self.outputs_for_qubes();
+        let Some(output) = outputs.iter().find(|output| output.output.get() == id) else { return };
+        let logical = |device: u32| (u64::from(device) * 120 / u64::from(output.scale.get().max(1))) as u32;
+        let size = (logical(output.width.get()), logical(output.height.get()));
+        surface.with_pending_state(|state| state.size = Some(size.into()));
+    }
+
+    /// Outputs have changed: each surface is to fill its own.
+    pub(super) fn locker_outputs_changed(&mut self) {
+        let alive = |surface: &LockSurface| surface.alive();
+        self.wayland.locker.surfaces.retain(|(surface, _)| alive(surface));
+        for (surface, id) in &self.wayland.locker.surfaces {
+            self.size_lock_surface(surface, *id);
+            surface.send_configure();
+        }
+    }
+
+    /// What the locker has drawn, each surface inside its output.
+    pub(crate) fn locker_items(&self, items: &mut Vec<Item>) {
+        for (surface, output) in &self.wayland.locker.surfaces {
+            let key = id_of(surface.wl_surface()).and_then(|id| self.local_key(id));
+            if let (Some(key), Some(area)) = (key, self.output_area(*output)) {
+                self.guest_items(key, area, items);
+            }
+        }
+    }
+
+    /// A frame with its pictures was shown.
+    pub(crate) fn locker_frame_shown(&mut self) {
+        let now = self.clock.now();
+        let windows: Vec<u32> = self
+            .wayland
+            .locker
+            .surfaces
+            .iter()
+            .filter_map(|(surface, _)| id_of(surface.wl_surface()))
+            .collect();
+        for window in windows {
+            if let Some(link) = self.local_link() {
+                link.frame_done(window, now);
+            }
+        }
+    }
+
+    /// The end of a turn: the locker has the keys, whatever the desktop has said to windows.
+    pub(super) fn locker_keeps_focus(&mut self) {
+        if self.wayland.locker.lock.is_none() {
+            return;
+        }
+        let first = self.wayland.locker.surfaces.iter().find(|(surface, _)| surface.alive());
+        let first = first.map(|(surface, _)| Keys::new(surface.wl_surface()));
+        self.locker_focus(first);
+    }
+
+    fn locker_focus(&mut self, focus: Option<Keys>) {
+        let Some(keyboard) = self.wayland.seat.get_keyboard() else { return };
+        if keyboard.current_focus() != focus {
+            if focus.is_none() {
+                self.local_keyboard_leave();
+            } else {
+                keyboard.set_focus(self, focus, SERIAL_COUNTER.next_serial());
+                self.locker_modifiers();
+            }
+        }
+    }
+
+    /// A key while the locker has the lock.
+    pub(crate) fn locker_key(&mut self, code: u32, pressed: bool, now: std::time::Duration) {
+        let state = if pressed { KeyState::Pressed } else { KeyState::Released };
+        let key = message::Key { time: crate::clock::millis(now).into(), code: code.into(), state };
+        self.local_key_event(0, &key);
+        self.locker_modifiers();
+    }
+
+    fn locker_modifiers(&mut self) {
+        let now = self.input.keyboard.device_modifiers();
+        self.local_modifiers(&message::Modifiers {
+            depressed: now.depressed.into(),
+            latched: now.latched.into(),
+            locked: now.locked.into(),
+            group: now.group.into(),
+        });
+    }
+}
