@@ -60,7 +60,7 @@ target/tools/bin/$(VSOCK): | deps
 
 deb: deps
 	$(CARGO) build --release -p transom -p transom-hypervisor -p transom-agent --bins
-	compositor/session/build-deb
+	CARGO="$(CARGO)" compositor/session/build-deb
 
 lint: deps
 	$(CARGO) fmt --all --check

@@ -92,6 +92,16 @@ impl Backend {
         self.drm().is_none_or(drm::Drm::in_front)
     }
 
+    /// Monitors sleep.
+    pub(crate) fn screens_sleep(&self) -> bool {
+        self.drm().is_some_and(drm::Drm::is_off)
+    }
+
+    /// Lets monitors sleep, or wakes them with the next picture. `true`: all of it is drawn anew.
+    pub(crate) fn turn_screens(&mut self, off: bool) -> bool {
+        self.drm_mut().is_some_and(|drm| drm.turn(off)) && !off
+    }
+
     /// Monitors, where there are any.
     pub(crate) fn monitors(&self) -> Vec<ipc::Monitor> {
         self.drm().map_or_else(Vec::new, drm::Drm::monitors)

@@ -71,6 +71,11 @@ impl Desktop {
         let (now, inhibit) = (self.clock.now(), self.inhibited());
         self.watch.idle.inhibit(&self.config.idle, inhibit, now);
         self.programs_hear_of_inhibition(inhibit != Inhibit::No);
+        // Monitors sleep once they show nothing.
+        let sleep = self.watch.dark && !self.screen.dirty && self.screen.awaited.is_none();
+        if (sleep || !self.watch.dark) && self.backend.turn_screens(sleep) {
+            self.redraw_all();
+        }
     }
 
     /// When something is due.

@@ -167,11 +167,12 @@ impl Desktop {
         }
     }
 
-    /// Screens whose picture is the desktop's: with another console in front, or without a monitor,
-    /// none is.
+    /// Screens whose picture is the desktop's: with another console in front, without a monitor, or while
+    /// monitors sleep, none is.
     fn screens_showing(&self) -> BTreeSet<u32> {
-        let shows =
-            self.backend.drm().is_none() || (self.backend.in_front() && !self.backend.monitors().is_empty());
+        let backend = &self.backend;
+        let shows = !backend.screens_sleep()
+            && (backend.drm().is_none() || (backend.in_front() && !backend.monitors().is_empty()));
         if shows { BTreeSet::from([self.screen.id]) } else { BTreeSet::new() }
     }
 

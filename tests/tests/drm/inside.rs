@@ -21,6 +21,8 @@ pub(crate) enum Ask {
     Start(String),
     /// Kill it.
     Kill,
+    /// Give the next one these settings.
+    Config(String),
     /// Ask it.
     Tell(Request),
     /// Run a command of `transom`, which must succeed.
@@ -52,6 +54,11 @@ fn inside() {
         match serde_json::from_str(&line.unwrap()).unwrap() {
             Ask::Start(renderer) => house.start(house.command(&["session", "--renderer", &renderer])),
             Ask::Kill => house.kill_desktop(),
+            Ask::Config(text) => {
+                let folder = house.path().join("config/transom");
+                fs::create_dir_all(&folder).unwrap();
+                fs::write(folder.join("config.kdl"), text).unwrap();
+            }
             Ask::Tell(request) => reply = house.ask(&request),
             Ask::Run(words) => house.must(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         }

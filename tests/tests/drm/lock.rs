@@ -82,6 +82,32 @@ fn a_locked_desktop_stays_locked() {
     until("the desktop is open", || (machine.state().lock == "open").then_some(()));
     let after = seen(&mut machine);
     assert!(before == after, "something that was typed into the lock reached the window");
+    screens_sleep(&mut machine);
+}
+
+/// Nobody there: monitors get no signal, until the mouse moves. A lock meanwhile is one from the first
+/// picture on.
+fn screens_sleep(machine: &mut Machine) {
+    machine.ask(&Ask::Kill);
+    machine.ask(&Ask::Config(r#"idle { lock "never"; screens-off "5s"; }"#.into()));
+    starts(machine);
+    seen(machine);
+    // QEMU has a picture of another size for an output without a signal.
+    let on = |machine: &mut Machine| machine.connector(0).dimensions() == (1024, 768);
+    until("no signal", || (!on(machine)).then_some(()));
+    machine.nudge((3, 3));
+    until("a signal", || on(machine).then_some(()));
+    seen(machine);
+    until("no signal again", || (!on(machine)).then_some(()));
+    machine.run(&["msg", "lock"].map(str::to_owned));
+    assert!(!on(machine), "a lock wakes nobody");
+    machine.nudge((3, 3));
+    until("a signal again", || {
+        let picture = machine.connector(0);
+        assert!(!picture.pixels().any(|pixel| *pixel == PAINT));
+        (picture.dimensions() == (1024, 768)).then_some(())
+    });
+    locked(machine, 1);
 }
 
 fn starts(machine: &mut Machine) {

@@ -6,5 +6,6 @@ mod crash;
 mod demo;
 mod dom0;
 mod lock;
+mod session;
 mod shortages;
 mod signals;

@@ -15,6 +15,7 @@ use transom_tests::{
     process::until,
 };
 use transom_theming::Label;
+use wayland_protocols::ext::session_lock::v1::client::ext_session_lock_v1::ExtSessionLockV1;
 
 const TEAL: u32 = 0xff00_8080;
 const PINK: u32 = 0xffd0_60a0;
@@ -386,4 +387,137 @@ fn nobody_there_locks_and_darkens() {
     assert!(locked.world.picture().pixels().any(|pixel| pixel.0 != [0; 3]));
     locked.give(&SECRET);
     assert_eq!(locked.phase(), "open");
+}
+
+#[test]
+fn a_film_keeps_the_lock_away_for_a_time_and_no_longer() {
+    let idle = "idle { lock \"10m\"; screens-off \"12m\"; inhibit-at-most \"1h\"; }";
+    for (policy, minutes) in [("limited", 70), ("never", 10)] {
+        let mut locked = Locked::with(&format!("{idle}\nqube \"work\" {{ idle-inhibit \"{policy}\"; }}"));
+        let _film = locked.world.clients[0].inhibit_idle(0);
+        locked.world.turn();
+        for minute in 0..minutes {
+            assert_eq!(locked.phase(), "open", "{policy}: after {minute} minutes");
+            locked.world.wait(Duration::from_mins(1));
+        }
+        locked.world.frame();
+        assert_eq!(locked.phase(), "locked", "{policy}");
+    }
+    // One that cannot be seen does not count.
+    let mut locked = Locked::with(idle);
+    let _film = locked.world.clients[0].inhibit_idle(0);
+    locked.world.chord(&[SUPER, 49]);
+    locked.world.wait(Duration::from_mins(10));
+    locked.world.frame();
+    assert_eq!(locked.phase(), "locked");
+    // One that the person trusts may go on.
+    let mut locked = Locked::with(&format!("{idle}\nqube \"work\" {{ idle-inhibit \"always\"; }}"));
+    let _film = locked.world.clients[0].inhibit_idle(0);
+    locked.world.turn();
+    locked.world.wait(Duration::from_hours(20));
+    assert_eq!(locked.phase(), "open");
+}
+
+/// A locker that has the lock, its surface in one colour.
+fn locker(locked: &mut Locked) -> (usize, ExtSessionLockV1) {
+    let client = locked.world.add_dom0_client();
+    locked.world.clients[client].listen();
+    let lock = locked.world.clients[client].lock();
+    locked.world.turn();
+    let surface = locked.world.clients[client].lock_surface(&lock);
+    locked.world.turn();
+    assert_eq!(locked.world.clients[client].heard.lock.size, Some((800, 600)));
+    locked.world.clients[client].paint(&surface, usize::MAX, (800, 600), 0xff12_3456);
+    locked.world.turn();
+    (client, lock)
+}
+
+#[test]
+fn a_locker_covers_everything_from_its_request_on() {
+    let mut locked = Locked::new();
+    let client = locked.world.add_dom0_client();
+    locked.world.clients[client].listen();
+    let lock = locked.world.clients[client].lock();
+    locked.world.turn();
+    assert_eq!(locked.phase(), "covering");
+    assert!(!locked.world.clients[client].heard.lock.locked, "no frame was shown yet");
+    assert_eq!(of_qubes(&locked.world.picture()), 0, "before it has drawn anything");
+    assert!(locked.world.clients[client].heard.lock.locked);
+    let surface = locked.world.clients[client].lock_surface(&lock);
+    locked.world.turn();
+    locked.world.clients[client].paint(&surface, usize::MAX, (800, 600), 0xff12_3456);
+    let picture = locked.world.picture();
+    assert!(picture.pixels().all(|pixel| pixel.0 == [0x12, 0x34, 0x56]));
+}
+
+#[test]
+fn a_locker_has_the_keys_and_unlocks() {
+    let mut locked = Locked::new();
+    let (client, lock) = locker(&mut locked);
+    locked.world.frame();
+    locked.world.chord(&[A]);
+    assert_eq!(locked.world.clients[client].heard.keys, [(A, true), (A, false)]);
+    locked.world.input(&[InputEvent::Key { code: 42, pressed: true }]);
+    assert_eq!(locked.world.clients[client].heard.modifiers, 1, "shift");
+    locked.world.input(&[InputEvent::Key { code: 42, pressed: false }]);
+    locked.world.chord(&[ENTER]);
+    assert!(!locked.world.desktop.checks_password(), "the locker asks");
+    assert_eq!(locked.world.clients[..2].iter().map(|c| c.heard.keys.len()).sum::<usize>(), 0);
+    lock.unlock_and_destroy();
+    locked.world.turn();
+    assert_eq!(locked.phase(), "open");
+    assert_eq!(locked.world.clients[client].error, None);
+    assert!(of_qubes(&locked.world.picture()) > 10_000);
+    locked.world.chord(&[A]);
+    assert_eq!(locked.world.clients[0].heard.keys, [(A, true), (A, false)], "the focus is back");
+}
+
+#[test]
+fn a_locker_that_dies_leaves_it_locked() {
+    let mut locked = Locked::new();
+    let (client, _lock) = locker(&mut locked);
+    locked.world.frame();
+    locked.world.clients.remove(client);
+    locked.world.turn();
+    let picture = locked.world.picture();
+    assert_eq!(locked.phase(), "locked");
+    assert_eq!(of_qubes(&picture), 0);
+    assert!(!picture.pixels().any(|pixel| pixel.0 == [0x12, 0x34, 0x56]));
+    locked.give(&SECRET);
+    assert_eq!(locked.phase(), "open");
+}
+
+#[test]
+fn only_the_locker_that_has_the_lock_unlocks() {
+    let mut locked = Locked::new();
+    // Before it was told that all is locked.
+    let hasty = locked.world.add_dom0_client();
+    let lock = locked.world.clients[hasty].lock();
+    lock.unlock_and_destroy();
+    locked.world.turn();
+    assert!(locked.world.clients[hasty].error.is_some());
+    locked.world.frame();
+    assert_eq!(locked.phase(), "locked", "and it is gone: the own lock screen has it");
+    // One that was refused.
+    for _ in 0..2 {
+        let other = locked.world.add_dom0_client();
+        let lock = locked.world.clients[other].lock();
+        locked.world.turn();
+        let heard = &locked.world.clients[other].heard.lock;
+        assert!(heard.finished && !heard.locked);
+        lock.unlock_and_destroy();
+        locked.world.turn();
+        assert!(locked.world.clients[other].error.is_some());
+        assert_eq!(locked.phase(), "locked");
+    }
+    locked.give(&SECRET);
+    // Beside one that has it.
+    let (client, _lock) = locker(&mut locked);
+    locked.world.frame();
+    let other = locked.world.add_dom0_client();
+    let second = locked.world.clients[other].lock();
+    second.unlock_and_destroy();
+    locked.world.frame();
+    assert!(locked.world.clients[other].error.is_some());
+    assert_eq!((locked.phase().as_str(), &locked.world.clients[client].error), ("locked", &None));
 }

@@ -178,6 +178,16 @@ where
         }
     }
 
+    /// Monitors get no picture until the next one is drawn.
+    pub(super) fn off(&mut self) {
+        for head in &mut self.heads {
+            head.pending = false;
+            if let Err(error) = head.surface.off() {
+                warn!(monitor = head.monitor.name, %error, "a monitor stays on");
+            }
+        }
+    }
+
     pub(super) fn report(&self) -> Vec<ipc::Monitor> {
         let monitor = |head: &Head<R>| {
             let size = head.monitor.size();

@@ -53,6 +53,8 @@ pub(crate) struct Drm {
     renderer: RendererKind,
     /// `None` until the seat is ours for the first time.
     card: Option<Card>,
+    /// Monitors sleep, and nothing is drawn.
+    off: bool,
 }
 
 #[derive(Debug)]
@@ -117,7 +119,7 @@ pub fn start(
         // Devices that were refused are asked for again then.
         devices.suspend();
     }
-    desktop.backend.take_seat(Drm { session, devices, renderer, card: None });
+    desktop.backend.take_seat(Drm { session, devices, renderer, card: None, off: false });
     if active {
         desktop.open_card()?;
     }
@@ -152,9 +154,26 @@ impl Drm {
 
     /// A frame can be drawn and shown.
     pub(super) fn ready(&self) -> bool {
-        self.card
-            .as_ref()
-            .is_some_and(|card| card.device.is_active() && heads!(&card.monitors, heads => heads.idle()))
+        let idle = |card: &Card| card.device.is_active() && heads!(&card.monitors, heads => heads.idle());
+        !self.off && self.card.as_ref().is_some_and(idle)
+    }
+
+    /// Monitors sleep.
+    pub(super) fn is_off(&self) -> bool {
+        self.off
+    }
+
+    /// Lets monitors sleep, once they show what was drawn last; or wakes them with the next picture.
+    /// `true`: it is so now.
+    pub(super) fn turn(&mut self, off: bool) -> bool {
+        if off != self.off && (!off || self.ready()) {
+            if off && let Some(card) = &mut self.card {
+                heads!(&mut card.monitors, heads => heads.off());
+            }
+            self.off = off;
+            return true;
+        }
+        false
     }
 
     pub(super) fn draw(&mut self, canvas: &mut Canvas, scene: &Scene) -> Result<Frame, CanvasError> {
