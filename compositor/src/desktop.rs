@@ -409,6 +409,10 @@ impl Desktop {
         if self.backend.drm().is_some() || self.lock.covers() {
             let scene = self.compose();
             self.screen.canvas.draw(&scene)?;
+            if self.backend.drm().is_none() {
+                // What a window of another desktop shows is not what was drawn last any more.
+                self.redraw_all();
+            }
         }
         let bytes = self.screen.canvas.read()?;
         let size = self.screen.canvas.size();

@@ -42,6 +42,7 @@ impl Desktop {
                 self.input.pointer.buttons.clear();
                 self.input.pointer.swallowed.clear();
                 self.input.touch.all_up();
+                self.locker_lets_go();
             }
             InputEvent::Axis { .. } | InputEvent::TouchMotion { .. } | InputEvent::TouchFrame => {}
         }

@@ -176,6 +176,13 @@ impl Desktop {
         self.locker_modifiers();
     }
 
+    /// The devices are gone: no key is down. The end of the turn gives the locker its focus back.
+    pub(crate) fn locker_lets_go(&mut self) {
+        if self.wayland.locker.lock.is_some() {
+            self.local_keyboard_leave();
+        }
+    }
+
     fn locker_modifiers(&mut self) {
         let now = self.input.keyboard.device_modifiers();
         self.local_modifiers(&message::Modifiers {

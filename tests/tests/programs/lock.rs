@@ -173,3 +173,26 @@ fn a_real_locker_locks_and_unlocks() {
     until("the own lock screen", || (!picture(&house).pixels().any(|pixel| *pixel == PINK)).then_some(()));
     assert_eq!(house.state().lock, "locked");
 }
+
+#[test]
+fn a_real_program_hears_that_nobody_is_there() {
+    if !Path::new("/usr/bin/swayidle").exists() {
+        println!("SKIP swayidle is not installed");
+        return;
+    }
+    let mut house = House::new();
+    house.start_desktop();
+    let (gone, back) = (house.path().join("gone"), house.path().join("back"));
+    let mut command = Command::new("swayidle");
+    let touch = |path: &Path| format!("touch {}", path.display());
+    command
+        .args(["-w", "timeout", "1", &touch(&gone), "resume", &touch(&back)])
+        .env("WAYLAND_DISPLAY", house.path().join(SOCKET_NAME))
+        .env("XDG_RUNTIME_DIR", house.path())
+        .env("HOME", house.path());
+    let _swayidle = Owned::start(&mut command).unwrap();
+    until("nobody is there", || gone.exists().then_some(()));
+    assert!(!back.exists());
+    typed(&house, &[30]);
+    until("somebody is there", || back.exists().then_some(()));
+}

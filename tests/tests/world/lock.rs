@@ -460,6 +460,12 @@ fn a_locker_has_the_keys_and_unlocks() {
     locked.world.input(&[InputEvent::Key { code: 42, pressed: true }]);
     assert_eq!(locked.world.clients[client].heard.modifiers, 1, "shift");
     locked.world.input(&[InputEvent::Key { code: 42, pressed: false }]);
+    // Another console takes the devices while a key is down.
+    locked.world.input(&[InputEvent::Key { code: 29, pressed: true }]);
+    locked.world.input(&[InputEvent::Lost]);
+    locked.world.chord(&[A]);
+    assert_eq!(locked.world.clients[client].heard.modifiers, 0);
+    assert!(locked.world.clients[client].heard.keyboard);
     locked.world.chord(&[ENTER]);
     assert!(!locked.world.desktop.checks_password(), "the locker asks");
     assert_eq!(locked.world.clients[..2].iter().map(|c| c.heard.keys.len()).sum::<usize>(), 0);
