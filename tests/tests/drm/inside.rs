@@ -19,6 +19,10 @@ pub(crate) const INSIDE: &str = "TRANSOM_INSIDE";
 pub(crate) enum Ask {
     /// Start the desktop with this renderer.
     Start(String),
+    /// Start it as a login does.
+    Session,
+    /// Run lines of a shell, which must succeed within a minute.
+    Shell(String),
     /// Kill it.
     Kill,
     /// Give the next one these settings.
@@ -53,6 +57,11 @@ fn inside() {
         let mut reply = Reply::Done;
         match serde_json::from_str(&line.unwrap()).unwrap() {
             Ask::Start(renderer) => house.start(house.command(&["session", "--renderer", &renderer])),
+            Ask::Session => house.start(house.program("transom-session")),
+            Ask::Shell(lines) => {
+                let done = house.program("timeout").args(["60", "sh", "-c", &lines]).status().unwrap();
+                assert!(done.success(), "{lines}");
+            }
             Ask::Kill => house.kill_desktop(),
             Ask::Config(text) => {
                 let folder = house.path().join("config/transom");

@@ -18,4 +18,5 @@ mod machine;
 mod mirror;
 mod person;
 mod screen;
+mod session;
 mod viewer;
