@@ -20,7 +20,7 @@ use nonstick::{
 use rustix::process::{DumpableBehavior, Resource, Rlimit, set_dumpable_behavior, setrlimit};
 use zeroize::Zeroizing;
 
-/// Name of the file in `/etc/pam.d`; without one, PAM takes `other`, which refuses everybody.
+/// Name of the file in `/etc/pam.d`; without one, PAM takes `other`.
 const SERVICE: &str = "transom";
 /// Longest answer that Linux-PAM takes, in bytes (`PAM_MAX_RESP_SIZE`).
 const MOST_PASSWORD: usize = 512;
