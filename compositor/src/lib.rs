@@ -15,10 +15,11 @@ pub mod lock;
 pub mod logind;
 pub mod qubes;
 pub mod render;
+pub mod screens;
 pub mod shell;
 mod timers;
 pub mod trust;
 pub mod ui;
 pub mod wayland;
 
-pub use desktop::{Desktop, DesktopError, Options, Screen};
+pub use desktop::{Desktop, DesktopError, Options};

@@ -2,6 +2,7 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod demo;
+mod outputs;
 mod session;
 
 use std::{
@@ -19,6 +20,7 @@ use crate::{
     config::Config,
     ipc::{self, Reply, Request},
     render::canvas::RendererKind,
+    screens::Monitor,
 };
 
 /// How long `transom msg lock` waits for the screens.
@@ -69,9 +71,13 @@ pub struct Session {
     /// Size in device pixels; monitors have their own.
     #[arg(long, default_value = "1920x1080", value_parser = parse_size)]
     size: (u32, u32),
-    /// Scale, from 0.5 to 4.
+    /// Scale of screens that have none of their own, from 0.5 to 4.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// A screen of `transom headless`: NAME=1920x1080, then @SCALE and +X+Y (logical pixels) as you
+    /// like. Once for each.
+    #[arg(long = "output", value_parser = outputs::parse)]
+    outputs: Vec<Monitor>,
     /// The config file; the usual one if not given.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -89,10 +95,15 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
 enum Message {
     /// Everything about the desktop, as JSON.
     State,
-    /// Write the screen to a PNG file.
+    /// The monitors, as JSON.
+    Outputs,
+    /// Write the desktop to a PNG file.
     Screenshot {
         /// The file.
         path: PathBuf,
+        /// Only this screen, by its connector.
+        #[arg(long)]
+        output: Option<String>,
     },
     /// Lock the desktop; this ends when no screen shows it any more.
     Lock,
@@ -137,8 +148,9 @@ pub(crate) fn socket_path() -> Result<PathBuf, String> {
 fn send(message: Message) -> Result<(), String> {
     let request = match message {
         Message::State => Request::State,
-        Message::Screenshot { path } => {
-            Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())? }
+        Message::Outputs => Request::Outputs,
+        Message::Screenshot { path, output } => {
+            Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())?, output }
         }
         Message::Lock => return lock(),
         Message::Logout => Request::Logout,
@@ -149,6 +161,7 @@ fn send(message: Message) -> Result<(), String> {
     };
     match ipc::ask(&socket_path()?, &request).map_err(|e| e.to_string())? {
         Reply::Done => Ok(()),
+        Reply::Outputs(outputs) => print(&serde_json::to_string_pretty(&outputs).map_err(|e| e.to_string())?),
         Reply::State(state) => print(&serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?),
         Reply::Error { message } => Err(message),
     }

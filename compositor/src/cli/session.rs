@@ -111,7 +111,12 @@ pub(super) fn run(session: &Session, on: On) -> Result<(), String> {
             .watch_logind(Bus::System)
             .and_then(|()| drm::start(&event_loop.handle(), &mut desktop, session.renderer)),
         On::Window => nested::start(&event_loop.handle(), &mut desktop),
-        On::Nowhere => Ok(()),
+        On::Nowhere => {
+            if !session.outputs.is_empty() {
+                desktop.plug(session.outputs.clone());
+            }
+            Ok(())
+        }
     }
     .map_err(|e| e.to_string())?;
     let path = socket_path()?;

@@ -14,6 +14,7 @@ use transom_theming::Variant;
 use super::{
     Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, QubeConfig, ThemeConfig,
     bindings::{Action, Chord},
+    outputs,
 };
 use crate::trust::{
     clipboard::ClipboardConfig,
@@ -37,6 +38,8 @@ struct File {
     unbinds: Vec<UnbindNode>,
     #[knus(children(name = "qube"))]
     qubes: Vec<QubeNode>,
+    #[knus(children(name = "output"))]
+    outputs: Vec<outputs::OutputNode>,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -233,7 +236,12 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
         }),
         idle: file.idle.map_or_else(IdleConfig::default, idle),
         qubes: Vec::new(),
+        outputs: Vec::new(),
     };
+    for node in file.outputs {
+        let span = node.span;
+        config.outputs.push(outputs::output(node).map_err(|reason| wrong(&span, reason))?);
+    }
     for node in &file.unbinds {
         let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
         if !config.keyboard.bindings.unbind(chord) {

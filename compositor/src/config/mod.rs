@@ -5,10 +5,12 @@
 pub mod bindings;
 mod error;
 mod file;
+mod outputs;
 
 use std::{path::Path, path::PathBuf, time::Duration};
 
 pub use error::ConfigError;
+pub use outputs::OutputConfig;
 use transom_protocol::session::Limits;
 use transom_theming::Variant;
 
@@ -31,6 +33,8 @@ pub struct Config {
     pub idle: IdleConfig,
     /// What single qubes may do.
     pub qubes: Vec<QubeConfig>,
+    /// Monitors; the first that fits holds.
+    pub outputs: Vec<OutputConfig>,
 }
 
 /// Keyboard layout and chords.

@@ -72,7 +72,7 @@ impl Desktop {
         self.watch.idle.inhibit(&self.config.idle, inhibit, now);
         self.programs_hear_of_inhibition(inhibit != Inhibit::No);
         // Monitors sleep once they show nothing.
-        let sleep = self.watch.dark && !self.screen.dirty && self.screen.awaited.is_none();
+        let sleep = self.watch.dark && self.screens.iter().all(|screen| !screen.dirty);
         if (sleep || !self.watch.dark) && self.backend.turn_screens(sleep) {
             self.redraw_all();
         }

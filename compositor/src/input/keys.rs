@@ -132,7 +132,7 @@ impl Desktop {
     }
 
     fn save_screenshot(&mut self) {
-        let name = format!("screenshot-{}.png", self.screen.frames);
+        let name = format!("screenshot-{}.png", self.screens.iter().map(|screen| screen.frames).sum::<u64>());
         let dir = std::env::var_os("XDG_PICTURES_DIR")
             .or_else(|| std::env::var_os("HOME"))
             .map_or_else(std::env::temp_dir, std::path::PathBuf::from);

@@ -38,13 +38,21 @@ impl Desktop {
         }
         match event {
             InputEvent::Key { code, pressed } => {
+                if pressed {
+                    self.figures.key(self.clock.now());
+                }
                 let outcomes = self.input.keyboard.key(code, pressed, now);
                 self.outcomes(outcomes, now);
             }
-            InputEvent::PointerTo { x, y } => self.pointer_to((x, y).into(), now),
+            InputEvent::PointerTo { x, y } => {
+                if let Some(at) = self.screens.nearest((x, y).into()) {
+                    self.pointer_to(at, now);
+                }
+            }
             InputEvent::PointerBy { dx, dy, raw_dx, raw_dy } => {
                 self.relative_motion(dx, dy, raw_dx, raw_dy, now);
-                let at = self.input.pointer.at + Point::from((dx, dy));
+                let from = self.input.pointer.at;
+                let at = self.screens.slide(from, from + Point::from((dx, dy)));
                 self.pointer_to(at, now);
             }
             InputEvent::Button { code, pressed } => {
@@ -205,8 +213,10 @@ impl Desktop {
             return Under::Ui;
         }
         let placed = self.placed_windows();
-        let covered = placed.last().is_some_and(|w| w.fullscreen);
-        if !covered && at.y < f64::from(self.ui.theme().bar_height()) {
+        if self.screens.at(at).is_some_and(|screen| {
+            at.y - f64::from(screen.area.loc.y) < f64::from(self.ui.theme().bar_height())
+                && !self.bar_is_covered(screen.id)
+        }) {
             return Under::Ui;
         }
         for window in placed.iter().rev() {
@@ -242,22 +252,21 @@ impl Desktop {
     }
 
     fn pointer_to(&mut self, at: Point<f64, Logical>, now: Duration) {
-        let area = self.screen.logical().to_f64();
-        let mut at = at.constrain(area);
-        at.x = at.x.min(area.size.w - 1.0 / 256.0);
-        at.y = at.y.min(area.size.h - 1.0 / 256.0);
-        at = self.constrain_pointer(at);
+        let Some(at) = self.screens.nearest(self.constrain_pointer(at)) else { return };
         if at == self.input.pointer.at && self.input.pointer.entered.is_some() {
             return;
         }
-        self.input.pointer.at = at;
+        let before = std::mem::replace(&mut self.input.pointer.at, at);
+        self.lead_follows_pointer();
         if self.shell.is_dragging() {
             self.shell_drag(at);
             self.damage_all();
             return;
         }
         self.refresh_pointer(now);
-        self.damage_all();
+        for at in [before, at] {
+            self.damage_pointer(at);
+        }
     }
 
     /// Tells qubes where the pointer is, after it or the windows moved.

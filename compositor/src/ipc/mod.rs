@@ -4,6 +4,7 @@
 //! never leaves dom0: it is written to a file of dom0.
 
 mod figures;
+mod monitors;
 mod server;
 
 use std::{
@@ -24,10 +25,15 @@ use crate::input::event::InputEvent;
 pub enum Request {
     /// Everything about the desktop.
     State,
-    /// Write the screen as it was last drawn, as PNG.
+    /// The monitors.
+    Outputs,
+    /// Write the desktop as it was last drawn, as PNG.
     Screenshot {
         /// Where to.
         path: PathBuf,
+        /// Only this screen, by its connector, pixel for pixel.
+        #[serde(default)]
+        output: Option<String>,
     },
     /// A key, as if pressed; headless back end only.
     Key {
@@ -90,6 +96,8 @@ pub enum Reply {
     Done,
     /// See [`Request::State`].
     State(Box<State>),
+    /// See [`Request::Outputs`].
+    Outputs(Vec<Monitor>),
     /// It was not done.
     Error {
         /// Why, in one line.
@@ -106,7 +114,7 @@ pub struct State {
     pub backend: String,
     /// See `backend`.
     pub renderer: String,
-    /// Screen in device pixels, and its scale.
+    /// Size of a screenshot of the whole desktop, and its scale: the largest of a screen.
     pub screen: (i32, i32),
     /// See `screen`.
     pub scale: f64,
@@ -118,7 +126,7 @@ pub struct State {
     pub lock_says: String,
     /// The desktop's console is in front; always, except with `transom session`.
     pub in_front: bool,
-    /// Monitors, from left to right; none except with `transom session`.
+    /// Monitors that are plugged in.
     pub monitors: Vec<Monitor>,
     /// Qubes with a link.
     pub qubes: Vec<Qube>,
@@ -143,17 +151,39 @@ pub struct State {
     pub frames: FrameFigures,
 }
 
-/// A monitor.
+/// A monitor that is plugged in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Monitor {
     /// Its connector.
     pub name: String,
-    /// Where it is on the desktop: x, y, width, height in device pixels.
+    /// As its EDID says; empty: nothing.
+    pub make: String,
+    /// See `make`.
+    pub model: String,
+    /// See `make`.
+    pub serial: String,
+    /// It is a part of the desktop.
+    pub on: bool,
+    /// Where it is on the desktop: x, y, width, height in logical pixels; zeros while it is off.
     pub area: [i32; 4],
+    /// Size as it is seen, in device pixels.
+    pub size: (i32, i32),
+    /// Scale.
+    pub scale: f64,
+    /// How it is mounted: degrees, `flipped` before them if it is mirrored.
+    pub transform: String,
     /// Refresh in millihertz.
     pub refresh: u32,
+    /// Its modes: width, height, refresh in millihertz; the one that it likes best first.
+    pub modes: Vec<(i32, i32, u32)>,
     /// Frames it has shown.
     pub flips: u64,
+    /// Vertical blanks that went by while a frame was on its way to them.
+    pub missed: u64,
+    /// A frame is begun so long before its vertical blank, in microseconds.
+    pub margin_us: u64,
+    /// The pointer has a plane of its own there.
+    pub pointer_plane: bool,
 }
 
 /// A qube with a link.

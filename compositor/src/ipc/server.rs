@@ -96,8 +96,13 @@ impl Desktop {
         }
         match request {
             Request::State => Reply::State(Box::new(self.state())),
-            Request::Screenshot { path } => {
-                let saved = self.screenshot().map_err(|e| e.to_string()).and_then(|picture| {
+            Request::Outputs => Reply::Outputs(self.monitors()),
+            Request::Screenshot { path, output } => {
+                let picture = match output {
+                    Some(name) => self.screenshot_of(name),
+                    None => self.screenshot(),
+                };
+                let saved = picture.map_err(|e| e.to_string()).and_then(|picture| {
                     picture.save_with_format(path, image::ImageFormat::Png).map_err(|e| e.to_string())
                 });
                 match saved {
@@ -166,13 +171,13 @@ impl Desktop {
         State {
             version: env!("CARGO_PKG_VERSION").into(),
             backend: self.backend.name().into(),
-            renderer: self.screen.canvas.renderer_name().into(),
-            screen: (self.screen.size.w, self.screen.size.h),
-            scale: f64::from(self.screen.scale) / 120.0,
+            renderer: self.canvas.renderer_name().into(),
+            screen: self.picture_size(),
+            scale: f64::from(self.screens.scale()) / 120.0,
             lock: self.lock.phase().name().into(),
             lock_says: self.lock.says().0,
             in_front: self.backend.in_front(),
-            monitors: self.backend.monitors(),
+            monitors: self.monitors(),
             qubes: self
                 .qubes
                 .iter()

@@ -49,11 +49,9 @@ impl Desktop {
     }
 
     fn lock_pointer(&mut self, at: Point<f64, smithay::utils::Logical>) {
-        let area = self.screen.logical().to_f64();
-        let mut at = at.constrain(area);
-        at.x = at.x.min(area.size.w - 1.0 / 256.0);
-        at.y = at.y.min(area.size.h - 1.0 / 256.0);
-        self.input.pointer.at = at;
+        if let Some(at) = self.screens.nearest(at) {
+            self.input.pointer.at = at;
+        }
     }
 
     fn lock_key(&mut self, code: u32, pressed: bool, now: Duration) {

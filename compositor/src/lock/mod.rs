@@ -170,10 +170,8 @@ impl Desktop {
     /// Screens whose picture is the desktop's: with another console in front, without a monitor, or while
     /// monitors sleep, none is.
     fn screens_showing(&self) -> BTreeSet<u32> {
-        let backend = &self.backend;
-        let shows = !backend.screens_sleep()
-            && (backend.drm().is_none() || (backend.in_front() && !backend.monitors().is_empty()));
-        if shows { BTreeSet::from([self.screen.id]) } else { BTreeSet::new() }
+        let shows = self.backend.in_front() && !self.backend.screens_sleep();
+        self.screens.iter().filter(|_| shows).map(|screen| screen.id).collect()
     }
 
     /// A screen shows a frame that was composed under `cover`.
@@ -182,7 +180,7 @@ impl Desktop {
             self.lock_done();
         }
         if cover.is_some() {
-            self.locker_frame_shown();
+            self.locker_frame_shown(screen);
         }
     }
 

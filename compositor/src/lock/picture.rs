@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use smithay::{
     backend::renderer::Color32F,
-    utils::{Physical, Point, Rectangle, Size},
+    utils::{Point, Rectangle},
 };
 use transom_theming::{LockSpec, Painter, Scale};
 
@@ -14,6 +14,7 @@ use crate::{
     render::{
         DeviceRect,
         scene::{Item, Patch, Picture, Scene, color},
+        view::View,
     },
 };
 
@@ -117,40 +118,25 @@ impl Lock {
 }
 
 impl Desktop {
-    /// Everything that the screen shows while it is locked. No window, no overlay and no picture of a
-    /// qube's is asked for here; of dom0's own programs only the locker, if there is one.
-    pub(crate) fn compose_lock(&mut self) -> Scene {
-        let whole = Rectangle::from_size(self.screen.size);
-        let scale = self.screen.scale;
-        let background = color(self.ui.theme().background());
-        let words = self.lock_words();
+    /// Everything that a screen shows while the desktop is locked. No window, no overlay and no picture of
+    /// a qube's is asked for here; of dom0's own programs only the locker, if there is one.
+    pub(crate) fn compose_lock(&mut self, view: View) -> Scene {
+        let (screen, size) = (view.screen, view.size);
+        let area = Rectangle::from_size(size);
         let mut items = Vec::new();
-        if self.screens_off() {
-            let black = Color32F::BLACK;
-            self.lock.fill(black, whole, &mut items);
-            return Scene { items, background: black };
-        }
-        match self.lock.state.face() {
-            Face::Own => {
-                for area in self.lock_areas(whole) {
-                    self.lock.own(&mut self.ui.painter, &words, (area, scale), &mut items);
+        let background =
+            if self.screens_off() { Color32F::BLACK } else { color(self.ui.theme().background()) };
+        if !self.screens_off() {
+            match self.lock.state.face() {
+                Face::Own => {
+                    let words = self.lock_words();
+                    self.lock.own(&mut self.ui.painter, &words, (area, view.scale), &mut items);
                 }
+                Face::Program => self.locker_items(screen, &mut items),
             }
-            Face::Program => self.locker_items(&mut items),
         }
-        self.lock.fill(background, whole, &mut items);
-        Scene { items, background }
-    }
-
-    /// The parts of the scene that monitors show: each gets a picture of its own.
-    fn lock_areas(&self, whole: DeviceRect) -> Vec<DeviceRect> {
-        let monitors = self.backend.monitors();
-        let area = |monitor: &crate::ipc::Monitor| {
-            let [x, y, w, h] = monitor.area;
-            let (at, size): (Point<i32, Physical>, Size<i32, Physical>) = ((x, y).into(), (w, h).into());
-            Rectangle::new(at, size)
-        };
-        if monitors.is_empty() { vec![whole] } else { monitors.iter().map(area).collect() }
+        self.lock.fill(background, area, &mut items);
+        Scene { screen, size, items, background }
     }
 
     fn lock_words(&self) -> Words {

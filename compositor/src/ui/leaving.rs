@@ -8,7 +8,10 @@ use transom_theming::{NoticeSpec, Run, Scale};
 
 use crate::{
     Desktop,
-    render::scene::{Item, Picture},
+    render::{
+        scene::{Item, Picture},
+        view::View,
+    },
 };
 
 /// Qubes have this long to stop.
@@ -77,9 +80,9 @@ impl Desktop {
         ))
     }
 
-    pub(crate) fn compose_leaving(&mut self, items: &mut Vec<Item>) {
+    pub(crate) fn compose_leaving(&mut self, view: View, items: &mut Vec<Item>) {
         let Some(text) = self.leaving_text() else { return };
-        let scale = Scale::new(self.screen.scale);
+        let scale = Scale::new(view.scale);
         let ui = &mut self.ui;
         let Some(leaving) = &mut ui.leaving else { return };
         let kept = leaving.drawn.take().filter(|(drawn, _)| *drawn == text);
@@ -88,7 +91,7 @@ impl Desktop {
             (text, Picture::new(image))
         }));
         let (picture, size) = (picture.clone(), picture.size());
-        let at = ((self.screen.size.w - size.w) / 2, (self.screen.size.h - size.h) / 2);
+        let at = ((view.size.w - size.w) / 2, (view.size.h - size.h) / 2);
         items.push(Item::Picture { picture, at: at.into(), clip: None });
     }
 }

@@ -103,7 +103,7 @@ impl Ui {
             .entry((shape, scale))
             .or_insert_with(|| {
                 let cursor = painter.cursor(Scale::new(scale), shape);
-                (Picture::new(cursor.image), (cursor.hotspot.0, cursor.hotspot.1).into())
+                (Picture::pointer(cursor.image), (cursor.hotspot.0, cursor.hotspot.1).into())
             })
             .clone()
     }

@@ -26,7 +26,7 @@ use super::{
 use crate::{
     Desktop,
     lock::state::{Face, Phase},
-    render::{DeviceRect, scene::Item},
+    render::scene::{Item, SurfaceKey},
 };
 
 /// The locker that has the lock.
@@ -93,19 +93,9 @@ impl Desktop {
         self.wayland.locker.surfaces.push((surface, id));
     }
 
-    /// Where an output is, in device pixels.
-    fn output_area(&self, id: u32) -> Option<DeviceRect> {
-        let outputs = self.outputs_for_qubes();
-        let output = outputs.iter().find(|output| output.output.get() == id)?;
-        let size = (output.width.get() as i32, output.height.get() as i32);
-        Some(Rectangle::new((output.x.get(), output.y.get()).into(), size.into()))
-    }
-
     fn size_lock_surface(&self, surface: &LockSurface, id: u32) {
-        let outputs = self.outputs_for_qubes();
-        let Some(output) = outputs.iter().find(|output| output.output.get() == id) else { return };
-        let logical = |device: u32| (u64::from(device) * 120 / u64::from(output.scale.get().max(1))) as u32;
-        let size = (logical(output.width.get()), logical(output.height.get()));
+        let Some(screen) = self.screens.get(id) else { return };
+        let size = (screen.area.size.w as u32, screen.area.size.h as u32);
         surface.with_pending_state(|state| state.size = Some(size.into()));
     }
 
@@ -119,29 +109,26 @@ impl Desktop {
         }
     }
 
-    /// What the locker has drawn, each surface inside its output.
-    pub(crate) fn locker_items(&self, items: &mut Vec<Item>) {
-        for (surface, output) in &self.wayland.locker.surfaces {
-            let key = id_of(surface.wl_surface()).and_then(|id| self.local_key(id));
-            if let (Some(key), Some(area)) = (key, self.output_area(*output)) {
-                self.guest_items(key, area, items);
-            }
+    /// What the locker has drawn for a screen.
+    pub(crate) fn locker_items(&self, screen: u32, items: &mut Vec<Item>) {
+        let Some(view) = self.screens.get(screen).map(crate::screens::Screen::view) else { return };
+        for key in self.locker_windows(screen) {
+            self.guest_items(view, key, Rectangle::from_size(view.size), items);
         }
     }
 
-    /// A frame with its pictures was shown.
-    pub(crate) fn locker_frame_shown(&mut self) {
+    fn locker_windows(&self, screen: u32) -> Vec<SurfaceKey> {
+        let surfaces = self.wayland.locker.surfaces.iter().filter(|(_, output)| *output == screen);
+        let window = |(surface, _): &(LockSurface, u32)| id_of(surface.wl_surface());
+        surfaces.filter_map(window).filter_map(|id| self.local_key(id)).collect()
+    }
+
+    /// A frame with its pictures was shown on a screen.
+    pub(crate) fn locker_frame_shown(&mut self, screen: u32) {
         let now = self.clock.now();
-        let windows: Vec<u32> = self
-            .wayland
-            .locker
-            .surfaces
-            .iter()
-            .filter_map(|(surface, _)| id_of(surface.wl_surface()))
-            .collect();
-        for window in windows {
+        for key in self.locker_windows(screen) {
             if let Some(link) = self.local_link() {
-                link.frame_done(window, now);
+                link.frame_done(key.window, now);
             }
         }
     }

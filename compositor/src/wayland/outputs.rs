@@ -98,7 +98,10 @@ impl Desktop {
             root = parent;
         }
         let window = super::windows::id_of(&root).and_then(|id| self.wayland.windows.get(id));
-        window.map(|window| window.scale).filter(|scale| *scale > 0).unwrap_or(self.screen.scale)
+        window
+            .map(|window| window.scale)
+            .filter(|scale| *scale > 0)
+            .unwrap_or_else(|| self.screens.lead().map_or(120, |s| s.scale))
     }
 
     /// A commit reached the screen.

@@ -9,7 +9,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use transom::ipc::{Reply, Request};
-use transom_tests::process::House;
+use transom_tests::process::{House, binary};
 
 /// Set inside the machine.
 pub(crate) const INSIDE: &str = "TRANSOM_INSIDE";
@@ -31,6 +31,8 @@ pub(crate) enum Ask {
     Tell(Request),
     /// Run a command of `transom`, which must succeed.
     Run(Vec<String>),
+    /// Put one of these tests' programs into a qube's home.
+    Give(String, String),
 }
 
 /// The house, and what its desktop said if something went wrong.
@@ -69,6 +71,9 @@ fn inside() {
                 fs::write(folder.join("config.kdl"), text).unwrap();
             }
             Ask::Tell(request) => reply = house.ask(&request),
+            Ask::Give(qube, program) => {
+                fs::copy(binary(&program), house.home(&qube).join(program)).map(drop).unwrap();
+            }
             Ask::Run(words) => house.must(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         }
         writeln!(&wire, "{}", serde_json::to_string(&reply).unwrap()).unwrap();

@@ -63,7 +63,7 @@ fn typed(house: &House, codes: &[u32]) {
 
 fn picture(house: &House) -> image::RgbImage {
     let path = house.path().join("picture.png");
-    house.ask(&Request::Screenshot { path: path.clone() });
+    house.ask(&Request::Screenshot { path: path.clone(), output: None });
     image::open(path).unwrap().into_rgb8()
 }
 

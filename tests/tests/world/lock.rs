@@ -144,8 +144,11 @@ fn nothing_of_a_qube_is_seen_from_the_first_moment() {
     assert_eq!(locked.phase(), "locked");
     assert_golden("locked", &locked.world.picture());
     // A monitor of another size; new windows, popups, pictures; alt-tab, screenshots, the pointer.
-    locked.world.desktop.resize_screen((1024, 768).into(), 180).unwrap();
+    locked.world.plug(&[("screen-1", (1024, 768), 180)]);
     assert_eq!(of_qubes(&locked.world.picture()), 0);
+    locked.world.plug(&[("screen-1", (800, 600), 120), ("screen-2", (640, 480), 180)]);
+    assert_eq!(of_qubes(&locked.world.picture()), 0);
+    assert_eq!(of_qubes(&locked.world.picture_of("screen-2")), 0);
     locked.world.add_window(0, "another", (200, 100), TEAL);
     locked.world.clients[1].show(0, (300, 200), PINK);
     locked.world.chord(&[56, 15]);
@@ -526,4 +529,18 @@ fn only_the_locker_that_has_the_lock_unlocks() {
     locked.world.frame();
     assert!(locked.world.clients[other].error.is_some());
     assert_eq!((locked.phase().as_str(), &locked.world.clients[client].error), ("locked", &None));
+}
+
+#[test]
+fn a_lock_is_done_when_the_last_screen_has_shown_it() {
+    let mut locked = Locked::new();
+    locked.world.plug(&[("screen-1", (800, 600), 120), ("screen-2", (640, 480), 120)]);
+    locked.world.frame();
+    let ids: Vec<u32> = locked.world.desktop.screens.iter().map(|screen| screen.id).collect();
+    locked.world.desktop.lock();
+    locked.world.desktop.frame_of(ids[0]);
+    locked.world.turn();
+    assert_eq!(locked.phase(), "covering");
+    locked.world.desktop.frame_of(ids[1]);
+    assert_eq!(locked.phase(), "locked");
 }

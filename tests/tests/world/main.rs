@@ -13,4 +13,5 @@ mod logind;
 mod paused;
 mod pictures;
 mod restart;
+mod screens;
 mod surfaces;

@@ -114,7 +114,7 @@ impl Desktop {
             }
             event => {
                 let key = matches!(event, DeviceEvent::Keyboard { .. });
-                if let Some(event) = translate(&event, self.screen.logical().size) {
+                if let Some(event) = translate(&event, self.screens.area().size) {
                     self.input(event);
                 }
                 if key {
