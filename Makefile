@@ -70,6 +70,7 @@ lint: deps
 # The lanes print figures of virtual machines on their way; one machine at a time, to be compared.
 bench: deps
 	RUST_TEST_THREADS=1 $(MAKE) test-vm
+	RUST_TEST_THREADS=1 TRANSOM_LANE_SECONDS=60 $(MAKE) test-drm
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release -p transom-tests --bin transom-bench -- --lanes target/vm/logs
 

@@ -107,7 +107,9 @@ impl Desktop {
 
     fn hidden_roots(&self) -> Vec<crate::render::scene::SurfaceKey> {
         let locked = self.lock.covers();
-        let hidden = |key: &&crate::render::scene::SurfaceKey| locked || !self.shell.is_visible(**key);
+        let hidden = |key: &&crate::render::scene::SurfaceKey| {
+            locked || !self.shell.is_visible(**key) || self.is_in_the_dark(**key)
+        };
         self.windows.keys().filter(hidden).copied().collect()
     }
 

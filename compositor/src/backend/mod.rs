@@ -87,16 +87,6 @@ impl Backend {
         self.drm().is_none_or(drm::Drm::in_front)
     }
 
-    /// Monitors sleep.
-    pub(crate) fn screens_sleep(&self) -> bool {
-        self.drm().is_some_and(drm::Drm::is_off)
-    }
-
-    /// Lets monitors sleep, or wakes them with the next picture. `true`: all of it is drawn anew.
-    pub(crate) fn turn_screens(&mut self, off: bool) -> bool {
-        self.drm_mut().is_some_and(|drm| drm.turn(off)) && !off
-    }
-
     /// Frames that a monitor has shown, where there is one.
     pub(crate) fn flips(&self, screen: u32) -> Option<u64> {
         self.drm().and_then(|drm| drm.flips(screen))

@@ -97,6 +97,14 @@ enum Message {
     State,
     /// The monitors, as JSON.
     Outputs,
+    /// Make a monitor dark, or light it.
+    Output {
+        /// Its connector.
+        name: String,
+        /// What it should be.
+        #[arg(value_enum)]
+        power: Power,
+    },
     /// Write the desktop to a PNG file.
     Screenshot {
         /// The file.
@@ -116,6 +124,15 @@ enum Message {
         /// The request.
         json: String,
     },
+}
+
+/// A monitor's light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Power {
+    /// It shows the desktop.
+    On,
+    /// It is dark.
+    Off,
 }
 
 /// Runs the command.
@@ -149,6 +166,7 @@ fn send(message: Message) -> Result<(), String> {
     let request = match message {
         Message::State => Request::State,
         Message::Outputs => Request::Outputs,
+        Message::Output { name, power } => Request::Power { output: name, on: power == Power::On },
         Message::Screenshot { path, output } => {
             Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())?, output }
         }
@@ -161,7 +179,9 @@ fn send(message: Message) -> Result<(), String> {
     };
     match ipc::ask(&socket_path()?, &request).map_err(|e| e.to_string())? {
         Reply::Done => Ok(()),
-        Reply::Outputs(outputs) => print(&serde_json::to_string_pretty(&outputs).map_err(|e| e.to_string())?),
+        Reply::Outputs { outputs } => {
+            print(&serde_json::to_string_pretty(&outputs).map_err(|e| e.to_string())?)
+        }
         Reply::State(state) => print(&serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?),
         Reply::Error { message } => Err(message),
     }

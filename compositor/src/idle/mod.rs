@@ -19,8 +19,6 @@ pub(crate) struct Watch {
     idle: Idle,
     /// Nobody's idleness counts: another desktop around this one looks after that.
     off: bool,
-    /// The screens are dark.
-    dark: bool,
 }
 
 impl Watch {
@@ -30,19 +28,14 @@ impl Watch {
 }
 
 impl Desktop {
-    /// The screens are dark: nothing is shown at all.
-    pub(crate) fn screens_off(&self) -> bool {
-        self.watch.dark
-    }
-
     /// The person has done something.
     pub(crate) fn person_active(&mut self) {
         let now = self.clock.now();
         self.watch.idle.active(now);
         self.programs_hear_of_activity();
-        if std::mem::take(&mut self.watch.dark) {
-            info!("the screens are on");
-            self.damage_all();
+        if self.screens_are_off() {
+            info!("the monitors are lit");
+            self.screens_on();
         }
     }
 
@@ -71,11 +64,6 @@ impl Desktop {
         let (now, inhibit) = (self.clock.now(), self.inhibited());
         self.watch.idle.inhibit(&self.config.idle, inhibit, now);
         self.programs_hear_of_inhibition(inhibit != Inhibit::No);
-        // Monitors sleep once they show nothing.
-        let sleep = self.watch.dark && self.screens.iter().all(|screen| !screen.dirty);
-        if (sleep || !self.watch.dark) && self.backend.turn_screens(sleep) {
-            self.redraw_all();
-        }
     }
 
     /// When something is due.
@@ -85,7 +73,7 @@ impl Desktop {
         }
         let (now, config) = (self.clock.now(), &self.config.idle);
         let lock = config.lock.filter(|_| !self.lock.covers());
-        let dark = config.screens_off.filter(|_| !self.watch.dark);
+        let dark = config.screens_off.filter(|_| !self.screens_are_off());
         [lock, dark].into_iter().flatten().filter_map(|span| self.watch.idle.reaches(config, span, now)).min()
     }
 
@@ -100,10 +88,9 @@ impl Desktop {
             info!("nobody is there");
             self.lock();
         }
-        if due(self.config.idle.screens_off) && !self.watch.dark {
-            info!("the screens are off");
-            self.watch.dark = true;
-            self.damage_all();
+        if due(self.config.idle.screens_off) && !self.screens_are_off() {
+            info!("the monitors are dark");
+            self.screens_off();
         }
     }
 }

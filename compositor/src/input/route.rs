@@ -26,7 +26,7 @@ const DOUBLE_CLICK_MS: u32 = 400;
 const DOUBLE_CLICK_REACH: f64 = 5.0;
 
 impl Desktop {
-    /// Something a person did.
+    /// Something a person did. It lights monitors that are dark because nobody was there.
     pub fn input(&mut self, event: InputEvent) {
         let now = self.clock.now();
         if event != InputEvent::Lost {
@@ -249,6 +249,11 @@ impl Desktop {
             transom_theming::FrameKind::Toplevel
         };
         transom_theming::hit_test(self.ui.theme(), kind, outer, (local.x, local.y))
+    }
+
+    /// The screens are others now: the pointer stays where it can be seen.
+    pub(crate) fn pointer_stays_on_screen(&mut self) {
+        self.pointer_to(self.input.pointer.at, self.clock.now());
     }
 
     fn pointer_to(&mut self, at: Point<f64, Logical>, now: Duration) {

@@ -27,6 +27,13 @@ pub enum Request {
     State,
     /// The monitors.
     Outputs,
+    /// Make a monitor dark, or light it.
+    Power {
+        /// Its connector.
+        output: String,
+        /// Light it.
+        on: bool,
+    },
     /// Write the desktop as it was last drawn, as PNG.
     Screenshot {
         /// Where to.
@@ -97,7 +104,10 @@ pub enum Reply {
     /// See [`Request::State`].
     State(Box<State>),
     /// See [`Request::Outputs`].
-    Outputs(Vec<Monitor>),
+    Outputs {
+        /// Every monitor that is plugged in.
+        outputs: Vec<Monitor>,
+    },
     /// It was not done.
     Error {
         /// Why, in one line.
@@ -164,6 +174,8 @@ pub struct Monitor {
     pub serial: String,
     /// It is a part of the desktop.
     pub on: bool,
+    /// It is lit.
+    pub lit: bool,
     /// Where it is on the desktop: x, y, width, height in logical pixels; zeros while it is off.
     pub area: [i32; 4],
     /// Size as it is seen, in device pixels.

@@ -22,6 +22,7 @@ impl Desktop {
             model: identity.model,
             serial: identity.serial,
             on: planned.on,
+            lit: planned.on && planned.lit,
             area: [area.loc.x, area.loc.y, area.size.w, area.size.h],
             size: planned.size().into(),
             scale: f64::from(planned.scale) / 120.0,

@@ -96,7 +96,15 @@ impl Desktop {
         }
         match request {
             Request::State => Reply::State(Box::new(self.state())),
-            Request::Outputs => Reply::Outputs(self.monitors()),
+            Request::Power { output, on } => {
+                let id = self.screens.named(output).map(|screen| screen.id);
+                if id.is_some_and(|id| self.set_power(id, *on)) {
+                    Reply::Done
+                } else {
+                    Reply::Error { message: format!("there is no screen {output:?}") }
+                }
+            }
+            Request::Outputs => Reply::Outputs { outputs: self.monitors() },
             Request::Screenshot { path, output } => {
                 let picture = match output {
                     Some(name) => self.screenshot_of(name),

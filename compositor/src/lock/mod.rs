@@ -168,10 +168,10 @@ impl Desktop {
     }
 
     /// Screens whose picture is the desktop's: with another console in front, without a monitor, or while
-    /// monitors sleep, none is.
+    /// monitors are dark, none is.
     fn screens_showing(&self) -> BTreeSet<u32> {
-        let shows = self.backend.in_front() && !self.backend.screens_sleep();
-        self.screens.iter().filter(|_| shows).map(|screen| screen.id).collect()
+        let front = self.backend.in_front();
+        self.screens.iter().filter(|screen| front && screen.lit).map(|screen| screen.id).collect()
     }
 
     /// A screen shows a frame that was composed under `cover`.

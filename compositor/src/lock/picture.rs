@@ -124,16 +124,13 @@ impl Desktop {
         let (screen, size) = (view.screen, view.size);
         let area = Rectangle::from_size(size);
         let mut items = Vec::new();
-        let background =
-            if self.screens_off() { Color32F::BLACK } else { color(self.ui.theme().background()) };
-        if !self.screens_off() {
-            match self.lock.state.face() {
-                Face::Own => {
-                    let words = self.lock_words();
-                    self.lock.own(&mut self.ui.painter, &words, (area, view.scale), &mut items);
-                }
-                Face::Program => self.locker_items(screen, &mut items),
+        let background = color(self.ui.theme().background());
+        match self.lock.state.face() {
+            Face::Own => {
+                let words = self.lock_words();
+                self.lock.own(&mut self.ui.painter, &words, (area, view.scale), &mut items);
             }
+            Face::Program => self.locker_items(screen, &mut items),
         }
         self.lock.fill(background, area, &mut items);
         Scene { screen, size, items, background }

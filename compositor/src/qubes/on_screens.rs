@@ -50,6 +50,12 @@ impl Desktop {
         screen.map(|screen| (screen.id, screen.scale))
     }
 
+    /// The window's screen shows nothing.
+    pub(crate) fn is_in_the_dark(&self, key: SurfaceKey) -> bool {
+        let screen = self.qubes.get(key.qube).and_then(|link| self.screen_of(link, key.window));
+        screen.and_then(|(id, _)| self.screens.get(id)).is_some_and(|screen| !screen.lit)
+    }
+
     /// Tells windows whose screen is another one than they know.
     pub(crate) fn sync_screens(&mut self) {
         let mut news: Vec<(QubeId, u32, Told)> = Vec::new();

@@ -5,10 +5,7 @@
 //! caller draws, and cuts to it. Behind every content lies an opaque backdrop, so that a
 //! transparent window never shows what is behind it inside its own frame.
 
-use smithay::{
-    backend::renderer::Color32F,
-    utils::{Logical, Physical, Point, Rectangle, Size},
-};
+use smithay::utils::{Logical, Physical, Point, Rectangle, Size};
 use transom_protocol::session::WindowRole;
 use transom_theming::{FrameKind, FrameSpec};
 
@@ -40,10 +37,6 @@ impl Desktop {
         // FAIL-CLOSED: before any window is looked at.
         if self.lock.covers() {
             return self.compose_lock(view);
-        }
-        if self.screens_off() {
-            let (screen, size) = (view.screen, view.size);
-            return Scene { screen, size, items: Vec::new(), background: Color32F::BLACK };
         }
         let mut items = Vec::new();
         self.compose_cursor(view, &mut items);

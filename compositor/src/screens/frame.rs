@@ -34,7 +34,7 @@ impl Desktop {
         // A screen that is not ready says so when it is, and then comes the next turn of the loop.
         let now = self.clock.now();
         for screen in self.screens.iter_mut() {
-            if !screen.dirty || screen.scheduled || !self.backend.ready(screen.id) {
+            if !screen.dirty || !screen.lit || screen.scheduled || !self.backend.ready(screen.id) {
                 continue;
             }
             screen.scheduled = true;
@@ -66,7 +66,8 @@ impl Desktop {
     pub fn frame_of(&mut self, id: u32) -> bool {
         let now = self.clock.now();
         let ready = self.backend.ready(id);
-        let Some(screen) = self.screens.get_mut(id).filter(|screen| screen.dirty && ready) else {
+        let Some(screen) = self.screens.get_mut(id).filter(|screen| screen.dirty && screen.lit && ready)
+        else {
             return false;
         };
         screen.dirty = false;
@@ -74,8 +75,8 @@ impl Desktop {
         let view = screen.view();
         let scene = self.compose(view);
         let cover = self.lock.cover();
-        // On a screen that is dark or locked no window is to be seen, and none is focused.
-        let hidden = cover.is_some() || self.screens_off();
+        // While locked no window is to be seen, and none is focused.
+        let hidden = cover.is_some();
         let windows = self.placed_windows().into_iter().filter(|window| !hidden && view.shows(window.outer));
         let shown = Shown {
             focus: self.trust.focus.wanted().filter(|_| !hidden),

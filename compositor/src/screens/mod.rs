@@ -13,6 +13,7 @@ pub mod layout;
 mod monitor;
 mod pacing;
 mod picture;
+mod power;
 pub mod said;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -22,8 +23,8 @@ use tracing::warn;
 use transom_protocol::{message, types};
 
 pub use self::monitor::{Hint, Identity, Mode, Monitor};
-use self::{frame::Awaited, known::Known, pacing::Pacer, said::Said};
-use crate::{Desktop, config::OutputConfig, input::event::InputEvent, render::view::View, shell};
+use self::{frame::Awaited, known::Known, pacing::Pacer, power::Dark, said::Said};
+use crate::{Desktop, config::OutputConfig, render::view::View, shell};
 
 /// Most screens: as many as a qube can be told of.
 const MOST: usize = transom_protocol::limits::MAX_OUTPUTS;
@@ -35,6 +36,8 @@ pub struct Planned {
     pub id: u32,
     /// It is a part of the desktop.
     pub on: bool,
+    /// It is not dark.
+    pub lit: bool,
     /// Its mode.
     pub mode: Mode,
     /// How it is mounted.
@@ -87,6 +90,8 @@ pub struct Screen {
     pub transform: Transform,
     /// Size in millimetres, 0: unknown.
     pub millimetres: (u32, u32),
+    /// It is not dark.
+    pub lit: bool,
     /// Something to see has changed since the last frame.
     pub dirty: bool,
     /// Frames drawn so far.
@@ -142,6 +147,8 @@ pub struct Screens {
     known: Known,
     /// What was said while this desktop runs, by number; it goes before the config.
     said: BTreeMap<u32, Said>,
+    /// Monitors that are to be dark, by number.
+    dark: BTreeMap<u32, Dark>,
     /// Where dom0's own pictures appear: where the pointer is, or was when they opened.
     lead: u32,
     /// Scale of monitors of which nothing else is known, in 120ths.
@@ -155,6 +162,7 @@ impl Screens {
             plugged: Vec::new(),
             known: Known::default(),
             said: BTreeMap::new(),
+            dark: BTreeMap::new(),
             lead: 0,
             scale,
         }
@@ -263,6 +271,7 @@ impl Screens {
         Planned {
             id,
             on: said.on.unwrap_or(true),
+            lit: !self.dark.contains_key(&id),
             mode: mode.unwrap_or(monitor.modes[0]),
             transform: said.transform.unwrap_or(Transform::Normal),
             scale: said.scale.unwrap_or(self.scale),
@@ -287,6 +296,7 @@ impl Screens {
                 refresh: planned.mode.refresh,
                 transform: planned.transform,
                 millimetres: monitor.millimetres,
+                lit: planned.lit,
                 dirty: true,
                 frames: before.as_ref().map_or(0, |screen| screen.frames),
                 scheduled: before.is_some_and(|screen| screen.scheduled),
@@ -324,6 +334,12 @@ impl Desktop {
             self.trust.focus.screen_gone(id);
             self.canvas.forget_screen(id);
         }
+        // Nobody sees what is on a dark one.
+        let dark: Vec<u32> = self.screens.iter().filter(|screen| !screen.lit).map(|s| s.id).collect();
+        for id in dark {
+            self.trust.focus.screen_gone(id);
+            self.canvas.forget_screen(id);
+        }
         let outputs = self.outputs_for_qubes();
         for link in self.qubes.iter_mut() {
             link.set_outputs(outputs.clone());
@@ -332,9 +348,9 @@ impl Desktop {
         self.lock.forget_pictures();
         self.damage_all();
         self.sync_keyboard_focus();
-        // The pointer stays where it can be seen.
-        let at = self.input.pointer.at;
-        self.input(InputEvent::PointerTo { x: at.x, y: at.y });
+        self.pointer_stays_on_screen();
+        self.tell_output_managers();
+        self.tell_output_power();
     }
 
     /// Outputs as the protocol tells them.

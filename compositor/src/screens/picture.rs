@@ -5,13 +5,14 @@ use image::{RgbImage, imageops};
 use crate::{Desktop, render::canvas::CanvasError};
 
 impl Desktop {
-    /// The desktop as it was last drawn; on monitors, or locked, as it would be drawn now. Screens of a smaller
-    /// scale are enlarged to the largest; where no screen is, it is black.
+    /// The desktop as it was last drawn; on monitors, or locked, as it would be drawn now. Screens of a
+    /// smaller scale are enlarged to the largest; where no screen is, and on dark ones, it is black.
     pub fn screenshot(&mut self) -> Result<RgbImage, CanvasError> {
         let scale = transom_theming::Scale::new(self.screens.scale());
-        let ids: Vec<u32> = self.screens.iter().map(|screen| screen.id).collect();
-        if let [only] = ids[..] {
-            return self.picture_of(only);
+        let lit = self.screens.iter().filter(|screen| screen.lit);
+        let ids: Vec<u32> = lit.map(|screen| screen.id).collect();
+        if let ([only], 1) = (&ids[..], self.screens.iter().count()) {
+            return self.picture_of(*only);
         }
         let device = |logical: i32| scale.to_device(logical).max(0) as u32;
         let (width, height) = self.picture_size();

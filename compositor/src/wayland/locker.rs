@@ -83,7 +83,7 @@ impl Desktop {
     pub(super) fn locker_surface(&mut self, surface: LockSurface, output: &WlOutput) {
         let client = |lock: &ExtSessionLockV1| lock.client();
         let owner = self.wayland.locker.lock.as_ref().and_then(client);
-        let id = Output::from_resource(output).and_then(|output| self.wayland.outputs.id_of(&output));
+        let id = Output::from_resource(output).and_then(|output| self.wayland.outputs.screen(&output));
         let (Some(owner), Some(id)) = (owner, id) else { return };
         if surface.wl_surface().client() != Some(owner) {
             return;

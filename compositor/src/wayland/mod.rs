@@ -70,6 +70,8 @@ pub(crate) struct Server {
     input: seat::Input,
     outputs: outputs::Outputs,
     locker: locker::Locker,
+    managers: handlers::Managers,
+    powers: handlers::Powers,
     selection: selection::Selection,
     last_commit: u32,
     /// Bytes of the link's queue, kept for the next turn.
@@ -101,6 +103,8 @@ impl Server {
             input: seat::Input::default(),
             outputs: outputs::Outputs::default(),
             locker: locker::Locker::default(),
+            managers: handlers::Managers::default(),
+            powers: handlers::Powers::default(),
             selection: selection::Selection::default(),
             last_commit: 0,
             spare: Vec::new(),

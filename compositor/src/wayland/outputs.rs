@@ -25,8 +25,8 @@ use crate::{Desktop, qubes::surface::transform};
 pub(super) struct Outputs(BTreeMap<u32, (Output, GlobalId)>);
 
 impl Outputs {
-    /// The desktop's id of an output.
-    pub(super) fn id_of(&self, output: &Output) -> Option<u32> {
+    /// The screen that an output stands for.
+    pub(super) fn screen(&self, output: &Output) -> Option<u32> {
         self.0.iter().find(|(_, (known, _))| known == output).map(|(id, _)| *id)
     }
 }
@@ -34,15 +34,17 @@ impl Outputs {
 impl Desktop {
     pub(super) fn local_output(&mut self, told: &message::Output) {
         let id = told.output.get();
+        let plugged = self.screens.plugged().iter().find(|plugged| plugged.planned.id == id);
+        let known = plugged.map(|plugged| plugged.monitor.identity.clone()).unwrap_or_default();
         let handle = self.wayland.handle.clone();
         let (output, _) = self.wayland.outputs.0.entry(id).or_insert_with(|| {
             let properties = PhysicalProperties {
                 size: (told.width_mm.get() as i32, told.height_mm.get() as i32).into(),
                 subpixel: Subpixel::Unknown,
-                make: "Transom".into(),
-                model: "screen".into(),
+                make: known.make,
+                model: known.model,
             };
-            let output = Output::new(format!("screen-{id}"), properties);
+            let output = Output::new(known.connector, properties);
             let global = output.create_global::<Self>(&handle);
             (output, global)
         });

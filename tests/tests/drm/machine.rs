@@ -38,7 +38,8 @@ const MODULES: [&str; 8] = [
     "virtio-gpu",
 ];
 /// What a seat needs.
-const SEAT: &str = "/lib/systemd/systemd-udevd --daemon\n\
+const SEAT: &str = "busybox mkdir dev/pts; busybox mount -t devpts pts dev/pts\n\
+    /lib/systemd/systemd-udevd --daemon\n\
     udevadm trigger --action=add --subsystem-match=input --subsystem-match=drm; udevadm settle\n\
     seatd &";
 /// Programs of this computer that run in the machine.

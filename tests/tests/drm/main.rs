@@ -17,6 +17,8 @@ mod lock;
 mod machine;
 #[path = "../vm/mirror.rs"]
 mod mirror;
+mod monitors;
+mod pace;
 mod person;
 mod screen;
 mod session;

@@ -115,7 +115,7 @@ fn nothing_flips_when_idle(machine: &mut Machine, renderer: &str) {
 }
 
 /// Waits until nothing is drawn any longer; flips until then.
-fn settled(machine: &mut Machine) -> u64 {
+pub(crate) fn settled(machine: &mut Machine) -> u64 {
     let mut last = machine.flips();
     until("it settles", || {
         let now = machine.flips();

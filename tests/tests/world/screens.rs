@@ -8,7 +8,7 @@ use transom::{
 };
 use transom_tests::fixture::{
     World, assert_golden,
-    look::{PAINT, assert_framed},
+    look::{PAINT, assert_framed, on_screen},
 };
 use transom_theming::{Label, Theme, Variant};
 
@@ -45,16 +45,6 @@ fn drag_to(world: &mut World, title: &str, to: (i32, i32)) {
     assert_eq!((x, y), to);
 }
 
-/// The window as it is on a screen, in that screen's device pixels.
-fn on_screen(window: &Window, left: i32, scale: i32) -> Window {
-    let device = |logical: i32| (logical * scale + 60).div_euclid(120);
-    let place = |[x, y, w, h]: [i32; 4]| {
-        let (x, y) = (x - left, y);
-        [device(x), device(y), device(x + w) - device(x), device(y + h) - device(y)]
-    };
-    Window { outer: place(window.outer), content: place(window.content), ..window.clone() }
-}
-
 /// Rule FRAME on one screen, with the frame's own edges sharp; how much of the paint is to be seen.
 fn framed(picture: &RgbImage, window: &Window) -> usize {
     assert_framed(picture, window, Label::Blue);
@@ -85,10 +75,10 @@ fn a_window_over_two_screens_of_different_scale_is_whole_and_framed_on_each() {
     let [x, _, w, h] = seen.content;
     let (left, right) = (world.picture_of("left"), world.picture_of("right"));
     assert_eq!((left.dimensions(), right.dimensions()), ((640, 400), (960, 600)));
-    let paint = framed(&left, &on_screen(&seen, 0, 120));
+    let paint = framed(&left, &on_screen(&seen, (0, 0), 120));
     // All of it but where the pointer is.
     assert!(paint as i32 > (WIDTH - x) * h * 9 / 10, "{paint}");
-    let paint = framed(&right, &on_screen(&seen, WIDTH, 180));
+    let paint = framed(&right, &on_screen(&seen, (WIDTH, 0), 180));
     assert!(paint as i32 > (x + w - WIDTH) * h * 9 / 4 * 9 / 10, "{paint}");
     for (picture, scale) in [(&left, 120), (&right, 180)] {
         assert!(has_bar(picture, scale), "each screen has a bar");
@@ -258,5 +248,32 @@ fn windows_go_back_to_the_screen_that_comes_back() {
     world.plug(&[SCREENS[0], ("right", (1200, 900), 180)]);
     assert_eq!(places(&world), home);
     let picture = world.picture_of("right");
-    framed(&picture, &on_screen(&window(&world, "there"), WIDTH, 180));
+    framed(&picture, &on_screen(&window(&world, "there"), (WIDTH, 0), 180));
+}
+
+#[test]
+fn dark_screens_show_nothing_and_hear_of_the_person() {
+    let mut world = two_screens();
+    world.add_window(0, "w", (200, 100), PAINTED);
+    drag_to(&mut world, "w", (100, 60));
+    world.frame();
+    world.desktop.screens_off();
+    assert!(world.desktop.screens_are_off());
+    assert!(!world.frame(), "nothing is drawn");
+    assert!(!window(&world, "w").focused, "nobody sees it");
+    let before = world.clients[0].windows()[0].frames;
+    world.clients[0].show(0, (200, 100), 0xff00_ff00);
+    assert!(!world.frame());
+    assert_eq!(world.clients[0].windows()[0].frames, before);
+    // As of a hidden window.
+    world.wait(std::time::Duration::from_secs(2));
+    assert_eq!(world.clients[0].windows()[0].frames, before + 1);
+    world.desktop.input(InputEvent::PointerBy { dx: 1.0, dy: 0.0, raw_dx: 1.0, raw_dy: 0.0 });
+    assert!(!world.desktop.screens_are_off());
+    assert!(world.frame());
+    assert!(window(&world, "w").focused);
+    // Devices that are lost are no person.
+    world.desktop.screens_off();
+    world.desktop.input(InputEvent::Lost);
+    assert!(world.desktop.screens_are_off());
 }

@@ -65,6 +65,7 @@ where
             let stays = wanted.iter().any(|(connector, planned)| {
                 connector.handle == head.connector
                     && planned.on
+                    && planned.lit
                     && (planned.id, planned.mode, planned.transform)
                         == (head.planned.id, head.planned.mode, head.planned.transform)
             });
@@ -81,7 +82,8 @@ where
                     head.planned = *planned;
                     true
                 }
-                None => planned.on && self.add(device, connector, *planned),
+                // A dark one is not driven, and comes back.
+                None => planned.on && (!planned.lit || self.add(device, connector, *planned)),
             });
         }
         driven
@@ -181,20 +183,6 @@ where
             let flipped = if std::mem::take(&mut head.pending) { head.surface.flipped() } else { Ok(()) };
             if let Err(error) = flipped.and_then(|()| head.surface.reset()) {
                 warn!(monitor = head.name, %error, "a monitor does not come back");
-            }
-        }
-    }
-
-    /// Every monitor shows what was drawn last.
-    pub(super) fn quiet(&self) -> bool {
-        self.heads.iter().all(|head| !head.pending)
-    }
-
-    /// Monitors get no picture until the next one is drawn.
-    pub(super) fn off(&mut self) {
-        for head in &mut self.heads {
-            if let Err(error) = head.surface.off() {
-                warn!(monitor = head.name, %error, "a monitor stays on");
             }
         }
     }

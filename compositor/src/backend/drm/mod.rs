@@ -52,8 +52,6 @@ pub(crate) struct Drm {
     renderer: RendererKind,
     /// `None` until the seat is ours for the first time.
     card: Option<Card>,
-    /// Monitors sleep, and nothing is drawn.
-    off: bool,
 }
 
 #[derive(Debug)]
@@ -120,7 +118,7 @@ pub fn start(
     }
     // Until monitors are known there is no screen.
     desktop.plug(Vec::new());
-    desktop.backend.take_seat(Drm { session, devices, renderer, card: None, off: false });
+    desktop.backend.take_seat(Drm { session, devices, renderer, card: None });
     if active {
         desktop.open_card()?;
     }
@@ -155,29 +153,9 @@ impl Drm {
 
     /// A frame can be drawn and shown on a screen.
     pub(super) fn ready(&self, screen: u32) -> bool {
-        !self.off
-            && self.card.as_ref().is_some_and(|card| {
-                card.device.is_active() && heads!(&card.monitors, heads => heads.idle(screen))
-            })
-    }
-
-    /// Monitors sleep.
-    pub(super) fn is_off(&self) -> bool {
-        self.off
-    }
-
-    /// Lets monitors sleep, once they show what was drawn last; or wakes them with the next picture.
-    /// `true`: it is so now.
-    pub(super) fn turn(&mut self, off: bool) -> bool {
-        let quiet = |card: &Card| card.device.is_active() && heads!(&card.monitors, heads => heads.quiet());
-        if off != self.off && (!off || self.card.as_ref().is_some_and(quiet)) {
-            if off && let Some(card) = &mut self.card {
-                heads!(&mut card.monitors, heads => heads.off());
-            }
-            self.off = off;
-            return true;
-        }
-        false
+        self.card.as_ref().is_some_and(|card| {
+            card.device.is_active() && heads!(&card.monitors, heads => heads.idle(screen))
+        })
     }
 
     pub(super) fn draw(&mut self, canvas: &mut Canvas, scene: &Scene) -> Result<Frame, CanvasError> {
@@ -301,7 +279,7 @@ impl Desktop {
     }
 
     /// Monitors came, went, or have another mode.
-    fn monitors_changed(&mut self) {
+    pub(crate) fn monitors_changed(&mut self) {
         let Some(card) = self.backend.drm_mut().and_then(|drm| drm.card.as_mut()) else { return };
         if !card.device.is_active() {
             // Looked at when the seat is ours again.

@@ -44,8 +44,6 @@ pub(super) trait Surface<R: Renderer> {
     fn flipped(&mut self) -> Result<(), String>;
     /// Somebody else had the monitor.
     fn reset(&mut self) -> Result<(), String>;
-    /// The monitor gets no picture and may sleep, until the next one.
-    fn off(&mut self) -> Result<(), String>;
 }
 
 impl<A, F, R> Surface<R> for DrmCompositor<A, F, (), DrmDeviceFd>
@@ -92,10 +90,6 @@ where
 
     fn reset(&mut self) -> Result<(), String> {
         self.reset_state().map_err(|error| error.to_string())
-    }
-
-    fn off(&mut self) -> Result<(), String> {
-        self.clear().map_err(|error| error.to_string())
     }
 }
 

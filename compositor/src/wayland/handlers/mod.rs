@@ -6,6 +6,8 @@ mod data_device;
 mod fractional_scale;
 mod idle_notify;
 mod output;
+mod output_management;
+mod output_power;
 mod presentation;
 mod seat;
 mod session_lock;
@@ -19,6 +21,10 @@ use smithay::{
     input::SeatState,
     reexports::{
         calloop::LoopHandle,
+        wayland_protocols_wlr::{
+            output_management::v1::server::zwlr_output_manager_v1::ZwlrOutputManagerV1,
+            output_power_management::v1::server::zwlr_output_power_manager_v1::ZwlrOutputPowerManagerV1,
+        },
         wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
     },
     wayland::{
@@ -36,7 +42,11 @@ use smithay::{
     },
 };
 
-pub(super) use self::shm::{Pools, ShmBuffer};
+pub(super) use self::{
+    output_management::Managers,
+    output_power::Powers,
+    shm::{Pools, ShmBuffer},
+};
 use crate::Desktop;
 
 /// Number of `CLOCK_MONOTONIC`.
@@ -67,6 +77,8 @@ impl Globals {
         event_loop: LoopHandle<'static, Desktop>,
     ) -> Self {
         display.create_global::<Desktop, WlShm, ()>(1, ());
+        display.create_global::<Desktop, ZwlrOutputManagerV1, ()>(3, ());
+        display.create_global::<Desktop, ZwlrOutputPowerManagerV1, ()>(1, ());
         Self {
             compositor: CompositorState::new_v6::<Desktop>(display),
             xdg_shell: XdgShellState::new::<Desktop>(display),
