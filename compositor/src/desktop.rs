@@ -15,7 +15,10 @@ use crate::{
     backend::{Backend, Pace},
     clock::Clock,
     config::Config,
+    idle::Watch,
     input::Input,
+    lock::{Lock, LockOptions},
+    logind::Logind,
     qubes::{Qubes, Supervisor, WindowRecord},
     render::{
         canvas::{Canvas, CanvasError, RendererKind},
@@ -48,6 +51,10 @@ pub struct Options {
     pub pace: Pace,
     /// The bar shows the time of day.
     pub time_of_day: bool,
+    /// It is locked and goes dark when nobody is there.
+    pub watch_idle: bool,
+    /// How it is locked.
+    pub lock: LockOptions,
 }
 
 impl Default for Options {
@@ -62,6 +69,8 @@ impl Default for Options {
             scale: 120,
             pace: Pace::Timer,
             time_of_day: false,
+            watch_idle: false,
+            lock: LockOptions::default(),
         }
     }
 }
@@ -116,6 +125,9 @@ pub struct Desktop {
     pub(crate) input: Input,
     pub(crate) trust: Trust,
     pub(crate) ui: Ui,
+    pub(crate) lock: Lock,
+    pub(crate) watch: Watch,
+    pub(crate) logind: Logind,
     pub(crate) supervisor: Option<Supervisor>,
     pub(crate) figures: crate::ipc::Figures,
     pub(crate) timers: crate::timers::Timers,
@@ -126,16 +138,31 @@ pub struct Desktop {
 impl Desktop {
     /// A desktop in an event loop.
     pub fn new(handle: LoopHandle<'static, Self>, options: Options) -> Result<Self, DesktopError> {
-        let Options { clock, config, theme, fonts, renderer, size, scale, pace, time_of_day } = options;
+        let Options {
+            clock,
+            config,
+            theme,
+            fonts,
+            renderer,
+            size,
+            scale,
+            pace,
+            time_of_day,
+            watch_idle,
+            lock,
+        } = options;
         let canvas = Canvas::new(renderer)?;
         let theme = theme.unwrap_or_else(|| Theme::builtin(Variant::Dark));
         let mut desktop = Self {
             input: Input::new(&config),
             trust: Trust::new(&config),
             ui: Ui::new(theme, fonts),
+            lock: Lock::new(lock),
+            watch: Watch::new(watch_idle),
+            logind: Logind::default(),
             clock,
             config,
-            handle,
+            handle: handle.clone(),
             signal: None,
             failure: None,
             backend: Backend::new(pace),
@@ -147,12 +174,15 @@ impl Desktop {
             supervisor: None,
             figures: crate::ipc::Figures::default(),
             timers: crate::timers::Timers::default(),
-            wayland: crate::wayland::Server::new()?,
+            wayland: crate::wayland::Server::new(handle)?,
         };
         if time_of_day {
             desktop.show_time_of_day();
         }
         desktop.plug(vec![Monitor::simple("screen-1", (size.0 as i32, size.1 as i32).into())]);
+        if desktop.lock.covers() {
+            desktop.shut_in();
+        }
         if let Some(problem) = desktop.font_problem() {
             warn!("{problem}");
         }
@@ -190,6 +220,8 @@ impl Desktop {
 
     /// The end of each turn of the event loop.
     pub fn settle(&mut self) {
+        self.lock_screens_changed();
+        self.settle_idle();
         self.sync_configures();
         self.sync_screens();
         self.settle_local();

@@ -9,6 +9,7 @@ use std::{
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -21,6 +22,9 @@ use crate::{
     render::canvas::RendererKind,
     screens::Monitor,
 };
+
+/// How long `transom msg lock` waits for the screens.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A seamless desktop over many virtual machines.
 #[derive(Debug, Parser)]
@@ -109,6 +113,10 @@ enum Message {
         #[arg(long)]
         output: Option<String>,
     },
+    /// Lock the desktop; this ends when no screen shows it any more.
+    Lock,
+    /// Stop all qubes, then end the desktop.
+    Logout,
     /// End the desktop; qubes go on.
     Quit,
     /// Any request, as the control socket takes it (JSON).
@@ -162,6 +170,8 @@ fn send(message: Message) -> Result<(), String> {
         Message::Screenshot { path, output } => {
             Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())?, output }
         }
+        Message::Lock => return lock(),
+        Message::Logout => Request::Logout,
         Message::Quit => Request::Quit,
         Message::Raw { json } => {
             serde_json::from_str(&json).map_err(|e| format!("the request cannot be read: {e}"))?
@@ -174,6 +184,23 @@ fn send(message: Message) -> Result<(), String> {
         }
         Reply::State(state) => print(&serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?),
         Reply::Error { message } => Err(message),
+    }
+}
+
+/// Locks, and waits until that is done.
+fn lock() -> Result<(), String> {
+    let path = socket_path()?;
+    let ask = |request| ipc::ask(&path, &request).map_err(|e| e.to_string());
+    ask(Request::Lock)?;
+    let end = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match ask(Request::State)? {
+            Reply::State(state) if state.lock == "locked" => return Ok(()),
+            _ if Instant::now() >= end => {
+                return Err("the desktop is locked, but a screen has not shown that yet".into());
+            }
+            _ => std::thread::sleep(Duration::from_millis(20)),
+        }
     }
 }
 

@@ -158,6 +158,10 @@ pub enum Action {
     },
     /// The next keyboard layout.
     NextLayout,
+    /// Locks the desktop.
+    Lock,
+    /// Stops the qubes and ends the desktop.
+    Logout,
     /// Ends the desktop; qubes go on.
     Quit,
     /// Shows or hides the title bar of a fullscreen window.
@@ -222,6 +226,8 @@ impl Action {
             "paste-in" => Self::ClipboardPasteIn,
             "screenshot" => Self::Screenshot,
             "next-layout" => Self::NextLayout,
+            "lock" => Self::Lock,
+            "logout" => Self::Logout,
             "quit" => Self::Quit,
             "show-title" => Self::ShowTitle,
             "release-pointer" => Self::ReleasePointer,
@@ -300,6 +306,8 @@ impl Default for Bindings {
         bind(sup, k::KEY_space, Action::NextLayout);
         bind(sup, k::KEY_t, Action::ShowTitle);
         bind(sup, k::KEY_Escape, Action::ReleasePointer);
+        bind(sup, k::KEY_l, Action::Lock);
+        bind(sup.with(shift), k::KEY_q, Action::Logout);
         bind(sup.with(ctrl), k::KEY_q, Action::Quit);
         for (key, number) in (k::KEY_F1..).zip(1..=CONSOLES) {
             bind(ctrl.with(alt), key, Action::Console(number));

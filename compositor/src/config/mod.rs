@@ -15,7 +15,7 @@ use transom_protocol::session::Limits;
 use transom_theming::Variant;
 
 use self::bindings::Bindings;
-pub use crate::trust::clipboard::ClipboardConfig;
+pub use crate::{idle::IdleConfig, trust::clipboard::ClipboardConfig};
 
 /// The commented default config.
 pub const DEFAULT: &str = include_str!("default.kdl");
@@ -29,6 +29,8 @@ pub struct Config {
     pub clipboard: ClipboardConfig,
     /// How it looks.
     pub theme: ThemeConfig,
+    /// What happens when nobody is there.
+    pub idle: IdleConfig,
     /// What single qubes may do.
     pub qubes: Vec<QubeConfig>,
     /// Monitors; the first that fits holds.
@@ -89,6 +91,20 @@ pub struct QubeConfig {
     pub windows: Option<u32>,
     /// Most window memory it may grant, in MiB.
     pub memory_mib: Option<u32>,
+    /// How far it may keep the screens on.
+    pub idle_inhibit: Option<IdleInhibit>,
+}
+
+/// How far a qube may keep the lock and the dark screen away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdleInhibit {
+    /// Not at all.
+    Never,
+    /// For a time: [`IdleConfig::inhibit_at_most`].
+    #[default]
+    Limited,
+    /// As long as it likes.
+    Always,
 }
 
 impl Config {
@@ -98,6 +114,12 @@ impl Config {
     /// Syntax, unknown settings, values out of range; with line and column.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, ConfigError> {
         file::parse(file_name, text)
+    }
+
+    /// How far a qube may keep the screens on.
+    pub fn idle_inhibit(&self, qube: &str) -> IdleInhibit {
+        let own = self.qubes.iter().filter(|own| own.name == qube);
+        own.filter_map(|own| own.idle_inhibit).next_back().unwrap_or_default()
     }
 
     /// Limits of a qube's link.

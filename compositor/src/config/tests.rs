@@ -29,7 +29,8 @@ fn settings_are_taken_up() {
         theme "light" file="/etc/transom/mine.kdl"
         unbind "Alt+Tab"
         bind "Super+Return" "launch" "work" "foot" "-e" "sh"
-        qube "web" { windows 8; memory-mib 64; }
+        qube "web" { windows 8; memory-mib 64; idle-inhibit "never"; }
+        idle { lock "90s"; screens-off "never"; inhibit-at-most "1h"; }
         output "HDMI-A-1" { scale 1.5; position 0 -20; mode "1920x1080@60"; transform "90"; }
         output make="DEL" model="U2720Q" { off; scale 2; }
     "#;
@@ -46,6 +47,11 @@ fn settings_are_taken_up() {
     let launch = bindings.action(Chord::parse("super+return").unwrap());
     assert!(matches!(launch, Some(Action::Launch { qube, argv }) if qube == "work" && argv.len() == 3));
     assert_eq!((config.limits("web").windows, config.limits("web").grant_bytes), (8, 64 << 20));
+    assert_eq!(config.idle_inhibit("web"), IdleInhibit::Never);
+    assert_eq!(config.idle_inhibit("work"), IdleInhibit::Limited);
+    assert_eq!(config.idle.lock, Some(Duration::from_secs(90)));
+    assert_eq!(config.idle.screens_off, None);
+    assert_eq!(config.idle.inhibit_at_most, Duration::from_hours(1));
     assert_eq!(config.limits("work").windows, Limits::default().windows);
     assert_eq!(config.limits("web").selection_bytes, 1 << 20);
     let [hdmi, dell] = &config.outputs[..] else { panic!("{:?}", config.outputs) };
@@ -73,6 +79,10 @@ fn a_bad_file_says_where_and_why() {
         ("clipboard {\n  deny from=\"a\"\n}", 2, "to"),
         ("clipboard {\n  max-mib 0\n}", 2, "out of range"),
         ("theme \"pink\"", 1, "dark"),
+        ("idle {\n  lock \"soon\"\n}", 2, "10m"),
+        ("idle {\n  lock \"200h\"\n}", 2, "10m"),
+        ("idle {\n  lock \"é\"\n}", 2, "10m"),
+        ("qube \"a\" {\n  idle-inhibit \"often\"\n}", 2, "limited"),
         ("\noutput { off; }", 2, "which output"),
         ("output \"DP-1\" {\n  scale 9\n}", 2, "0.5 to 4"),
         ("output \"DP-1\" {\n  mode \"big\"\n}", 2, "1920x1080"),

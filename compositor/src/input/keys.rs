@@ -10,7 +10,7 @@ use crate::{Desktop, ui::notices::Notice};
 
 impl Desktop {
     /// A chord fired.
-    pub(super) fn action(&mut self, action: Action, now: Duration) {
+    pub(crate) fn action(&mut self, action: Action, now: Duration) {
         let focused = self.shell.focused();
         match action {
             Action::SwitchNext => self.switcher_step(true, false),
@@ -77,6 +77,8 @@ impl Desktop {
                 let outcomes = self.input.keyboard.next_layout();
                 self.outcomes(outcomes, now);
             }
+            Action::Lock => self.lock(),
+            Action::Logout => drop(self.logout()),
             Action::Quit => self.quit(),
             Action::ShowTitle => {
                 self.input.title_shown = !self.input.title_shown;

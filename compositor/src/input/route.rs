@@ -29,8 +29,12 @@ impl Desktop {
     /// Something a person did. It lights monitors that are dark because nobody was there.
     pub fn input(&mut self, event: InputEvent) {
         let now = self.clock.now();
-        if event != InputEvent::Lost && self.screens_are_off() {
-            self.screens_on();
+        if event != InputEvent::Lost {
+            self.person_active();
+        }
+        if self.lock.covers() {
+            self.lock_input(event, now);
+            return;
         }
         match event {
             InputEvent::Key { code, pressed } => {
@@ -68,6 +72,17 @@ impl Desktop {
             InputEvent::TouchCancel => self.touch_cancel(),
             InputEvent::Lost => self.input_lost(now),
         }
+    }
+
+    /// dom0 has every device for itself from here on: whoever has a key, a button or a finger is told
+    /// that it is up. Modifiers that no window was told of stay untold.
+    pub(crate) fn take_devices(&mut self) {
+        let now = self.clock.now();
+        self.input.keyboard.grab(true);
+        // A button of a title bar that is held is not meant.
+        self.input.pointer.pressed = None;
+        self.input_lost(now);
+        self.leave_pointer();
     }
 
     /// Every key, button and finger is up: the back end lost its devices.

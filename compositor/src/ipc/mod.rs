@@ -68,7 +68,11 @@ pub enum Request {
         /// Steps down.
         steps: i32,
     },
-    /// End the desktop; qubes go on.
+    /// Lock the desktop.
+    Lock,
+    /// Stop the qubes, then end the desktop. Refused while it is locked.
+    Logout,
+    /// End the desktop; qubes go on. Refused while it is locked.
     Quit,
 }
 
@@ -124,6 +128,12 @@ pub struct State {
     pub screen: (i32, i32),
     /// See `screen`.
     pub scale: f64,
+    /// `open`, `covering` (no window is drawn any more, but a screen may still show one) or `locked`.
+    #[serde(default)]
+    pub lock: String,
+    /// What the lock screen tells the person.
+    #[serde(default)]
+    pub lock_says: String,
     /// The desktop's console is in front; always, except with `transom session`.
     pub in_front: bool,
     /// Monitors that are plugged in.
@@ -138,6 +148,9 @@ pub struct State {
     pub switcher: Option<(Vec<String>, usize)>,
     /// What dom0 asks the person now.
     pub prompt: Option<String>,
+    /// What it tells while the session ends.
+    #[serde(default)]
+    pub leaving: Option<String>,
     /// What dom0 tells the person now.
     pub notices: Vec<String>,
     /// What the bar says of the clipboard.

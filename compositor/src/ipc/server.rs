@@ -120,6 +120,18 @@ impl Desktop {
                     }
                 }
             }
+            Request::Lock => {
+                self.lock();
+                Reply::Done
+            }
+            // What would be in front then may be open to anybody.
+            Request::Quit | Request::Logout if self.lock.covers() => {
+                Reply::Error { message: "the desktop is locked".into() }
+            }
+            Request::Logout => {
+                self.logout();
+                Reply::Done
+            }
             Request::Quit => {
                 self.quit();
                 Reply::Done
@@ -170,6 +182,8 @@ impl Desktop {
             renderer: self.canvas.renderer_name().into(),
             screen: self.picture_size(),
             scale: f64::from(self.screens.scale()) / 120.0,
+            lock: self.lock.phase().name().into(),
+            lock_says: self.lock.says().0,
             in_front: self.backend.in_front(),
             monitors: self.monitors(),
             qubes: self
@@ -189,6 +203,7 @@ impl Desktop {
             workspace: self.shell.current_workspace(),
             switcher: self.shell.switcher().map(|s| (s.windows.iter().map(title).collect(), s.selected)),
             prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
+            leaving: self.leaving_text(),
             notices: self.ui.notices.texts(),
             clipboard: self.trust.clipboard.state_text(self.clock.now()),
             pointer: (self.input.pointer.at.x, self.input.pointer.at.y),

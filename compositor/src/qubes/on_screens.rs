@@ -97,6 +97,10 @@ impl Desktop {
         self.trust.focus.drawn(id, shown);
         self.sync_keyboard_focus();
         self.deliver_keys(now);
+        if self.lock.covers() {
+            // Nothing of a qube was shown: its windows draw as hidden ones do.
+            return;
+        }
         let Some(screen) = self.screens.get(id) else { return };
         let presented = Presented {
             time_ns: (now.as_nanos() as u64).into(),

@@ -401,9 +401,12 @@ impl Desktop {
     /// Sends a configure to every window that should be something else than it was last told.
     pub(crate) fn sync_configures(&mut self) {
         let insets = self.ui.theme().insets(FrameKind::Toplevel);
+        let locked = self.lock.covers();
         for (key, record) in &mut self.windows {
             let wanted = if record.mapped {
-                let Some(wanted) = self.shell.wanted(*key) else { continue };
+                let Some(mut wanted) = self.shell.wanted(*key) else { continue };
+                wanted.suspended |= locked;
+                wanted.activated &= !locked;
                 wanted
             } else {
                 Wanted::default()

@@ -34,6 +34,10 @@ pub(crate) struct Framed {
 impl Desktop {
     /// Everything on a screen now.
     pub(crate) fn compose(&mut self, view: View) -> Scene {
+        // FAIL-CLOSED: before any window is looked at.
+        if self.lock.covers() {
+            return self.compose_lock(view);
+        }
         let mut items = Vec::new();
         self.compose_cursor(view, &mut items);
         self.compose_overlays(view, &mut items);

@@ -8,6 +8,7 @@ use tracing::error;
 use crate::{
     Desktop,
     backend::{Pace, frame_time},
+    lock::state::Cover,
     trust::focus::Shown,
 };
 
@@ -18,6 +19,8 @@ const AFTER_FAILURE: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 pub(super) struct Awaited {
     shown: Shown,
+    /// The lock that it shows.
+    cover: Option<Cover>,
     /// When the first key was pressed that it may answer.
     key: Option<Duration>,
 }
@@ -71,9 +74,14 @@ impl Desktop {
         screen.next_frame = now + frame_time(screen.refresh);
         let view = screen.view();
         let scene = self.compose(view);
-        let windows = self.placed_windows().into_iter().filter(|window| view.shows(window.outer));
-        let shown =
-            Shown { focus: self.trust.focus.wanted(), windows: windows.map(|window| window.key).collect() };
+        let cover = self.lock.cover();
+        // While locked no window is to be seen, and none is focused.
+        let hidden = cover.is_some();
+        let windows = self.placed_windows().into_iter().filter(|window| !hidden && view.shows(window.outer));
+        let shown = Shown {
+            focus: self.trust.focus.wanted().filter(|_| !hidden),
+            windows: windows.map(|window| window.key).collect(),
+        };
         let (started, key) = (std::time::Instant::now(), self.figures.key_before(now));
         let drawn = self.backend.draw(&mut self.canvas, &scene);
         let Some(screen) = self.screens.get_mut(id) else { return true };
@@ -89,10 +97,11 @@ impl Desktop {
                     // The screen sets the pace.
                     screen.next_frame = now;
                     screen.pacer.queued(now, now + started.elapsed());
-                    screen.awaited = Some(Awaited { shown, key });
+                    screen.awaited = Some(Awaited { shown, cover, key });
                 } else {
                     self.figures.key_shown(key, now);
                     self.after_frame(id, now, shown);
+                    self.lock_frame_shown(id, cover);
                 }
             }
             Err(error) => {
@@ -112,6 +121,7 @@ impl Desktop {
         if let Some(frame) = screen.awaited.take() {
             self.figures.key_shown(frame.key, at);
             self.after_frame(id, at, frame.shown);
+            self.lock_frame_shown(id, frame.cover);
         }
     }
 

@@ -348,6 +348,7 @@ impl Desktop {
             link.set_outputs(outputs.clone());
         }
         self.ui.forget_pictures();
+        self.lock.forget_pictures();
         self.damage_all();
         self.sync_keyboard_focus();
         self.pointer_stays_on_screen();

@@ -5,9 +5,8 @@ use image::{RgbImage, imageops};
 use crate::{Desktop, render::canvas::CanvasError};
 
 impl Desktop {
-    /// The desktop as it was last drawn; on monitors as it would be drawn now. Screens of a smaller
-    /// scale are enlarged to the largest; where no screen is, and on dark ones,
-    /// it is black.
+    /// The desktop as it was last drawn; on monitors, or locked, as it would be drawn now. Screens of a
+    /// smaller scale are enlarged to the largest; where no screen is, and on dark ones, it is black.
     pub fn screenshot(&mut self) -> Result<RgbImage, CanvasError> {
         let scale = transom_theming::Scale::new(self.screens.scale());
         let lit = self.screens.iter().filter(|screen| screen.lit);
@@ -57,7 +56,9 @@ impl Desktop {
             return Err(CanvasError::Draw("there is no such screen".into()));
         };
         let on_monitors = self.backend.drm().is_some();
-        if on_monitors {
+        // What was last drawn may be older than the lock.
+        let locked = self.lock.covers();
+        if on_monitors || locked {
             let scene = self.compose(view);
             self.canvas.draw(&scene)?;
         }
@@ -65,6 +66,9 @@ impl Desktop {
         if on_monitors {
             // Monitors have buffers of their own.
             self.canvas.forget_picture(id);
+        } else if locked {
+            // What a window of another desktop shows is not what was drawn last any more.
+            self.redraw_all();
         }
         let rgb = bytes.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect();
         RgbImage::from_raw(size.w as u32, size.h as u32, rgb)

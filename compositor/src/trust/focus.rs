@@ -20,6 +20,7 @@ pub struct FocusGate {
     wanted: Option<SurfaceKey>,
     /// The last frame of each screen.
     shown: BTreeMap<u32, Shown>,
+    shut: bool,
 }
 
 impl FocusGate {
@@ -38,14 +39,21 @@ impl FocusGate {
         self.shown.remove(&screen);
     }
 
-    /// The window the person chose.
+    /// No window has the keys (FAIL-CLOSED), or the one chosen may have them again, once it was drawn
+    /// with them anew.
+    pub fn shut(&mut self, shut: bool) {
+        self.shut = shut;
+        self.shown.clear();
+    }
+
+    /// The window the person chose; none while shut.
     pub fn wanted(&self) -> Option<SurfaceKey> {
-        self.wanted
+        self.wanted.filter(|_| !self.shut)
     }
 
     /// The window that keys may go to now: the one chosen, once it was shown as such.
     pub fn keys_to(&self) -> Option<SurfaceKey> {
-        let wanted = self.wanted?;
+        let wanted = self.wanted()?;
         let mut showing = self.shown.values().filter(|shown| shown.windows.contains(&wanted)).peekable();
         showing.peek()?;
         showing.all(|shown| shown.focus == Some(wanted)).then_some(wanted)
@@ -112,12 +120,12 @@ mod tests {
         #[test]
         fn keys_go_only_where_the_person_chose_and_saw(
             steps in prop::collection::vec(
-                (0u8..4, prop::option::of(0u32..4), 0u32..3, prop::collection::vec(0u32..4, 0..4)),
+                (0u8..6, prop::option::of(0u32..4), 0u32..3, prop::collection::vec(0u32..4, 0..4)),
                 0..60,
             ),
         ) {
             let mut gate = FocusGate::default();
-            let mut wanted = None;
+            let (mut wanted, mut shut) = (None, false);
             let mut screens: BTreeMap<u32, (Option<SurfaceKey>, Vec<SurfaceKey>)> = BTreeMap::new();
             for (step, number, screen, windows) in steps {
                 let key = number.map(window);
@@ -129,6 +137,7 @@ mod tests {
                         screens.insert(screen, (key, windows));
                     }
                     (2, _) => { gate.screen_gone(screen); screens.remove(&screen); }
+                    (4 | 5, _) => { shut = step == 4; gate.shut(shut); screens.clear(); }
                     (_, Some(key)) => {
                         gate.vanished(key);
                         if wanted == Some(key) { wanted = None; }
@@ -144,8 +153,9 @@ mod tests {
                         wanted.is_some_and(|w| windows.contains(&w)) && (*focus == wanted) == as_focused
                     })
                 };
-                let expected = if seen(true) && !seen(false) { wanted } else { None };
+                let expected = if !shut && seen(true) && !seen(false) { wanted } else { None };
                 prop_assert_eq!(gate.keys_to(), expected);
+                prop_assert_eq!(gate.wanted(), wanted.filter(|_| !shut));
             }
         }
     }

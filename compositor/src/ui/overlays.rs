@@ -106,18 +106,19 @@ impl Desktop {
 
     /// True if dom0's own pictures take the pointer at this place.
     pub(crate) fn overlay_covers(&self, _at: Point<f64, Logical>) -> bool {
-        self.ui.kept.prompt.is_some() || self.shell.switcher().is_some()
+        self.lock.covers() || self.ui.kept.prompt.is_some() || self.shell.switcher().is_some()
     }
 
     /// Overlays, front to back. They are on the screen that leads; the others are dimmed with it.
     pub(crate) fn compose_overlays(&mut self, view: View, items: &mut Vec<Item>) {
-        let dim = self.dom0_asks();
+        let dim = self.dom0_asks() || self.ui.leaving.is_some();
         if self.lead_view().is_some_and(|lead| lead.screen == view.screen) {
             if self.ui.kept.prompt.is_some() {
                 self.compose_prompt(view, items);
             } else if self.shell.switcher().is_some() {
                 self.compose_switcher(view, items);
             }
+            self.compose_leaving(view, items);
             self.compose_notices(view, items);
         }
         if dim {
@@ -174,6 +175,12 @@ impl Desktop {
     /// Opens a prompt; dom0 has the keyboard until it is answered.
     pub(crate) fn open_prompt(&mut self, prompt: Prompt) {
         self.ui.kept.prompt = Some(prompt);
+        if self.lock.covers() {
+            // Nobody can be asked; the safe answer is given.
+            let now = self.clock.now();
+            self.prompt_answer(false, now);
+            return;
+        }
         self.grab_keyboard();
         self.damage_all();
     }
@@ -278,7 +285,7 @@ impl Desktop {
 
     /// Opens the switcher, or goes on in it.
     pub(crate) fn switcher_step(&mut self, forward: bool, of_qube: bool) {
-        if self.ui.kept.prompt.is_some() {
+        if self.ui.kept.prompt.is_some() || self.lock.covers() {
             return;
         }
         if self.shell.switcher().is_none() {
@@ -311,8 +318,8 @@ impl Desktop {
     }
 
     /// dom0 keeps the keys for itself exactly while something of its own is open.
-    fn grab_keyboard(&mut self) {
-        let grab = self.ui.kept.prompt.is_some() || self.shell.switcher().is_some();
+    pub(crate) fn grab_keyboard(&mut self) {
+        let grab = self.lock.covers() || self.ui.kept.prompt.is_some() || self.shell.switcher().is_some();
         self.input.keyboard.grab(grab);
     }
 

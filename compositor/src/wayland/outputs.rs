@@ -59,6 +59,7 @@ impl Desktop {
         let at = (told.x.get(), told.y.get()).into();
         output.change_current_state(Some(mode), Some(transform(told.transform)), Some(scale), Some(at));
         output.set_preferred(mode);
+        self.locker_outputs_changed();
     }
 
     pub(super) fn local_output_gone(&mut self, id: u32) {

@@ -25,6 +25,10 @@ pub(crate) enum Ask {
     Configure(String),
     /// Start the desktop with this renderer.
     Start(String),
+    /// Start it as a login does.
+    Session,
+    /// Run lines of a shell, which must succeed within a minute.
+    Shell(String),
     /// Kill it.
     Kill,
     /// Ask it.
@@ -72,6 +76,11 @@ fn inside() {
         let mut reply = Reply::Done;
         match serde_json::from_str(&line.unwrap()).unwrap() {
             Ask::Start(renderer) => house.start(house.command(&["session", "--renderer", &renderer])),
+            Ask::Session => house.start(house.program("transom-session")),
+            Ask::Shell(lines) => {
+                let done = house.program("timeout").args(["60", "sh", "-c", &lines]).status().unwrap();
+                assert!(done.success(), "{lines}");
+            }
             Ask::Configure(text) => {
                 let file = house.path().join("config/transom/config.kdl");
                 fs::create_dir_all(file.parent().unwrap()).unwrap();

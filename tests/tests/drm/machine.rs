@@ -76,6 +76,11 @@ pub(crate) struct Machine {
 impl Machine {
     /// Starts one; or why there can be none here.
     pub(crate) fn start() -> Result<Self, String> {
+        Self::start_after("")
+    }
+
+    /// As [`Machine::start`], after these lines of a shell inside it.
+    pub(crate) fn start_after(lines: &str) -> Result<Self, String> {
         let missing = |path: &&str| !Path::new(path).exists();
         if let Some(missing) = NEEDED.iter().find(|path| missing(path)) {
             return Err(format!("{missing} is not installed"));
@@ -85,7 +90,11 @@ impl Machine {
         let initramfs = dir.path().join("initramfs");
         let variables = format!("{INSIDE}=1 LIBSEAT_BACKEND=seatd NO_COLOR=1");
         let modules = MODULES.into_iter().map(|name| (name, ""));
-        fs::write(&initramfs, mirror.archive(modules, &variables, SEAT, "inside::inside")).unwrap();
+        fs::write(
+            &initramfs,
+            mirror.archive(modules, &variables, &format!("{lines}{SEAT}"), "inside::inside"),
+        )
+        .unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         let mut command = Command::new("timeout");
         command

@@ -13,6 +13,7 @@ mod hostile;
 #[path = "../../../hypervisor-glue/tests/lane5/initramfs.rs"]
 mod initramfs;
 mod inside;
+mod lock;
 mod machine;
 #[path = "../vm/mirror.rs"]
 mod mirror;
@@ -20,4 +21,5 @@ mod monitors;
 mod pace;
 mod person;
 mod screen;
+mod session;
 mod viewer;

@@ -8,6 +8,8 @@ mod focus;
 mod frame;
 mod guest_ram;
 mod hostile_selection;
+mod lock;
+mod logind;
 mod output_tools;
 mod paused;
 mod pictures;

@@ -7,7 +7,7 @@ use smithay::{
         input::{
             AbsolutePositionEvent, Axis, AxisSource, ButtonState, InputEvent as DeviceEvent, KeyState,
             KeyboardKeyEvent as _, PointerAxisEvent, PointerButtonEvent as _, PointerMotionEvent as _,
-            TouchEvent as _,
+            Switch, SwitchState, SwitchToggleEvent, TouchEvent as _,
         },
         libinput::{LibinputInputBackend, LibinputSessionInterface},
         session::{Session as _, libseat::LibSeatSession},
@@ -103,6 +103,13 @@ impl Desktop {
             DeviceEvent::DeviceRemoved { device } => {
                 if let Some(drm) = self.backend.drm_mut() {
                     drm.devices.keyboards.retain(|kept| *kept != device);
+                }
+            }
+            DeviceEvent::SwitchToggle { event } => {
+                let (switch, state) = (SwitchToggleEvent::switch(&event), SwitchToggleEvent::state(&event));
+                if switch == Some(Switch::Lid) && state == SwitchState::On {
+                    info!("the lid is closed");
+                    self.lock();
                 }
             }
             event => {

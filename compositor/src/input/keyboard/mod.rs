@@ -339,6 +339,22 @@ impl Keyboard {
     }
 
     /// Modifiers that are down.
+    pub fn held_mods(&self) -> Mods {
+        self.mods()
+    }
+
+    /// Name of the layout in force, as in the settings; `None`: there is only one.
+    pub fn layout_shown(&self) -> Option<String> {
+        let names: Vec<&str> = self.names()[2].split(',').collect();
+        let name = names.get(self.layout.group() as usize).filter(|_| names.len() > 1)?;
+        Some((*name).to_owned())
+    }
+
+    /// Modifiers of the device itself, for a program that has every key.
+    pub(crate) fn device_modifiers(&self) -> ModifierState {
+        self.layout.device()
+    }
+
     fn mods(&self) -> Mods {
         self.held.values().fold(Mods::NONE, |all, held| all.with(held.modifier))
     }
