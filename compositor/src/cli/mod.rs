@@ -85,6 +85,8 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
 enum Message {
     /// Everything about the desktop, as JSON.
     State,
+    /// Devices with the settings in force, as JSON.
+    Inputs,
     /// Write the screen to a PNG file.
     Screenshot {
         /// The file.
@@ -129,6 +131,7 @@ pub(crate) fn socket_path() -> Result<PathBuf, String> {
 fn send(message: Message) -> Result<(), String> {
     let request = match message {
         Message::State => Request::State,
+        Message::Inputs => Request::Inputs,
         Message::Screenshot { path } => {
             Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())? }
         }
@@ -140,6 +143,7 @@ fn send(message: Message) -> Result<(), String> {
     match ipc::ask(&socket_path()?, &request).map_err(|e| e.to_string())? {
         Reply::Done => Ok(()),
         Reply::State(state) => print(&serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?),
+        Reply::Inputs(inputs) => print(&serde_json::to_string_pretty(&inputs).map_err(|e| e.to_string())?),
         Reply::Error { message } => Err(message),
     }
 }

@@ -14,6 +14,8 @@ use transom_theming::Variant;
 use super::{
     Config, ConfigError, KeyboardConfig, QubeConfig, ThemeConfig,
     bindings::{Action, Chord},
+    device_nodes::InputNode,
+    devices::DeviceConfig,
 };
 use crate::trust::{
     clipboard::ClipboardConfig,
@@ -25,6 +27,8 @@ use crate::trust::{
 struct File {
     #[knus(child)]
     keyboard: Option<KeyboardNode>,
+    #[knus(child)]
+    input: Option<InputNode>,
     #[knus(child)]
     clipboard: Option<ClipboardNode>,
     #[knus(child)]
@@ -144,7 +148,7 @@ struct QubeNode {
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug)]
-struct Number<const MIN: u32, const MAX: u32>(u32);
+pub(super) struct Number<const MIN: u32, const MAX: u32>(pub(super) u32);
 
 impl<const MIN: u32, const MAX: u32> DecodeScalar<Span> for Number<MIN, MAX> {
     fn type_check(type_name: &Option<Spanned<TypeName, Span>>, ctx: &mut Context<Span>) {
@@ -169,6 +173,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
     let wrong = |span: &Span, reason: &str| ConfigError::in_span(file_name, text, span, reason);
     let mut config = Config {
         keyboard: file.keyboard.map_or_else(KeyboardConfig::default, keyboard),
+        devices: file.input.map_or_else(DeviceConfig::default, Into::into),
         clipboard: file.clipboard.map_or_else(ClipboardConfig::default, clipboard),
         theme: file.theme.map_or_else(ThemeConfig::default, |node| ThemeConfig {
             variant: node.variant,

@@ -3,6 +3,8 @@
 //! `default.kdl` shows every setting with its default; a test holds the two together.
 
 pub mod bindings;
+mod device_nodes;
+pub mod devices;
 mod error;
 mod file;
 
@@ -12,7 +14,7 @@ pub use error::ConfigError;
 use transom_protocol::session::Limits;
 use transom_theming::Variant;
 
-use self::bindings::Bindings;
+use self::{bindings::Bindings, devices::DeviceConfig};
 pub use crate::trust::clipboard::ClipboardConfig;
 
 /// The commented default config.
@@ -23,6 +25,8 @@ pub const DEFAULT: &str = include_str!("default.kdl");
 pub struct Config {
     /// Keyboard and chords.
     pub keyboard: KeyboardConfig,
+    /// Settings of devices.
+    pub devices: DeviceConfig,
     /// The clipboard between qubes.
     pub clipboard: ClipboardConfig,
     /// How it looks.

@@ -1,5 +1,6 @@
 //! Devices, chords, and who hears of them.
 
+pub mod devices;
 pub mod event;
 pub mod keyboard;
 mod keys;

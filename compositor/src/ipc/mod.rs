@@ -4,6 +4,7 @@
 //! never leaves dom0: it is written to a file of dom0.
 
 mod figures;
+mod inputs;
 mod server;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 };
 
 pub use figures::{Figures, FrameFigures};
+pub use inputs::{Device, Inputs};
 use serde::{Deserialize, Serialize};
 
 use crate::input::event::InputEvent;
@@ -24,6 +26,8 @@ use crate::input::event::InputEvent;
 pub enum Request {
     /// Everything about the desktop.
     State,
+    /// Devices and what is in force on them.
+    Inputs,
     /// Write the screen as it was last drawn, as PNG.
     Screenshot {
         /// Where to.
@@ -86,6 +90,8 @@ pub enum Reply {
     Done,
     /// See [`Request::State`].
     State(Box<State>),
+    /// See [`Request::Inputs`].
+    Inputs(Inputs),
     /// It was not done.
     Error {
         /// Why, in one line.

@@ -96,6 +96,7 @@ impl Desktop {
         }
         match request {
             Request::State => Reply::State(Box::new(self.state())),
+            Request::Inputs => Reply::Inputs(self.inputs()),
             Request::Screenshot { path } => {
                 let saved = self.screenshot().map_err(|e| e.to_string()).and_then(|picture| {
                     picture.save_with_format(path, image::ImageFormat::Png).map_err(|e| e.to_string())

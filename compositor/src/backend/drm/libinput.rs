@@ -14,28 +14,43 @@ use smithay::{
     },
     reexports::{
         calloop::LoopHandle,
-        input::{Device, DeviceCapability, Led, Libinput},
+        input::{Device, Led, Libinput},
     },
-    utils::{Logical, Size},
+    utils::{Logical, Point, Rectangle},
 };
-use tracing::{error, info};
+use tracing::{error, info, warn};
 use transom_protocol::types;
 
+use super::knobs::{self, Settable};
 use crate::{
     Desktop, DesktopError,
-    input::{event::InputEvent, keyboard::Locks},
+    config::devices::{DeviceConfig, DeviceKind, DeviceName, Setting, Settings},
+    input::{
+        devices::{CannotBeSet, apply},
+        event::InputEvent,
+        keyboard::Locks,
+    },
+    ipc,
 };
 
 /// The devices of the seat.
 pub(super) struct Devices {
     context: Libinput,
-    keyboards: Vec<Device>,
+    known: Vec<Known>,
     shown: Locks,
+}
+
+/// A device that is there.
+struct Known {
+    device: Device,
+    name: DeviceName,
+    settings: Settings,
+    refused: Vec<(Setting, CannotBeSet)>,
 }
 
 impl fmt::Debug for Devices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Devices").field("keyboards", &self.keyboards.len()).finish_non_exhaustive()
+        f.debug_struct("Devices").field("known", &self.known.len()).finish_non_exhaustive()
     }
 }
 
@@ -53,7 +68,7 @@ impl Devices {
                 desktop.device_event(event);
             })
             .map_err(|error| DesktopError::Loop(error.to_string()))?;
-        Ok(Self { context, keyboards: Vec::new(), shown: Locks::default() })
+        Ok(Self { context, known: Vec::new(), shown: Locks::default() })
     }
 
     pub(super) fn suspend(&mut self) {
@@ -66,22 +81,50 @@ impl Devices {
         }
     }
 
-    fn added(&mut self, mut device: Device) {
-        info!(device = ?device.name(), "a device is there");
-        // A touchpad without buttons could not click otherwise.
-        if device.config_tap_finger_count() > 0 && device.config_tap_set_enabled(true).is_err() {
-            error!(device = ?device.name(), "taps are no clicks there");
+    fn added(&mut self, mut device: Device, config: &DeviceConfig) {
+        let name = knobs::name(&device);
+        info!(device = ?name.name, id = name.id_text(), kinds = ?name.kinds, "a device is there");
+        let settings = config.of(&name);
+        let refused = apply(&mut Settable(&mut device), &settings);
+        for (setting, why) in &refused {
+            warn!(device = ?name.name, %setting, %why, "a setting is not in force");
         }
-        if device.has_capability(DeviceCapability::Keyboard) {
+        if name.kinds.contains(&DeviceKind::Keyboard) {
             device.led_update(lamps(self.shown));
-            self.keyboards.push(device);
         }
+        self.known.push(Known { device, name, settings, refused });
+    }
+
+    fn removed(&mut self, device: &Device) {
+        self.known.retain(|known| known.device != *device);
+    }
+
+    /// The monitor that a device is meant for.
+    fn output(&self, device: &Device) -> Option<&str> {
+        self.known.iter().find(|known| known.device == *device).and_then(|known| known.settings.output())
+    }
+
+    pub(super) fn report(&self) -> Vec<ipc::Device> {
+        let report = |known: &Known| ipc::Device {
+            name: known.name.name.clone(),
+            id: known.name.id_text(),
+            kinds: known.name.kinds.iter().map(|kind| kind.name().to_owned()).collect(),
+            settings: knobs::in_force(&known.device)
+                .iter()
+                .chain(known.settings.iter().filter(|setting| matches!(setting, Setting::MapToOutput(_))))
+                .map(ToString::to_string)
+                .collect(),
+            refused: known.refused.iter().map(|(setting, why)| format!("{setting}: {why}")).collect(),
+        };
+        self.known.iter().map(report).collect()
     }
 
     pub(super) fn show_locks(&mut self, locks: Locks) {
         if std::mem::replace(&mut self.shown, locks) != locks {
-            for keyboard in &mut self.keyboards {
-                keyboard.led_update(lamps(locks));
+            for known in &mut self.known {
+                if known.name.kinds.contains(&DeviceKind::Keyboard) {
+                    known.device.led_update(lamps(locks));
+                }
             }
         }
     }
@@ -97,17 +140,17 @@ impl Desktop {
         match event {
             DeviceEvent::DeviceAdded { device } => {
                 if let Some(drm) = self.backend.drm_mut() {
-                    drm.devices.added(device);
+                    drm.devices.added(device, &self.config.devices);
                 }
             }
             DeviceEvent::DeviceRemoved { device } => {
                 if let Some(drm) = self.backend.drm_mut() {
-                    drm.devices.keyboards.retain(|kept| *kept != device);
+                    drm.devices.removed(&device);
                 }
             }
             event => {
                 let key = matches!(event, DeviceEvent::Keyboard { .. });
-                if let Some(event) = translate(&event, self.screen.logical().size) {
+                if let Some(event) = translate(&event, |device| self.reach(device)) {
                     self.input(event);
                 }
                 if key {
@@ -119,11 +162,36 @@ impl Desktop {
             }
         }
     }
+
+    /// What a device that points at places reaches over: its monitor, or the desktop.
+    fn reach(&self, device: &Device) -> Rectangle<i32, Logical> {
+        let wanted = self.backend.drm().and_then(|drm| drm.devices.output(device));
+        let monitors = self.backend.monitors();
+        match monitors.iter().find(|monitor| Some(monitor.name.as_str()) == wanted) {
+            Some(monitor) => {
+                let [x, y, w, h] =
+                    monitor.area.map(|side| (i64::from(side) * 120 / i64::from(self.screen.scale)) as i32);
+                Rectangle::new((x, y).into(), (w, h).into())
+            }
+            None => self.screen.logical(),
+        }
+    }
 }
 
-/// What a device says, in dom0's layout. Absolute devices reach over all of the desktop. `None`:
-/// nothing the desktop has a use for yet.
-fn translate(event: &DeviceEvent<LibinputInputBackend>, desktop: Size<i32, Logical>) -> Option<InputEvent> {
+/// The place on the desktop that a device points at.
+fn place(
+    event: &impl AbsolutePositionEvent<LibinputInputBackend>,
+    reach: impl Fn(&Device) -> Rectangle<i32, Logical>,
+) -> Point<f64, Logical> {
+    let area = reach(&event.device());
+    area.loc.to_f64() + event.position_transformed(area.size)
+}
+
+/// What a device says, in dom0's layout. `None`: nothing the desktop has a use for.
+fn translate(
+    event: &DeviceEvent<LibinputInputBackend>,
+    reach: impl Fn(&Device) -> Rectangle<i32, Logical>,
+) -> Option<InputEvent> {
     Some(match event {
         DeviceEvent::Keyboard { event } => InputEvent::Key {
             // XKB counts from 8.
@@ -137,7 +205,7 @@ fn translate(event: &DeviceEvent<LibinputInputBackend>, desktop: Size<i32, Logic
             raw_dy: event.delta_y_unaccel(),
         },
         DeviceEvent::PointerMotionAbsolute { event } => {
-            let at = event.position_transformed(desktop);
+            let at = place(event, reach);
             InputEvent::PointerTo { x: at.x, y: at.y }
         }
         DeviceEvent::PointerButton { event } => {
@@ -162,11 +230,11 @@ fn translate(event: &DeviceEvent<LibinputInputBackend>, desktop: Size<i32, Logic
             }
         }
         DeviceEvent::TouchDown { event } => {
-            let at = event.position_transformed(desktop);
+            let at = place(event, reach);
             InputEvent::TouchDown { id: event.slot().into(), x: at.x, y: at.y }
         }
         DeviceEvent::TouchMotion { event } => {
-            let at = event.position_transformed(desktop);
+            let at = place(event, reach);
             InputEvent::TouchMotion { id: event.slot().into(), x: at.x, y: at.y }
         }
         DeviceEvent::TouchUp { event } => InputEvent::TouchUp { id: event.slot().into() },

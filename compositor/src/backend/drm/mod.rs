@@ -8,6 +8,7 @@
 
 mod connectors;
 mod heads;
+mod knobs;
 mod libinput;
 mod surface;
 
@@ -173,6 +174,10 @@ impl Drm {
 
     pub(super) fn monitors(&self) -> Vec<ipc::Monitor> {
         self.card.as_ref().map_or_else(Vec::new, |card| heads!(&card.monitors, heads => heads.report()))
+    }
+
+    pub(super) fn devices(&self) -> Vec<ipc::Device> {
+        self.devices.report()
     }
 
     /// Goes to another console.
