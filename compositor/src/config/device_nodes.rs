@@ -183,26 +183,3 @@ impl DecodeScalar<Span> for Speed {
         }
     }
 }
-
-/// Values that have names.
-macro_rules! names {
-    ($($type:ty)*) => {$(
-        impl DecodeScalar<Span> for $type {
-            fn type_check(type_name: &Option<Spanned<TypeName, Span>>, ctx: &mut Context<Span>) {
-                String::type_check(type_name, ctx);
-            }
-
-            fn raw_decode(
-                value: &Spanned<Literal, Span>,
-                ctx: &mut Context<Span>,
-            ) -> Result<Self, DecodeError<Span>> {
-                let name = String::raw_decode(value, ctx)?;
-                Self::NAMES.iter().find(|(_, own)| *own == name).map(|(value, _)| *value).ok_or_else(|| {
-                    let names: Vec<String> = Self::NAMES.iter().map(|(_, own)| format!("\"{own}\"")).collect();
-                    DecodeError::conversion(value, format!("\"{name}\" is none of {}", names.join(", ")))
-                })
-            }
-        }
-    )*};
-}
-names! { SendEvents AccelProfile ClickMethod ScrollMethod TapButtonMap }

@@ -4,30 +4,7 @@
 
 use std::fmt;
 
-/// Enums whose values have names in the config file.
-macro_rules! named {
-    ($($(#[$meta:meta])* pub enum $type:ident { $($(#[$vmeta:meta])* $variant:ident $name:literal,)* })*) => {$(
-        $(#[$meta])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-        pub enum $type { $($(#[$vmeta])* $variant,)* }
-
-        impl $type {
-            /// Every value with its name.
-            pub const NAMES: &[(Self, &str)] = &[$((Self::$variant, $name),)*];
-
-            /// Its name in the config file.
-            pub const fn name(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-        }
-
-        impl fmt::Display for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, "\"{}\"", self.name())
-            }
-        }
-    )*};
-}
+use super::named::named;
 
 named! {
     /// Whether a device is heard.

@@ -12,7 +12,7 @@ use knus::{
 use transom_theming::Variant;
 
 use super::{
-    Config, ConfigError, KeyboardConfig, QubeConfig, ThemeConfig,
+    Config, ConfigError, KeyboardConfig, LayoutScope, QubeConfig, ThemeConfig,
     bindings::{Action, Chord},
     device_nodes::InputNode,
     devices::DeviceConfig,
@@ -44,6 +44,8 @@ struct File {
 #[derive(Debug, knus::Decode)]
 #[knus(span_type = Span)]
 struct KeyboardNode {
+    #[knus(span)]
+    span: Span,
     #[knus(child, unwrap(argument))]
     rules: Option<String>,
     #[knus(child, unwrap(argument))]
@@ -54,6 +56,8 @@ struct KeyboardNode {
     variant: Option<String>,
     #[knus(child, unwrap(argument))]
     options: Option<String>,
+    #[knus(child, unwrap(argument))]
+    layout_scope: Option<LayoutScope>,
     #[knus(child, unwrap(argument))]
     repeat_delay: Option<Number<100, 5_000>>,
     #[knus(child, unwrap(argument))]
@@ -171,6 +175,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
     let file: File =
         knus::parse(file_name, text).map_err(|error| ConfigError::from_knus(file_name, text, &error))?;
     let wrong = |span: &Span, reason: &str| ConfigError::in_span(file_name, text, span, reason);
+    let keyboard_at = file.keyboard.as_ref().map(|node| node.span);
     let mut config = Config {
         keyboard: file.keyboard.map_or_else(KeyboardConfig::default, keyboard),
         devices: file.input.map_or_else(DeviceConfig::default, Into::into),
@@ -181,6 +186,13 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
         }),
         qubes: Vec::new(),
     };
+    if let Some(span) = keyboard_at {
+        // Where XKB has no data at all, no file is to blame.
+        let known = |config: &KeyboardConfig| crate::input::keyboard::check(config);
+        known(&config.keyboard)
+            .or_else(|reason| known(&KeyboardConfig::default()).map_or(Ok(()), |()| Err(reason)))
+            .map_err(|reason| wrong(&span, &reason))?;
+    }
     for node in &file.unbinds {
         let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
         if !config.keyboard.bindings.unbind(chord) {
@@ -214,6 +226,7 @@ fn keyboard(node: KeyboardNode) -> KeyboardConfig {
     set(&mut config.layout, node.layout);
     set(&mut config.variant, node.variant);
     set(&mut config.options, node.options);
+    config.layout_scope = node.layout_scope.unwrap_or(config.layout_scope);
     if let Some(delay) = node.repeat_delay {
         config.repeat_delay = Duration::from_millis(delay.0.into());
     }

@@ -7,6 +7,7 @@ mod device_nodes;
 pub mod devices;
 mod error;
 mod file;
+mod named;
 
 use std::{path::Path, path::PathBuf, time::Duration};
 
@@ -14,7 +15,7 @@ pub use error::ConfigError;
 use transom_protocol::session::Limits;
 use transom_theming::Variant;
 
-use self::{bindings::Bindings, devices::DeviceConfig};
+use self::{bindings::Bindings, devices::DeviceConfig, named::named};
 pub use crate::trust::clipboard::ClipboardConfig;
 
 /// The commented default config.
@@ -35,6 +36,16 @@ pub struct Config {
     pub qubes: Vec<QubeConfig>,
 }
 
+named! {
+    /// Whose the chosen one of several layouts is.
+    pub enum LayoutScope {
+        /// The desktop's.
+        Global "global",
+        /// Each window has its own.
+        Window "window",
+    }
+}
+
 /// Keyboard layout and chords.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KeyboardConfig {
@@ -48,6 +59,8 @@ pub struct KeyboardConfig {
     pub variant: String,
     /// See `rules`.
     pub options: String,
+    /// Whose the chosen one of several layouts is.
+    pub layout_scope: LayoutScope,
     /// How long a key is held before it repeats.
     pub repeat_delay: Duration,
     /// Time between repeats; `None`: keys never repeat.
@@ -64,6 +77,7 @@ impl Default for KeyboardConfig {
             layout: "us".into(),
             variant: String::new(),
             options: String::new(),
+            layout_scope: LayoutScope::Global,
             repeat_delay: Duration::from_millis(400),
             repeat_interval: Some(Duration::from_millis(33)),
             bindings: Bindings::default(),

@@ -73,10 +73,7 @@ impl Desktop {
                 Ok(qube) => self.ask_qubed(RequestBody::Run { qube, argv }),
                 Err(error) => self.notify(Notice::Text(format!("cannot start a program in {qube}: {error}"))),
             },
-            Action::NextLayout => {
-                let outcomes = self.input.keyboard.next_layout();
-                self.outcomes(outcomes, now);
-            }
+            Action::Layout(step) => self.step_layout(step, now),
             Action::Quit => self.quit(),
             Action::ShowTitle => {
                 self.input.title_shown = !self.input.title_shown;

@@ -4,6 +4,7 @@ pub mod devices;
 pub mod event;
 pub mod keyboard;
 mod keys;
+mod layouts;
 pub(crate) mod pointer;
 mod route;
 mod touch;
@@ -26,6 +27,7 @@ pub(crate) struct Input {
     pub(crate) keyboard: Keyboard,
     pub(crate) pointer: Pointer,
     pub(crate) touch: Touch,
+    layouts: layouts::Layouts,
     /// Keys for a window that has the focus but was not drawn so yet.
     pub(crate) waiting_keys: VecDeque<(Option<SurfaceKey>, Outcome)>,
     /// The title bar of a fullscreen window was called up.
@@ -38,6 +40,7 @@ impl Input {
             keyboard: Keyboard::with_fallback(&config.keyboard),
             pointer: Pointer::default(),
             touch: Touch::default(),
+            layouts: layouts::Layouts::default(),
             waiting_keys: VecDeque::new(),
             title_shown: false,
         }

@@ -31,8 +31,12 @@ impl Desktop {
         let now = self.clock.now();
         match event {
             InputEvent::Key { code, pressed } => {
+                let layout = self.input.keyboard.layout();
                 let outcomes = self.input.keyboard.key(code, pressed, now);
                 self.outcomes(outcomes, now);
+                if self.input.keyboard.layout() != layout {
+                    self.layout_chosen();
+                }
             }
             InputEvent::PointerTo { x, y } => self.pointer_to((x, y).into(), now),
             InputEvent::PointerBy { dx, dy, raw_dx, raw_dy } => {
@@ -647,6 +651,7 @@ impl Desktop {
             pointer.constraint = None;
         }
         self.input.touch.forget(&gone);
+        self.input.layouts.forget(&gone);
         self.input.waiting_keys.retain(|(key, _)| key.is_none_or(|k| !gone(k)));
     }
 

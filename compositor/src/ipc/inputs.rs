@@ -9,6 +9,10 @@ use crate::Desktop;
 pub struct Inputs {
     /// Devices; none except with `transom session`.
     pub devices: Vec<Device>,
+    /// Keyboard layouts, and the number of the one in force, from 0.
+    pub layouts: Vec<String>,
+    /// See `layouts`.
+    pub layout: u32,
 }
 
 /// A device.
@@ -29,6 +33,11 @@ pub struct Device {
 impl Desktop {
     /// Devices and layouts now.
     pub fn inputs(&self) -> Inputs {
-        Inputs { devices: self.backend.devices() }
+        let keyboard = &self.input.keyboard;
+        Inputs {
+            devices: self.backend.devices(),
+            layouts: keyboard.layout_labels(),
+            layout: keyboard.layout(),
+        }
     }
 }

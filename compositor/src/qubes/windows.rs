@@ -305,6 +305,7 @@ impl Desktop {
                 self.dismiss_popups(old.qube, None);
             }
             self.trust.focus.want(focused);
+            self.layout_follows(focused, now);
             self.deliver_keys(now);
             self.damage_all();
         }

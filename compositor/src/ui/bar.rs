@@ -19,6 +19,7 @@ pub(crate) struct BarLook {
     clock: String,
     qubes: Vec<(String, Label, QubeMark, bool)>,
     clipboard: Option<String>,
+    layout: Option<String>,
     width: i32,
     scale: u32,
 }
@@ -52,6 +53,7 @@ impl Desktop {
             clock: self.ui.clock_text.clone(),
             qubes: self.qube_marks(),
             clipboard: self.trust.clipboard.state_text(now),
+            layout: self.layout_in_force(),
             width: self.screen.logical().size.w,
             scale: self.screen.scale,
         }
@@ -93,6 +95,7 @@ impl super::Ui {
             clock: &look.clock,
             qubes: &qubes,
             clipboard: look.clipboard.as_deref(),
+            layout: look.layout.as_deref(),
         };
         Picture::new(self.painter.bar(&spec))
     }

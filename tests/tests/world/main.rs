@@ -8,6 +8,7 @@ mod focus;
 mod frame;
 mod guest_ram;
 mod hostile_selection;
+mod layouts;
 mod paused;
 mod pictures;
 mod restart;
