@@ -174,6 +174,10 @@ pub enum Action {
     MoveDown,
     /// Shows a workspace.
     Workspace(u32),
+    /// Shows the workspace after the current one; after the last nothing happens.
+    WorkspaceNext,
+    /// Shows the one before.
+    WorkspacePrevious,
     /// Moves the focused window to a workspace.
     MoveToWorkspace(u32),
     /// Copies the selection out of the focused qube.
@@ -220,6 +224,8 @@ impl Action {
                 .ok_or_else(|| format!("\"{name}\" needs a number, 1 to {}", crate::shell::WORKSPACES))
         };
         let plain = match name.as_str() {
+            "workspace" if rest == ["next"] => return Ok(Self::WorkspaceNext),
+            "workspace" if rest == ["previous"] => return Ok(Self::WorkspacePrevious),
             "workspace" => return numbered(Self::Workspace),
             "move-to-workspace" => return numbered(Self::MoveToWorkspace),
             "console" => {

@@ -16,6 +16,7 @@ use super::{
     bindings::{Action, Chord},
     device_nodes::InputNode,
     devices::DeviceConfig,
+    gestures::{GestureName, Gestures, SwitchEvent},
 };
 use crate::trust::{
     clipboard::ClipboardConfig,
@@ -37,6 +38,8 @@ struct File {
     binds: Vec<BindNode>,
     #[knus(children(name = "unbind"))]
     unbinds: Vec<UnbindNode>,
+    #[knus(children(name = "switch"))]
+    switches: Vec<SwitchNode>,
     #[knus(children(name = "qube"))]
     qubes: Vec<QubeNode>,
 }
@@ -141,6 +144,17 @@ struct UnbindNode {
 
 #[derive(Debug, knus::Decode)]
 #[knus(span_type = Span)]
+struct SwitchNode {
+    #[knus(span)]
+    span: Span,
+    #[knus(argument)]
+    event: SwitchEvent,
+    #[knus(arguments)]
+    action: Vec<String>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
 struct QubeNode {
     #[knus(argument)]
     name: String,
@@ -184,6 +198,8 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
             variant: node.variant,
             file: node.file.map(Into::into),
         }),
+        gestures: Gestures::default(),
+        switches: Vec::new(),
         qubes: Vec::new(),
     };
     if let Some(span) = keyboard_at {
@@ -194,15 +210,30 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
             .map_err(|reason| wrong(&span, &reason))?;
     }
     for node in &file.unbinds {
-        let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
-        if !config.keyboard.bindings.unbind(chord) {
-            return Err(wrong(&node.span, &format!("\"{chord}\" does nothing by default")));
+        let there = if let Some(gesture) = GestureName::parse(&node.chord) {
+            config.gestures.unbind(gesture.map_err(|reason| wrong(&node.span, &reason))?)
+        } else {
+            let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
+            config.keyboard.bindings.unbind(chord)
+        };
+        if !there {
+            return Err(wrong(&node.span, &format!("\"{}\" does nothing by default", node.chord)));
         }
     }
     for node in &file.binds {
-        let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
+        let action = || Action::parse(&node.action).map_err(|reason| wrong(&node.span, &reason));
+        if let Some(gesture) = GestureName::parse(&node.chord) {
+            let gesture = gesture.map_err(|reason| wrong(&node.span, &reason))?;
+            config.gestures.bind(gesture, action()?);
+        } else {
+            let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
+            config.keyboard.bindings.bind(chord, action()?);
+        }
+    }
+    for node in &file.switches {
         let action = Action::parse(&node.action).map_err(|reason| wrong(&node.span, &reason))?;
-        config.keyboard.bindings.bind(chord, action);
+        config.switches.retain(|(event, _)| *event != node.event);
+        config.switches.push((node.event, action));
     }
     for node in file.qubes {
         config.qubes.push(QubeConfig {

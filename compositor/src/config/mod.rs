@@ -7,6 +7,7 @@ mod device_nodes;
 pub mod devices;
 mod error;
 mod file;
+pub mod gestures;
 mod named;
 
 use std::{path::Path, path::PathBuf, time::Duration};
@@ -15,7 +16,12 @@ pub use error::ConfigError;
 use transom_protocol::session::Limits;
 use transom_theming::Variant;
 
-use self::{bindings::Bindings, devices::DeviceConfig, named::named};
+use self::{
+    bindings::{Action, Bindings},
+    devices::DeviceConfig,
+    gestures::{Gestures, SwitchEvent},
+    named::named,
+};
 pub use crate::trust::clipboard::ClipboardConfig;
 
 /// The commented default config.
@@ -28,6 +34,10 @@ pub struct Config {
     pub keyboard: KeyboardConfig,
     /// Settings of devices.
     pub devices: DeviceConfig,
+    /// Gestures of the desktop.
+    pub gestures: Gestures,
+    /// What switches of the machine do.
+    pub switches: Vec<(SwitchEvent, Action)>,
     /// The clipboard between qubes.
     pub clipboard: ClipboardConfig,
     /// How it looks.

@@ -2,11 +2,13 @@
 
 pub mod devices;
 pub mod event;
+mod gestures;
 pub mod keyboard;
 mod keys;
 mod layouts;
 pub(crate) mod pointer;
 mod route;
+mod tool;
 mod touch;
 
 use std::collections::VecDeque;
@@ -27,6 +29,8 @@ pub(crate) struct Input {
     pub(crate) keyboard: Keyboard,
     pub(crate) pointer: Pointer,
     pub(crate) touch: Touch,
+    gestures: gestures::Gestures,
+    pub(crate) tool: tool::Tool,
     layouts: layouts::Layouts,
     /// Keys for a window that has the focus but was not drawn so yet.
     pub(crate) waiting_keys: VecDeque<(Option<SurfaceKey>, Outcome)>,
@@ -40,6 +44,8 @@ impl Input {
             keyboard: Keyboard::with_fallback(&config.keyboard),
             pointer: Pointer::default(),
             touch: Touch::default(),
+            gestures: gestures::Gestures::default(),
+            tool: tool::Tool::default(),
             layouts: layouts::Layouts::default(),
             waiting_keys: VecDeque::new(),
             title_shown: false,

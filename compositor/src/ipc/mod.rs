@@ -70,13 +70,7 @@ impl Request {
             Self::Key { code, pressed } => InputEvent::Key { code, pressed },
             Self::Pointer { x, y } => InputEvent::PointerTo { x, y },
             Self::Button { code, pressed } => InputEvent::Button { code, pressed },
-            Self::Wheel { steps } => InputEvent::Axis {
-                source: transom_protocol::types::AxisSource::Wheel,
-                x: 0.0,
-                y: f64::from(steps) * 15.0,
-                x120: 0,
-                y120: steps * 120,
-            },
+            Self::Wheel { steps } => InputEvent::wheel(0.0, f64::from(steps)),
             _ => return None,
         })
     }

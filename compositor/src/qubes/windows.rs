@@ -280,6 +280,7 @@ impl Desktop {
         self.input.pointer.grab = None;
         let buttons = self.input.pointer.buttons.clone();
         self.input.pointer.swallowed.extend(buttons);
+        self.input.tool.hand_over();
         self.refresh_pointer(now);
     }
 

@@ -5,11 +5,15 @@ use std::fmt;
 use smithay::{
     backend::{
         input::{
-            AbsolutePositionEvent, Axis, AxisSource, ButtonState, InputEvent as DeviceEvent, KeyState,
-            KeyboardKeyEvent as _, PointerAxisEvent, PointerButtonEvent as _, PointerMotionEvent as _,
+            AbsolutePositionEvent, Axis, AxisRelativeDirection, AxisSource, ButtonState,
+            GestureBeginEvent as _, GestureEndEvent as _, GesturePinchUpdateEvent as _,
+            GestureSwipeUpdateEvent as _, InputEvent as DeviceEvent, KeyState, KeyboardKeyEvent as _,
+            PointerAxisEvent as _, PointerButtonEvent as _, PointerMotionEvent as _, ProximityState, Switch,
+            SwitchState, SwitchToggleEvent, TabletToolButtonEvent, TabletToolCapabilities, TabletToolEvent,
+            TabletToolProximityEvent as _, TabletToolTipEvent, TabletToolTipState, TabletToolType,
             TouchEvent as _,
         },
-        libinput::{LibinputInputBackend, LibinputSessionInterface},
+        libinput::{LibinputInputBackend, LibinputSessionInterface, PointerScrollAxis},
         session::{Session as _, libseat::LibSeatSession},
     },
     reexports::{
@@ -19,15 +23,18 @@ use smithay::{
     utils::{Logical, Point, Rectangle},
 };
 use tracing::{error, info, warn};
-use transom_protocol::types;
+use transom_protocol::types::{self, GestureKind, GesturePhase, ToolKind, tool_axes};
 
 use super::knobs::{self, Settable};
 use crate::{
     Desktop, DesktopError,
-    config::devices::{DeviceConfig, DeviceKind, DeviceName, Setting, Settings},
+    config::{
+        devices::{DeviceConfig, DeviceKind, DeviceName, Setting, Settings},
+        gestures::SwitchEvent,
+    },
     input::{
         devices::{CannotBeSet, apply},
-        event::InputEvent,
+        event::{Gesture, InputEvent, ToolAct, ToolAxes},
         keyboard::Locks,
     },
     ipc,
@@ -211,24 +218,7 @@ fn translate(
         DeviceEvent::PointerButton { event } => {
             InputEvent::Button { code: event.button_code(), pressed: event.state() == ButtonState::Pressed }
         }
-        DeviceEvent::PointerAxis { event } => {
-            let v120 = |axis| event.amount_v120(axis).map(|amount| amount.round() as i32);
-            // A wheel's step is worth 15 units, as everywhere.
-            let by =
-                |axis| event.amount(axis).or_else(|| event.amount_v120(axis).map(|a| a / 8.0)).unwrap_or(0.0);
-            InputEvent::Axis {
-                source: match event.source() {
-                    AxisSource::Wheel => types::AxisSource::Wheel,
-                    AxisSource::Finger => types::AxisSource::Finger,
-                    AxisSource::Continuous => types::AxisSource::Continuous,
-                    AxisSource::WheelTilt => types::AxisSource::WheelTilt,
-                },
-                x: by(Axis::Horizontal),
-                y: by(Axis::Vertical),
-                x120: v120(Axis::Horizontal).unwrap_or(0),
-                y120: v120(Axis::Vertical).unwrap_or(0),
-            }
-        }
+        DeviceEvent::PointerAxis { event } => axis(event),
         DeviceEvent::TouchDown { event } => {
             let at = place(event, reach);
             InputEvent::TouchDown { id: event.slot().into(), x: at.x, y: at.y }
@@ -240,6 +230,135 @@ fn translate(
         DeviceEvent::TouchUp { event } => InputEvent::TouchUp { id: event.slot().into() },
         DeviceEvent::TouchFrame { .. } => InputEvent::TouchFrame,
         DeviceEvent::TouchCancel { .. } => InputEvent::TouchCancel,
+        DeviceEvent::TabletToolProximity { event } => {
+            let act = match event.state() {
+                ProximityState::In => tool(event)?,
+                ProximityState::Out => ToolAct::Out,
+            };
+            tool_event(act, event, reach)
+        }
+        DeviceEvent::TabletToolAxis { event } => tool_event(ToolAct::Moved, event, reach),
+        DeviceEvent::TabletToolTip { event } => tool_event(
+            ToolAct::Tip(TabletToolTipEvent::tip_state(event) == TabletToolTipState::Down),
+            event,
+            reach,
+        ),
+        DeviceEvent::TabletToolButton { event } => {
+            let pressed = TabletToolButtonEvent::button_state(event) == ButtonState::Pressed;
+            tool_event(ToolAct::Button { code: TabletToolButtonEvent::button(event), pressed }, event, reach)
+        }
+        DeviceEvent::SwitchToggle { event } => {
+            let on = SwitchToggleEvent::state(event) == SwitchState::On;
+            InputEvent::Switch(match (SwitchToggleEvent::switch(event)?, on) {
+                (Switch::Lid, true) => SwitchEvent::LidClose,
+                (Switch::Lid, false) => SwitchEvent::LidOpen,
+                (Switch::TabletMode, true) => SwitchEvent::TabletModeOn,
+                (Switch::TabletMode, false) => SwitchEvent::TabletModeOff,
+                _ => return None,
+            })
+        }
+        event => InputEvent::Gesture(gesture(event)?),
+    })
+}
+
+fn axis(event: &PointerScrollAxis) -> InputEvent {
+    let v120 = |axis| event.amount_v120(axis).map_or(0, |amount| amount.round() as i32);
+    // A wheel's step is worth 15 units, as everywhere.
+    let by = |axis| event.amount(axis).or_else(|| event.amount_v120(axis).map(|a| a / 8.0)).unwrap_or(0.0);
+    // Fingers that are lifted say so by a distance of 0.
+    let stop = |axis| event.source() != AxisSource::Wheel && event.amount(axis) == Some(0.0);
+    InputEvent::Axis {
+        source: match event.source() {
+            AxisSource::Wheel => types::AxisSource::Wheel,
+            AxisSource::Finger => types::AxisSource::Finger,
+            AxisSource::Continuous => types::AxisSource::Continuous,
+            AxisSource::WheelTilt => types::AxisSource::WheelTilt,
+        },
+        x: by(Axis::Horizontal),
+        y: by(Axis::Vertical),
+        x120: v120(Axis::Horizontal),
+        y120: v120(Axis::Vertical),
+        stop: (stop(Axis::Horizontal), stop(Axis::Vertical)),
+        inverted: event.relative_direction(Axis::Vertical) == AxisRelativeDirection::Inverted,
+    }
+}
+
+fn gesture(event: &DeviceEvent<LibinputInputBackend>) -> Option<Gesture> {
+    let begin = |kind, fingers| Gesture { kind, fingers, ..Gesture::default() };
+    let end = |kind, cancelled| {
+        let phase = if cancelled { GesturePhase::Cancel } else { GesturePhase::End };
+        Gesture { kind, phase, ..Gesture::default() }
+    };
+    Some(match event {
+        DeviceEvent::GestureSwipeBegin { event } => begin(GestureKind::Swipe, event.fingers()),
+        DeviceEvent::GestureSwipeUpdate { event } => Gesture {
+            kind: GestureKind::Swipe,
+            phase: GesturePhase::Update,
+            dx: event.delta_x(),
+            dy: event.delta_y(),
+            ..Gesture::default()
+        },
+        DeviceEvent::GestureSwipeEnd { event } => end(GestureKind::Swipe, event.cancelled()),
+        DeviceEvent::GesturePinchBegin { event } => begin(GestureKind::Pinch, event.fingers()),
+        DeviceEvent::GesturePinchUpdate { event } => Gesture {
+            kind: GestureKind::Pinch,
+            phase: GesturePhase::Update,
+            dx: event.delta_x(),
+            dy: event.delta_y(),
+            scale: event.scale(),
+            rotation: event.rotation(),
+            ..Gesture::default()
+        },
+        DeviceEvent::GesturePinchEnd { event } => end(GestureKind::Pinch, event.cancelled()),
+        DeviceEvent::GestureHoldBegin { event } => begin(GestureKind::Hold, event.fingers()),
+        DeviceEvent::GestureHoldEnd { event } => end(GestureKind::Hold, event.cancelled()),
         _ => return None,
     })
+}
+
+/// What comes near. `None`: nothing to draw with.
+fn tool(event: &impl TabletToolEvent<LibinputInputBackend>) -> Option<ToolAct> {
+    let tool = event.tool();
+    let kind = match tool.tool_type {
+        TabletToolType::Pen | TabletToolType::Unknown => ToolKind::Pen,
+        TabletToolType::Eraser => ToolKind::Eraser,
+        TabletToolType::Brush => ToolKind::Brush,
+        TabletToolType::Pencil => ToolKind::Pencil,
+        TabletToolType::Airbrush => ToolKind::Airbrush,
+        TabletToolType::Mouse => ToolKind::Mouse,
+        TabletToolType::Lens => ToolKind::Lens,
+        TabletToolType::Totem => return None,
+    };
+    let bits = [
+        (TabletToolCapabilities::PRESSURE, tool_axes::PRESSURE),
+        (TabletToolCapabilities::DISTANCE, tool_axes::DISTANCE),
+        (TabletToolCapabilities::TILT, tool_axes::TILT),
+        (TabletToolCapabilities::ROTATION, tool_axes::ROTATION),
+        (TabletToolCapabilities::SLIDER, tool_axes::SLIDER),
+        (TabletToolCapabilities::WHEEL, tool_axes::WHEEL),
+    ];
+    let axes = bits.iter().filter(|(capability, _)| tool.capabilities.contains(*capability));
+    Some(ToolAct::In { kind, axes: axes.fold(0, |all, (_, bit)| all | bit) })
+}
+
+fn tool_event(
+    act: ToolAct,
+    event: &impl TabletToolEvent<LibinputInputBackend>,
+    reach: impl Fn(&Device) -> Rectangle<i32, Logical>,
+) -> InputEvent {
+    let at = place(event, reach);
+    let wheel = if event.wheel_has_changed() {
+        (event.wheel_delta(), event.wheel_delta_discrete())
+    } else {
+        (0.0, 0)
+    };
+    let axes = ToolAxes {
+        pressure: event.pressure(),
+        distance: event.distance(),
+        tilt: event.tilt(),
+        rotation: event.rotation(),
+        slider: event.slider_position(),
+        wheel,
+    };
+    InputEvent::Tool { act, x: at.x, y: at.y, axes }
 }
