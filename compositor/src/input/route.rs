@@ -334,7 +334,7 @@ impl Desktop {
         self.damage_all();
     }
 
-    fn leave_pointer(&mut self) {
+    pub(super) fn leave_pointer(&mut self) {
         self.gesture_leaves();
         let Some((key, _)) = self.input.pointer.entered.take() else { return };
         self.input.pointer.wish = None;

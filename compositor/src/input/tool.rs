@@ -90,8 +90,8 @@ impl Desktop {
                 self.tool_gone(now);
                 let (tip, buttons) = (Tip::Up, BTreeSet::new());
                 self.input.tool.near = Some(Near { kind, axes, tip, buttons, grab: None });
-                // The pointer leaves its window, and what holds it there is over.
-                self.refresh_pointer(now);
+                // What holds the pointer in its window is over.
+                self.leave_pointer();
             }
             ToolAct::Out => return self.tool_gone(now),
             _ if !self.input.tool.is_near() => return,

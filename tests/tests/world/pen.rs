@@ -109,6 +109,17 @@ fn a_pen_is_a_pointer_to_a_program_without_tablets() {
 }
 
 #[test]
+fn a_pen_comes_where_it_is_and_not_where_the_pointer_was() {
+    let mut world = world();
+    let (there, here) = (inside(&world, "work", (7.0, 8.0)), inside(&world, "web", (7.0, 8.0)));
+    world.input(&[InputEvent::PointerTo { x: there.0, y: there.1 }]);
+    world.input(&[pen(PEN, here, 0.0)]);
+    assert_eq!(said(&mut world, 0), [""; 0]);
+    assert_eq!(world.clients[0].heard.pointer, None);
+    assert!(world.clients[1].heard.pointer.is_some());
+}
+
+#[test]
 fn frames_are_moved_by_a_pen() {
     let mut world = world();
     let [x, y, ..] = world.content("work");
