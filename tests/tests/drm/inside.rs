@@ -11,6 +11,8 @@ use serde::{Deserialize, Serialize};
 use transom::ipc::{Reply, Request};
 use transom_tests::process::House;
 
+use super::devices::{Act, Desk};
+
 /// Set inside the machine.
 pub(crate) const INSIDE: &str = "TRANSOM_INSIDE";
 
@@ -25,6 +27,8 @@ pub(crate) enum Ask {
     Tell(Request),
     /// Run a command of `transom`, which must succeed.
     Run(Vec<String>),
+    /// Do something with devices.
+    Device(Act),
 }
 
 /// The house, and what its desktop said if something went wrong.
@@ -45,7 +49,7 @@ fn inside() {
     }
     let port = fs::read_dir("/sys/class/virtio-ports").unwrap().next().unwrap().unwrap().file_name();
     let wire = File::options().read(true).write(true).open(Path::new("/dev").join(port)).unwrap();
-    let mut lodger = Lodger(House::new());
+    let (mut lodger, mut desk) = (Lodger(House::new()), Desk::default());
     for line in BufReader::new(&wire).lines() {
         let house = &mut lodger.0;
         let mut reply = Reply::Done;
@@ -53,6 +57,7 @@ fn inside() {
             Ask::Start(renderer) => house.start(house.command(&["session", "--renderer", &renderer])),
             Ask::Kill => house.kill_desktop(),
             Ask::Tell(request) => reply = house.ask(&request),
+            Ask::Device(act) => desk.act(house, act),
             Ask::Run(words) => house.must(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         }
         writeln!(&wire, "{}", serde_json::to_string(&reply).unwrap()).unwrap();
