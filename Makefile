@@ -3,7 +3,7 @@ CARGO ?= cargo
 DEMO_ARGS ?=
 # With a display the demo opens a window to use; without one a scripted person runs it.
 
-.PHONY: demo demo-vm test test-vm test-drm lint bench bench-quick deps build golden help image vsock
+.PHONY: demo demo-vm test test-vm test-drm lint bench bench-quick deps build golden help image vsock deb
 
 # Carries the streams of QEMU's guests; in the linked VMM the same is built in.
 VSOCK := vhost-device-vsock
@@ -16,6 +16,7 @@ help:
 	@echo "make test-vm      tests in virtual machines; minutes"
 	@echo "make test-drm     the desktop on a virtual screen; two minutes"
 	@echo "make image        a template for virtual machines"
+	@echo "make deb          a Debian package, as target/deb/*.deb"
 	@echo "make lint         format and lint checks"
 	@echo "make bench        measurements, as target/bench/report.json"
 	@echo "make bench-quick  the same in under a minute"
@@ -57,6 +58,10 @@ vsock: target/tools/bin/$(VSOCK)
 target/tools/bin/$(VSOCK): | deps
 	$(CARGO) install --root target/tools --version $(VSOCK_VERSION) --locked $(VSOCK)
 
+deb: deps
+	$(CARGO) build --release -p transom -p transom-hypervisor -p transom-agent --bins
+	CARGO="$(CARGO)" compositor/session/build-deb
+
 lint: deps
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --features transom-tests/vm -- -D warnings
@@ -65,6 +70,7 @@ lint: deps
 # The lanes print figures of virtual machines on their way; one machine at a time, to be compared.
 bench: deps
 	RUST_TEST_THREADS=1 $(MAKE) test-vm
+	RUST_TEST_THREADS=1 TRANSOM_LANE_SECONDS=60 $(MAKE) test-drm
 	$(CARGO) build --release --workspace --bins
 	$(CARGO) run --release -p transom-tests --bin transom-bench -- --lanes target/vm/logs
 

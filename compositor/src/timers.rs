@@ -34,6 +34,9 @@ impl Desktop {
             self.trust.clipboard.state_text(now).map(|_| now + Duration::from_secs(1)),
             self.ui.kept.prompt.as_ref().and_then(|p| p.enables_at(now)),
             self.next_hidden_frame(),
+            self.lock.next_deadline(),
+            self.next_idle(),
+            self.next_leaving(),
             self.timers.next_minute,
         ]
         .into_iter()
@@ -80,10 +83,14 @@ impl Desktop {
         let effects = self.trust.clipboard.tick(now);
         self.clipboard_effects(effects);
         self.hidden_frames(now);
+        self.lock_tick(now);
+        self.idle_tick();
+        self.leave_when_done();
         if self.timers.next_minute.is_some_and(|minute| now >= minute) {
             self.show_time_of_day();
         }
-        if self.ui.kept.prompt.is_some() || self.trust.clipboard.state_text(now).is_some() {
+        let counts = self.ui.kept.prompt.is_some() || self.ui.leaving.is_some();
+        if counts || self.trust.clipboard.state_text(now).is_some() {
             self.damage_all();
         }
     }
@@ -92,13 +99,17 @@ impl Desktop {
     pub(crate) fn show_time_of_day(&mut self) {
         let local = jiff::Zoned::now();
         self.ui.clock_text = local.strftime("%H:%M").to_string();
+        self.ui.date_text = local.strftime("%A, %-d %B").to_string();
         let left = 60_u64.saturating_sub(u64::try_from(local.second()).unwrap_or(0)).max(1);
         self.timers.next_minute = Some(self.clock.now() + Duration::from_secs(left));
         self.damage_all();
     }
 
     fn hidden_roots(&self) -> Vec<crate::render::scene::SurfaceKey> {
-        let hidden = |key: &&crate::render::scene::SurfaceKey| !self.shell.is_visible(**key);
+        let locked = self.lock.covers();
+        let hidden = |key: &&crate::render::scene::SurfaceKey| {
+            locked || !self.shell.is_visible(**key) || self.is_in_the_dark(**key)
+        };
         self.windows.keys().filter(hidden).copied().collect()
     }
 

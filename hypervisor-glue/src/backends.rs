@@ -8,9 +8,9 @@ use crate::{
     image::{self, Image, ImageError, Images},
     kvm::Kvm,
     machine::Hypervisor,
-    qemu::Qemu,
+    qemu::{self, Qemu},
     sandbox::{Cgroups, Sandbox},
-    store::QubeConfig,
+    store::{Accelerator, QubeConfig},
 };
 
 /// What a qube runs on.
@@ -48,13 +48,20 @@ impl Backends {
 
     /// What a qube runs on, with the computer as it is now.
     pub(crate) fn choose(&self, config: &QubeConfig) -> Choice {
-        choose(
+        let mut choice = choose(
             config.backend,
             config.template.is_some(),
             || self.kvm.check(),
             || self.qemu.check(),
             || self.image(config).map(|_| ()).map_err(|error| error.to_string()),
-        )
+        );
+        if choice.ready && (choice.backend, config.backend) == (Backend::Qemu, BackendChoice::Qemu) {
+            choice.reason.push_str(match qemu::accelerator(&config.machine) {
+                Accelerator::Kvm => ", on the processor by KVM",
+                Accelerator::Tcg => ", in software",
+            });
+        }
+        choice
     }
 
     /// The image of a qube with a virtual machine.

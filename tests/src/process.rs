@@ -53,7 +53,7 @@ impl House {
     }
 
     /// A program that finds this house.
-    fn program(&self, program: impl AsRef<OsStr>) -> Command {
+    pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
         command
             .env("TRANSOM_RUNTIME_DIR", self.dir.path())

@@ -28,6 +28,7 @@ mod font;
 mod frame;
 mod geometry;
 mod label;
+mod lock;
 mod painter;
 mod pattern;
 mod prompt;
@@ -49,6 +50,7 @@ pub use geometry::{
     hit_test, title_buttons,
 };
 pub use label::{Label, ParseLabelError, Pattern};
+pub use lock::LockSpec;
 pub use painter::Painter;
 pub use prompt::{Answer, NoticeSpec, PromptImage, PromptSpec};
 pub use sentence::Run;

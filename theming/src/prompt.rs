@@ -135,7 +135,7 @@ impl Painter {
     }
 }
 
-fn device(rect: Rect, scale: Scale) -> DeviceRect {
+pub(crate) fn device(rect: Rect, scale: Scale) -> DeviceRect {
     let (x, y) = (scale.to_device(rect.x), scale.to_device(rect.y));
     DeviceRect::new(x, y, scale.to_device(rect.x + rect.w) - x, scale.to_device(rect.y + rect.h) - y)
 }

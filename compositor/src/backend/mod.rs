@@ -1,22 +1,17 @@
 //! Screens and input devices.
 //!
-//! [`headless`]: no screen at all, frames by timer or by hand. [`nested`]: a window on another
-//! desktop. Both draw on the same [`Canvas`](crate::render::canvas::Canvas). [`drm`]: the monitors and
+//! Headless: no screen at all, frames by timer or by hand. [`nested`]: a window on another desktop. Both draw on the same [`Canvas`](crate::render::canvas::Canvas). [`drm`]: the monitors and
 //! devices of the machine.
 
 pub mod drm;
-mod headless;
 mod host_gone;
 pub mod nested;
 
 use std::time::Duration;
 
-use crate::{
-    ipc,
-    render::{
-        canvas::{Canvas, CanvasError},
-        scene::Scene,
-    },
+use crate::render::{
+    canvas::{Canvas, CanvasError},
+    scene::Scene,
 };
 
 /// Who says when a frame is drawn.
@@ -92,13 +87,18 @@ impl Backend {
         self.drm().is_none_or(drm::Drm::in_front)
     }
 
-    /// Monitors, where there are any.
-    pub(crate) fn monitors(&self) -> Vec<ipc::Monitor> {
-        self.drm().map_or_else(Vec::new, drm::Drm::monitors)
+    /// Frames that a monitor has shown, where there is one.
+    pub(crate) fn flips(&self, screen: u32) -> Option<u64> {
+        self.drm().and_then(|drm| drm.flips(screen))
+    }
+
+    /// The pointer has a plane of its own on a screen.
+    pub(crate) fn pointer_plane(&self, screen: u32) -> bool {
+        self.drm().is_some_and(|drm| drm.pointer_plane(screen))
     }
 
     /// Devices, where they are the machine's.
-    pub(crate) fn devices(&self) -> Vec<ipc::Device> {
+    pub(crate) fn devices(&self) -> Vec<crate::ipc::Device> {
         self.drm().map_or_else(Vec::new, drm::Drm::devices)
     }
 
@@ -108,12 +108,12 @@ impl Backend {
         if self.drm().is_some() { 0x7 } else { 0 }
     }
 
-    /// The screen takes a frame now.
-    pub(crate) fn ready(&self) -> bool {
-        self.drm().is_none_or(drm::Drm::ready)
+    /// A screen takes a frame now.
+    pub(crate) fn ready(&self, screen: u32) -> bool {
+        self.drm().is_none_or(|drm| drm.ready(screen))
     }
 
-    /// Draws what changed and shows it.
+    /// Draws what changed on a screen and shows it.
     pub(crate) fn draw(&mut self, canvas: &mut Canvas, scene: &Scene) -> Result<Frame, CanvasError> {
         if let Kind::Drm(drm) = &mut self.kind {
             return drm.draw(canvas, scene);
@@ -122,7 +122,7 @@ impl Backend {
         if let Kind::Nested(window) = &mut self.kind
             && !damage.is_empty()
         {
-            window.present(canvas, &damage);
+            window.present(canvas, scene.screen, &damage);
         }
         Ok(Frame { changed: !damage.is_empty(), pending: false })
     }

@@ -28,6 +28,7 @@ use crate::{
     Desktop, DesktopError,
     input::event::InputEvent,
     render::{DeviceRect, canvas::Canvas},
+    screens::Monitor,
 };
 
 type Surface = softbuffer::Surface<Arc<Window>, Arc<Window>>;
@@ -54,8 +55,8 @@ impl Presenter {
     }
 
     /// Copies the canvas into the window.
-    pub(crate) fn present(&mut self, canvas: &mut Canvas, damage: &[DeviceRect]) {
-        if let Err(error) = self.try_present(canvas, damage) {
+    pub(crate) fn present(&mut self, canvas: &mut Canvas, screen: u32, damage: &[DeviceRect]) {
+        if let Err(error) = self.try_present(canvas, screen, damage) {
             error!(%error, "the host's window cannot be drawn");
         }
     }
@@ -63,9 +64,10 @@ impl Presenter {
     fn try_present(
         &mut self,
         canvas: &mut Canvas,
+        screen: u32,
         damage: &[DeviceRect],
     ) -> Result<(), Box<dyn std::error::Error>> {
-        let size = canvas.size();
+        let (pixels, size) = canvas.read(screen)?;
         let (Some(width), Some(height)) = (NonZeroU32::new(size.w as u32), NonZeroU32::new(size.h as u32))
         else {
             return Ok(());
@@ -74,7 +76,6 @@ impl Presenter {
             self.surface.resize(width, height)?;
             self.size = (width.get(), height.get());
         }
-        let pixels = canvas.read()?;
         let mut buffer = self.surface.buffer_mut()?;
         for (out, pixel) in buffer.iter_mut().zip(pixels.chunks_exact(4)) {
             *out = u32::from_le_bytes([pixel[0], pixel[1], pixel[2], 0]);
@@ -211,7 +212,8 @@ pub fn start(handle: &LoopHandle<'static, Desktop>, desktop: &mut Desktop) -> Re
     let failed = |what: String| DesktopError::Host(what);
     let mut events = EventLoop::new().map_err(|e| failed(e.to_string()))?;
     events.set_control_flow(ControlFlow::Wait);
-    let wanted = (desktop.screen.size.w as u32, desktop.screen.size.h as u32);
+    let size = desktop.screens.lead().map_or_else(|| (1280, 720).into(), |screen| screen.size);
+    let wanted = (size.w as u32, size.h as u32);
     let mut host = Host { wanted, scale: 1.0, ..Host::default() };
     let status = events.pump_app_events(Some(Duration::ZERO), &mut host);
     if let PumpStatus::Exit(code) = status {
@@ -249,9 +251,9 @@ fn take_up(desktop: &mut Desktop, host: &mut Host) {
             HostEvent::Input(event) => desktop.input(event),
             HostEvent::Resized(size, scale) => {
                 let scale = ((scale * 120.0).round() as u32).clamp(60, 480);
-                if let Err(error) = desktop.resize_screen(size, scale) {
-                    error!(%error, "the screen keeps its size");
-                }
+                let mut monitor = Monitor::simple("window", size);
+                monitor.hint.scale = Some(scale);
+                desktop.plug(vec![monitor]);
             }
             HostEvent::Redraw => desktop.redraw_all(),
             HostEvent::Close => desktop.quit(),

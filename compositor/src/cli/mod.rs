@@ -2,12 +2,14 @@
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
 mod demo;
+mod outputs;
 mod session;
 
 use std::{
     io::{self, Write as _},
     path::PathBuf,
     process::ExitCode,
+    time::{Duration, Instant},
 };
 
 use clap::{Args, Parser, Subcommand};
@@ -18,7 +20,11 @@ use crate::{
     config::Config,
     ipc::{self, Reply, Request},
     render::canvas::RendererKind,
+    screens::Monitor,
 };
+
+/// How long `transom msg lock` waits for the screens.
+const LOCK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// A seamless desktop over many virtual machines.
 #[derive(Debug, Parser)]
@@ -65,9 +71,13 @@ pub struct Session {
     /// Size in device pixels; monitors have their own.
     #[arg(long, default_value = "1920x1080", value_parser = parse_size)]
     size: (u32, u32),
-    /// Scale, from 0.5 to 4.
+    /// Scale of screens that have none of their own, from 0.5 to 4.
     #[arg(long, default_value_t = 1.0)]
     scale: f64,
+    /// A screen of `transom headless`: NAME=1920x1080, then @SCALE and +X+Y (logical pixels) as you
+    /// like. Once for each.
+    #[arg(long = "output", value_parser = outputs::parse)]
+    outputs: Vec<Monitor>,
     /// The config file; the usual one if not given.
     #[arg(long)]
     config: Option<PathBuf>,
@@ -87,11 +97,28 @@ enum Message {
     State,
     /// Devices with the settings in force, as JSON.
     Inputs,
-    /// Write the screen to a PNG file.
+    /// The monitors, as JSON.
+    Outputs,
+    /// Make a monitor dark, or light it.
+    Output {
+        /// Its connector.
+        name: String,
+        /// What it should be.
+        #[arg(value_enum)]
+        power: Power,
+    },
+    /// Write the desktop to a PNG file.
     Screenshot {
         /// The file.
         path: PathBuf,
+        /// Only this screen, by its connector.
+        #[arg(long)]
+        output: Option<String>,
     },
+    /// Lock the desktop; this ends when no screen shows it any more.
+    Lock,
+    /// Stop all qubes, then end the desktop.
+    Logout,
     /// End the desktop; qubes go on.
     Quit,
     /// Any request, as the control socket takes it (JSON).
@@ -99,6 +126,15 @@ enum Message {
         /// The request.
         json: String,
     },
+}
+
+/// A monitor's light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Power {
+    /// It shows the desktop.
+    On,
+    /// It is dark.
+    Off,
 }
 
 /// Runs the command.
@@ -132,9 +168,13 @@ fn send(message: Message) -> Result<(), String> {
     let request = match message {
         Message::State => Request::State,
         Message::Inputs => Request::Inputs,
-        Message::Screenshot { path } => {
-            Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())? }
+        Message::Outputs => Request::Outputs,
+        Message::Output { name, power } => Request::Power { output: name, on: power == Power::On },
+        Message::Screenshot { path, output } => {
+            Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())?, output }
         }
+        Message::Lock => return lock(),
+        Message::Logout => Request::Logout,
         Message::Quit => Request::Quit,
         Message::Raw { json } => {
             serde_json::from_str(&json).map_err(|e| format!("the request cannot be read: {e}"))?
@@ -142,9 +182,29 @@ fn send(message: Message) -> Result<(), String> {
     };
     match ipc::ask(&socket_path()?, &request).map_err(|e| e.to_string())? {
         Reply::Done => Ok(()),
+        Reply::Outputs { outputs } => {
+            print(&serde_json::to_string_pretty(&outputs).map_err(|e| e.to_string())?)
+        }
         Reply::State(state) => print(&serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?),
         Reply::Inputs(inputs) => print(&serde_json::to_string_pretty(&inputs).map_err(|e| e.to_string())?),
         Reply::Error { message } => Err(message),
+    }
+}
+
+/// Locks, and waits until that is done.
+fn lock() -> Result<(), String> {
+    let path = socket_path()?;
+    let ask = |request| ipc::ask(&path, &request).map_err(|e| e.to_string());
+    ask(Request::Lock)?;
+    let end = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match ask(Request::State)? {
+            Reply::State(state) if state.lock == "locked" => return Ok(()),
+            _ if Instant::now() >= end => {
+                return Err("the desktop is locked, but a screen has not shown that yet".into());
+            }
+            _ => std::thread::sleep(Duration::from_millis(20)),
+        }
     }
 }
 

@@ -2,9 +2,13 @@
 
 use std::os::unix::net::UnixStream;
 
+use sd_notify::NotifyState;
 use smithay::reexports::calloop::{EventLoop, Interest, Mode, PostAction, generic::Generic};
-use tracing::{error, info};
-use transom_hypervisor::client::{Launch, ensure_running};
+use tracing::{error, info, warn};
+use transom_hypervisor::{
+    client::{Launch, ensure_running},
+    paths::find_program,
+};
 use transom_theming::{Fonts, Theme};
 
 use super::{Session, load_config, socket_path};
@@ -13,6 +17,8 @@ use crate::{
     backend::{Pace, drm, nested},
     clock::Clock,
     config::Config,
+    lock::{LockOptions, auth::HELPER, marker::MARKER_NAME},
+    logind::Bus,
     render::canvas::RendererKind,
     ui::notices::Notice,
     wayland,
@@ -73,6 +79,13 @@ pub(super) fn run(session: &Session, on: On) -> Result<(), String> {
         scale: ((session.scale * 120.0).round() as u32).clamp(60, 480),
         pace: Pace::Timer,
         time_of_day: true,
+        // A desktop around this one has a lock of its own.
+        watch_idle: on == On::Seat,
+        lock: LockOptions {
+            helper: find_program(HELPER),
+            marker: Some(socket_path()?.with_file_name(MARKER_NAME)),
+            person: None,
+        },
     };
     let mut event_loop = EventLoop::<Desktop>::try_new().map_err(|e| e.to_string())?;
     let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;
@@ -94,9 +107,16 @@ pub(super) fn run(session: &Session, on: On) -> Result<(), String> {
         })
         .map_err(|e| e.to_string())?;
     match on {
-        On::Seat => drm::start(&event_loop.handle(), &mut desktop, session.renderer),
+        On::Seat => desktop
+            .watch_logind(Bus::System)
+            .and_then(|()| drm::start(&event_loop.handle(), &mut desktop, session.renderer)),
         On::Window => nested::start(&event_loop.handle(), &mut desktop),
-        On::Nowhere => Ok(()),
+        On::Nowhere => {
+            if !session.outputs.is_empty() {
+                desktop.plug(session.outputs.clone());
+            }
+            Ok(())
+        }
     }
     .map_err(|e| e.to_string())?;
     let path = socket_path()?;
@@ -115,6 +135,10 @@ pub(super) fn run(session: &Session, on: On) -> Result<(), String> {
     }
     info!(socket = %path.display(), programs = %programs.display(), "the desktop is ready");
     desktop.settle();
+    // The seat and the sockets are there; what systemd starts next can connect.
+    if let Err(error) = sd_notify::notify(&[NotifyState::Ready]) {
+        warn!(%error, "systemd cannot be told that the desktop is ready");
+    }
     let ended = event_loop.run(None, &mut desktop, Desktop::settle).map_err(|e| e.to_string());
     let _ = std::fs::remove_file(path);
     ended.and_then(|()| desktop.failure().map_or(Ok(()), |reason| Err(reason.into())))

@@ -195,6 +195,10 @@ pub enum Action {
     },
     /// Another keyboard layout.
     Layout(Step),
+    /// Locks the desktop.
+    Lock,
+    /// Stops the qubes and ends the desktop.
+    Logout,
     /// Ends the desktop; qubes go on.
     Quit,
     /// Shows or hides the title bar of a fullscreen window.
@@ -265,6 +269,8 @@ impl Action {
             "copy-out" => Self::ClipboardCopyOut,
             "paste-in" => Self::ClipboardPasteIn,
             "screenshot" => Self::Screenshot,
+            "lock" => Self::Lock,
+            "logout" => Self::Logout,
             "quit" => Self::Quit,
             "show-title" => Self::ShowTitle,
             "release-pointer" => Self::ReleasePointer,
@@ -343,6 +349,8 @@ impl Default for Bindings {
         bind(sup, k::KEY_space, Action::Layout(Step::Next));
         bind(sup, k::KEY_t, Action::ShowTitle);
         bind(sup, k::KEY_Escape, Action::ReleasePointer);
+        bind(sup, k::KEY_l, Action::Lock);
+        bind(sup.with(shift), k::KEY_q, Action::Logout);
         bind(sup.with(ctrl), k::KEY_q, Action::Quit);
         for (key, number) in (k::KEY_F1..).zip(1..=CONSOLES) {
             bind(ctrl.with(alt), key, Action::Console(number));

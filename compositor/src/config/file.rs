@@ -12,11 +12,12 @@ use knus::{
 use transom_theming::Variant;
 
 use super::{
-    Config, ConfigError, KeyboardConfig, LayoutScope, QubeConfig, ThemeConfig,
+    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, QubeConfig, ThemeConfig,
     bindings::{Action, Chord},
     device_nodes::InputNode,
     devices::DeviceConfig,
     gestures::{GestureName, Gestures, SwitchEvent},
+    outputs,
 };
 use crate::trust::{
     clipboard::ClipboardConfig,
@@ -34,6 +35,8 @@ struct File {
     clipboard: Option<ClipboardNode>,
     #[knus(child)]
     theme: Option<ThemeNode>,
+    #[knus(child)]
+    idle: Option<IdleNode>,
     #[knus(children(name = "bind"))]
     binds: Vec<BindNode>,
     #[knus(children(name = "unbind"))]
@@ -42,6 +45,8 @@ struct File {
     switches: Vec<SwitchNode>,
     #[knus(children(name = "qube"))]
     qubes: Vec<QubeNode>,
+    #[knus(children(name = "output"))]
+    outputs: Vec<outputs::OutputNode>,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -162,6 +167,61 @@ struct QubeNode {
     windows: Option<Number<1, 65_536>>,
     #[knus(child, unwrap(argument))]
     memory_mib: Option<Number<1, 1_048_576>>,
+    #[knus(child, unwrap(argument, str))]
+    idle_inhibit: Option<InhibitName>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct IdleNode {
+    #[knus(child, unwrap(argument, str))]
+    lock: Option<TimeSpan>,
+    #[knus(child, unwrap(argument, str))]
+    screens_off: Option<TimeSpan>,
+    #[knus(child, unwrap(argument, str))]
+    inhibit_at_most: Option<TimeSpan>,
+}
+
+/// `"90s"`, `"10m"`, `"4h"`; `None`: `"never"`.
+#[derive(Clone, Copy, Debug)]
+struct TimeSpan(Option<Duration>);
+
+impl std::str::FromStr for TimeSpan {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        const WRONG: &str =
+            "a time is written as in \"90s\", \"10m\" or \"4h\", at most a week; or \"never\"";
+        if text == "never" {
+            return Ok(Self(None));
+        }
+        let (number, unit) = text.split_at_checked(text.len().saturating_sub(1)).ok_or(WRONG)?;
+        let unit = match unit {
+            "s" => 1,
+            "m" => 60,
+            "h" => 3_600,
+            _ => return Err(WRONG),
+        };
+        let number: u32 = number.parse().ok().filter(|n| (1..=604_800).contains(n)).ok_or(WRONG)?;
+        let seconds = u64::from(number) * unit;
+        if seconds > 604_800 { Err(WRONG) } else { Ok(Self(Some(Duration::from_secs(seconds)))) }
+    }
+}
+
+#[derive(Clone, Copy, Debug)]
+struct InhibitName(IdleInhibit);
+
+impl std::str::FromStr for InhibitName {
+    type Err = &'static str;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        match name {
+            "never" => Ok(Self(IdleInhibit::Never)),
+            "limited" => Ok(Self(IdleInhibit::Limited)),
+            "always" => Ok(Self(IdleInhibit::Always)),
+            _ => Err("a qube keeps the screens on \"never\", \"limited\" or \"always\""),
+        }
+    }
 }
 
 /// A whole number from `MIN` to `MAX`.
@@ -198,10 +258,16 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
             variant: node.variant,
             file: node.file.map(Into::into),
         }),
+        idle: file.idle.map_or_else(IdleConfig::default, idle),
         gestures: Gestures::default(),
         switches: Vec::new(),
         qubes: Vec::new(),
+        outputs: Vec::new(),
     };
+    for node in file.outputs {
+        let span = node.span;
+        config.outputs.push(outputs::output(node).map_err(|reason| wrong(&span, reason))?);
+    }
     if let Some(span) = keyboard_at {
         // Where XKB has no data at all, no file is to blame.
         let known = |config: &KeyboardConfig| crate::input::keyboard::check(config);
@@ -240,6 +306,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
             name: node.name,
             windows: node.windows.map(|n| n.0),
             memory_mib: node.memory_mib.map(|n| n.0),
+            idle_inhibit: node.idle_inhibit.map(|name| name.0),
         });
     }
     Ok(config)
@@ -265,6 +332,17 @@ fn keyboard(node: KeyboardNode) -> KeyboardConfig {
         config.repeat_interval = (rate.0 > 0).then(|| Duration::from_millis(u64::from(1_000 / rate.0)));
     }
     config
+}
+
+fn idle(node: IdleNode) -> IdleConfig {
+    let default = IdleConfig::default();
+    IdleConfig {
+        lock: node.lock.map_or(default.lock, |span| span.0),
+        screens_off: node.screens_off.map_or(default.screens_off, |span| span.0),
+        inhibit_at_most: node
+            .inhibit_at_most
+            .map_or(default.inhibit_at_most, |span| span.0.unwrap_or_default()),
+    }
 }
 
 fn clipboard(node: ClipboardNode) -> ClipboardConfig {

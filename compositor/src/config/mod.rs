@@ -9,10 +9,12 @@ mod error;
 mod file;
 pub mod gestures;
 mod named;
+mod outputs;
 
 use std::{path::Path, path::PathBuf, time::Duration};
 
 pub use error::ConfigError;
+pub use outputs::OutputConfig;
 use transom_protocol::session::Limits;
 use transom_theming::Variant;
 
@@ -22,7 +24,7 @@ use self::{
     gestures::{Gestures, SwitchEvent},
     named::named,
 };
-pub use crate::trust::clipboard::ClipboardConfig;
+pub use crate::{idle::IdleConfig, trust::clipboard::ClipboardConfig};
 
 /// The commented default config.
 pub const DEFAULT: &str = include_str!("default.kdl");
@@ -42,8 +44,12 @@ pub struct Config {
     pub clipboard: ClipboardConfig,
     /// How it looks.
     pub theme: ThemeConfig,
+    /// What happens when nobody is there.
+    pub idle: IdleConfig,
     /// What single qubes may do.
     pub qubes: Vec<QubeConfig>,
+    /// Monitors; the first that fits holds.
+    pub outputs: Vec<OutputConfig>,
 }
 
 named! {
@@ -113,6 +119,20 @@ pub struct QubeConfig {
     pub windows: Option<u32>,
     /// Most window memory it may grant, in MiB.
     pub memory_mib: Option<u32>,
+    /// How far it may keep the screens on.
+    pub idle_inhibit: Option<IdleInhibit>,
+}
+
+/// How far a qube may keep the lock and the dark screen away.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IdleInhibit {
+    /// Not at all.
+    Never,
+    /// For a time: [`IdleConfig::inhibit_at_most`].
+    #[default]
+    Limited,
+    /// As long as it likes.
+    Always,
 }
 
 impl Config {
@@ -122,6 +142,12 @@ impl Config {
     /// Syntax, unknown settings, values out of range; with line and column.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, ConfigError> {
         file::parse(file_name, text)
+    }
+
+    /// How far a qube may keep the screens on.
+    pub fn idle_inhibit(&self, qube: &str) -> IdleInhibit {
+        let own = self.qubes.iter().filter(|own| own.name == qube);
+        own.filter_map(|own| own.idle_inhibit).next_back().unwrap_or_default()
     }
 
     /// Limits of a qube's link.

@@ -10,7 +10,7 @@ use crate::{Desktop, config::gestures::SwitchEvent, ui::notices::Notice};
 
 impl Desktop {
     /// A chord fired.
-    pub(super) fn action(&mut self, action: Action, now: Duration) {
+    pub(crate) fn action(&mut self, action: Action, now: Duration) {
         let focused = self.shell.focused();
         match action {
             Action::SwitchNext => self.switcher_step(true, false),
@@ -82,6 +82,8 @@ impl Desktop {
                 Err(error) => self.notify(Notice::Text(format!("cannot start a program in {qube}: {error}"))),
             },
             Action::Layout(step) => self.step_layout(step, now),
+            Action::Lock => self.lock(),
+            Action::Logout => drop(self.logout()),
             Action::Quit => self.quit(),
             Action::ShowTitle => {
                 self.input.title_shown = !self.input.title_shown;
@@ -144,7 +146,7 @@ impl Desktop {
     }
 
     fn save_screenshot(&mut self) {
-        let name = format!("screenshot-{}.png", self.screen.frames);
+        let name = format!("screenshot-{}.png", self.screens.iter().map(|screen| screen.frames).sum::<u64>());
         let dir = std::env::var_os("XDG_PICTURES_DIR")
             .or_else(|| std::env::var_os("HOME"))
             .map_or_else(std::env::temp_dir, std::path::PathBuf::from);

@@ -26,11 +26,21 @@ const DOUBLE_CLICK_MS: u32 = 400;
 const DOUBLE_CLICK_REACH: f64 = 5.0;
 
 impl Desktop {
-    /// Something a person did.
+    /// Something a person did. It lights monitors that are dark because nobody was there.
     pub fn input(&mut self, event: InputEvent) {
         let now = self.clock.now();
+        if event != InputEvent::Lost {
+            self.person_active();
+        }
+        if self.lock.covers() {
+            self.lock_input(event, now);
+            return;
+        }
         match event {
             InputEvent::Key { code, pressed } => {
+                if pressed {
+                    self.figures.key(self.clock.now());
+                }
                 let layout = self.input.keyboard.layout();
                 let outcomes = self.input.keyboard.key(code, pressed, now);
                 self.outcomes(outcomes, now);
@@ -38,10 +48,15 @@ impl Desktop {
                     self.layout_chosen();
                 }
             }
-            InputEvent::PointerTo { x, y } => self.pointer_to((x, y).into(), now),
+            InputEvent::PointerTo { x, y } => {
+                if let Some(at) = self.screens.nearest((x, y).into()) {
+                    self.pointer_to(at, now);
+                }
+            }
             InputEvent::PointerBy { dx, dy, raw_dx, raw_dy } => {
                 self.relative_motion(dx, dy, raw_dx, raw_dy, now);
-                let at = self.input.pointer.at + Point::from((dx, dy));
+                let from = self.input.pointer.at;
+                let at = self.screens.slide(from, from + Point::from((dx, dy)));
                 self.pointer_to(at, now);
             }
             InputEvent::Button { code, pressed } => {
@@ -75,6 +90,17 @@ impl Desktop {
             InputEvent::TouchCancel => self.touch_cancel(),
             InputEvent::Lost => self.input_lost(now),
         }
+    }
+
+    /// dom0 has every device for itself from here on: whoever has a key, a button or a finger is told
+    /// that it is up. Modifiers that no window was told of stay untold.
+    pub(crate) fn take_devices(&mut self) {
+        let now = self.clock.now();
+        self.input.keyboard.grab(true);
+        // A button of a title bar that is held is not meant.
+        self.input.pointer.pressed = None;
+        self.input_lost(now);
+        self.leave_pointer();
     }
 
     /// Every key, button and finger is up: the back end lost its devices.
@@ -207,8 +233,10 @@ impl Desktop {
             return Under::Ui;
         }
         let placed = self.placed_windows();
-        let covered = placed.last().is_some_and(|w| w.fullscreen);
-        if !covered && at.y < f64::from(self.ui.theme().bar_height()) {
+        if self.screens.at(at).is_some_and(|screen| {
+            at.y - f64::from(screen.area.loc.y) < f64::from(self.ui.theme().bar_height())
+                && !self.bar_is_covered(screen.id)
+        }) {
             return Under::Ui;
         }
         for window in placed.iter().rev() {
@@ -243,23 +271,27 @@ impl Desktop {
         transom_theming::hit_test(self.ui.theme(), kind, outer, (local.x, local.y))
     }
 
+    /// The screens are others now: the pointer stays where it can be seen.
+    pub(crate) fn pointer_stays_on_screen(&mut self) {
+        self.pointer_to(self.input.pointer.at, self.clock.now());
+    }
+
     pub(super) fn pointer_to(&mut self, at: Point<f64, Logical>, now: Duration) {
-        let area = self.screen.logical().to_f64();
-        let mut at = at.constrain(area);
-        at.x = at.x.min(area.size.w - 1.0 / 256.0);
-        at.y = at.y.min(area.size.h - 1.0 / 256.0);
-        at = self.constrain_pointer(at);
+        let Some(at) = self.screens.nearest(self.constrain_pointer(at)) else { return };
         if at == self.input.pointer.at && self.input.pointer.entered.is_some() {
             return;
         }
-        self.input.pointer.at = at;
+        let before = std::mem::replace(&mut self.input.pointer.at, at);
+        self.lead_follows_pointer();
         if self.shell.is_dragging() {
             self.shell_drag(at);
             self.damage_all();
             return;
         }
         self.refresh_pointer(now);
-        self.damage_all();
+        for at in [before, at] {
+            self.damage_pointer(at);
+        }
     }
 
     /// Tells qubes where the pointer is, after it or the windows moved.

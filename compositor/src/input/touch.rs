@@ -18,6 +18,22 @@ pub(crate) struct Touch {
 }
 
 impl Touch {
+    /// A finger came down where nobody is to hear of it.
+    pub(crate) fn down_on_nothing(&mut self, id: i32) {
+        self.fingers.insert(id, None);
+    }
+
+    /// A finger that nobody hears of went up.
+    pub(crate) fn up(&mut self, id: i32) {
+        self.fingers.remove(&id);
+    }
+
+    /// No finger is down.
+    pub(crate) fn all_up(&mut self) {
+        self.fingers.clear();
+        self.unframed.clear();
+    }
+
     /// Fingers on windows that are gone go to nobody.
     pub(crate) fn forget(&mut self, gone: &impl Fn(SurfaceKey) -> bool) {
         for target in self.fingers.values_mut() {

@@ -5,6 +5,7 @@
 
 mod figures;
 mod inputs;
+mod monitors;
 mod server;
 
 use std::{
@@ -28,10 +29,22 @@ pub enum Request {
     State,
     /// Devices and what is in force on them.
     Inputs,
-    /// Write the screen as it was last drawn, as PNG.
+    /// The monitors.
+    Outputs,
+    /// Make a monitor dark, or light it.
+    Power {
+        /// Its connector.
+        output: String,
+        /// Light it.
+        on: bool,
+    },
+    /// Write the desktop as it was last drawn, as PNG.
     Screenshot {
         /// Where to.
         path: PathBuf,
+        /// Only this screen, by its connector, pixel for pixel.
+        #[serde(default)]
+        output: Option<String>,
     },
     /// A key, as if pressed; headless back end only.
     Key {
@@ -59,7 +72,11 @@ pub enum Request {
         /// Steps down.
         steps: i32,
     },
-    /// End the desktop; qubes go on.
+    /// Lock the desktop.
+    Lock,
+    /// Stop the qubes, then end the desktop. Refused while it is locked.
+    Logout,
+    /// End the desktop; qubes go on. Refused while it is locked.
     Quit,
 }
 
@@ -84,6 +101,11 @@ pub enum Reply {
     Done,
     /// See [`Request::State`].
     State(Box<State>),
+    /// See [`Request::Outputs`].
+    Outputs {
+        /// Every monitor that is plugged in.
+        outputs: Vec<Monitor>,
+    },
     /// See [`Request::Inputs`].
     Inputs(Inputs),
     /// It was not done.
@@ -102,13 +124,19 @@ pub struct State {
     pub backend: String,
     /// See `backend`.
     pub renderer: String,
-    /// Screen in device pixels, and its scale.
+    /// Size of a screenshot of the whole desktop, and its scale: the largest of a screen.
     pub screen: (i32, i32),
     /// See `screen`.
     pub scale: f64,
+    /// `open`, `covering` (no window is drawn any more, but a screen may still show one) or `locked`.
+    #[serde(default)]
+    pub lock: String,
+    /// What the lock screen tells the person.
+    #[serde(default)]
+    pub lock_says: String,
     /// The desktop's console is in front; always, except with `transom session`.
     pub in_front: bool,
-    /// Monitors, from left to right; none except with `transom session`.
+    /// Monitors that are plugged in.
     pub monitors: Vec<Monitor>,
     /// Qubes with a link.
     pub qubes: Vec<Qube>,
@@ -120,6 +148,9 @@ pub struct State {
     pub switcher: Option<(Vec<String>, usize)>,
     /// What dom0 asks the person now.
     pub prompt: Option<String>,
+    /// What it tells while the session ends.
+    #[serde(default)]
+    pub leaving: Option<String>,
     /// What dom0 tells the person now.
     pub notices: Vec<String>,
     /// What the bar says of the clipboard.
@@ -130,17 +161,41 @@ pub struct State {
     pub frames: FrameFigures,
 }
 
-/// A monitor.
+/// A monitor that is plugged in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Monitor {
     /// Its connector.
     pub name: String,
-    /// Where it is on the desktop: x, y, width, height in device pixels.
+    /// As its EDID says; empty: nothing.
+    pub make: String,
+    /// See `make`.
+    pub model: String,
+    /// See `make`.
+    pub serial: String,
+    /// It is a part of the desktop.
+    pub on: bool,
+    /// It is lit.
+    pub lit: bool,
+    /// Where it is on the desktop: x, y, width, height in logical pixels; zeros while it is off.
     pub area: [i32; 4],
+    /// Size as it is seen, in device pixels.
+    pub size: (i32, i32),
+    /// Scale.
+    pub scale: f64,
+    /// How it is mounted: degrees, `flipped` before them if it is mirrored.
+    pub transform: String,
     /// Refresh in millihertz.
     pub refresh: u32,
+    /// Its modes: width, height, refresh in millihertz; the one that it likes best first.
+    pub modes: Vec<(i32, i32, u32)>,
     /// Frames it has shown.
     pub flips: u64,
+    /// Vertical blanks that went by while a frame was on its way to them.
+    pub missed: u64,
+    /// A frame is begun so long before its vertical blank, in microseconds.
+    pub margin_us: u64,
+    /// The pointer has a plane of its own there.
+    pub pointer_plane: bool,
 }
 
 /// A qube with a link.

@@ -97,8 +97,21 @@ impl Desktop {
         match request {
             Request::State => Reply::State(Box::new(self.state())),
             Request::Inputs => Reply::Inputs(self.inputs()),
-            Request::Screenshot { path } => {
-                let saved = self.screenshot().map_err(|e| e.to_string()).and_then(|picture| {
+            Request::Power { output, on } => {
+                let id = self.screens.named(output).map(|screen| screen.id);
+                if id.is_some_and(|id| self.set_power(id, *on)) {
+                    Reply::Done
+                } else {
+                    Reply::Error { message: format!("there is no screen {output:?}") }
+                }
+            }
+            Request::Outputs => Reply::Outputs { outputs: self.monitors() },
+            Request::Screenshot { path, output } => {
+                let picture = match output {
+                    Some(name) => self.screenshot_of(name),
+                    None => self.screenshot(),
+                };
+                let saved = picture.map_err(|e| e.to_string()).and_then(|picture| {
                     picture.save_with_format(path, image::ImageFormat::Png).map_err(|e| e.to_string())
                 });
                 match saved {
@@ -107,6 +120,18 @@ impl Desktop {
                         Reply::Error { message: format!("no screenshot at {}: {error}", path.display()) }
                     }
                 }
+            }
+            Request::Lock => {
+                self.lock();
+                Reply::Done
+            }
+            // What would be in front then may be open to anybody.
+            Request::Quit | Request::Logout if self.lock.covers() => {
+                Reply::Error { message: "the desktop is locked".into() }
+            }
+            Request::Logout => {
+                self.logout();
+                Reply::Done
             }
             Request::Quit => {
                 self.quit();
@@ -155,11 +180,13 @@ impl Desktop {
         State {
             version: env!("CARGO_PKG_VERSION").into(),
             backend: self.backend.name().into(),
-            renderer: self.screen.canvas.renderer_name().into(),
-            screen: (self.screen.size.w, self.screen.size.h),
-            scale: f64::from(self.screen.scale) / 120.0,
+            renderer: self.canvas.renderer_name().into(),
+            screen: self.picture_size(),
+            scale: f64::from(self.screens.scale()) / 120.0,
+            lock: self.lock.phase().name().into(),
+            lock_says: self.lock.says().0,
             in_front: self.backend.in_front(),
-            monitors: self.backend.monitors(),
+            monitors: self.monitors(),
             qubes: self
                 .qubes
                 .iter()
@@ -177,6 +204,7 @@ impl Desktop {
             workspace: self.shell.current_workspace(),
             switcher: self.shell.switcher().map(|s| (s.windows.iter().map(title).collect(), s.selected)),
             prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
+            leaving: self.leaving_text(),
             notices: self.ui.notices.texts(),
             clipboard: self.trust.clipboard.state_text(self.clock.now()),
             pointer: (self.input.pointer.at.x, self.input.pointer.at.y),

@@ -268,12 +268,20 @@ impl Link {
             for gone in self.outputs.iter().filter(|o| !outputs.iter().any(|n| n.output == o.output)) {
                 let gone = OutputName { output: gone.output };
                 send_to(&mut self.session, &mut self.stream, 0, 0, &ToQube::OutputGone(&gone));
+                for surface in self.surfaces.values_mut() {
+                    surface.told_screen.take_if(|(id, _)| *id == gone.output.get());
+                }
             }
             for output in outputs.iter().filter(|o| !self.outputs.contains(o)) {
                 send_to(&mut self.session, &mut self.stream, 0, 0, &ToQube::Output(output));
             }
         }
         self.outputs = outputs;
+    }
+
+    /// The qube was told of an output.
+    pub(super) fn knows_output(&self, id: u32) -> bool {
+        self.session.phase() == Phase::Open && self.outputs.iter().any(|output| output.output.get() == id)
     }
 
     /// As [`Link::set_outputs`]: five zero-terminated names.

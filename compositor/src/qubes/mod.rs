@@ -6,6 +6,7 @@
 mod budget;
 mod events;
 pub mod link;
+mod on_screens;
 mod popups;
 mod source;
 mod stream;

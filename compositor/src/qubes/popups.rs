@@ -85,7 +85,10 @@ impl Desktop {
         let parent_key = SurfaceKey { window: surface.parent, ..key };
         let Some(parent) = self.content_rect(parent_key) else { return };
         let insets = self.ui.theme().insets(FrameKind::Popup);
-        let mut area = self.work_area_at(parent.loc);
+        let (x, y, width, height) = popup.positioner.anchor_rect.get();
+        let inside = |at: i32, length: i32, of: i32| at.saturating_add(length / 2).clamp(0, of.max(0));
+        let anchor = Point::from((inside(x, width, parent.size.w), inside(y, height, parent.size.h)));
+        let mut area = self.work_area_at(parent.loc + anchor);
         // The frame must fit too.
         area.loc += Point::from((insets.left, insets.top));
         area.size.w = (area.size.w - insets.left - insets.right).max(1);

@@ -11,7 +11,7 @@ use tracing::{error, info, warn};
 use transom_hypervisor::{
     client::Client,
     memory::RamLayout,
-    supervisor::{Event, FromQubed, MemoryKind, QubeInfo, QubeState, ReplyBody, RequestBody},
+    supervisor::{Event, FromQubed, MemoryKind, QubeInfo, QubeName, QubeState, ReplyBody, RequestBody},
 };
 use transom_theming::{Label, QubeMark};
 
@@ -26,6 +26,15 @@ pub(crate) struct Supervisor {
 }
 
 impl Supervisor {
+    /// Qubes that are not halted.
+    pub(crate) fn running(&self) -> Vec<QubeName> {
+        let running = |info: &&QubeInfo| {
+            use QubeState as S;
+            matches!(info.state, S::Running | S::Starting | S::Paused | S::Stopping)
+        };
+        self.qubes.values().filter(running).map(|info| info.name.clone()).collect()
+    }
+
     /// Name, label and state of every qube, for the bar.
     pub(crate) fn marks(&self) -> Vec<(String, Label, QubeMark, bool)> {
         self.qubes
@@ -150,6 +159,7 @@ impl Desktop {
         if let Some(supervisor) = &mut self.supervisor {
             supervisor.qubes.insert(info.name.as_str().to_owned(), info);
         }
+        self.leave_when_done();
     }
 
     /// Asks the supervisor for something; the answer comes as an event.

@@ -17,6 +17,8 @@ use transom_protocol::{
     wire::With,
 };
 
+use super::on_screens::Told;
+
 /// Where the pixels of a content lie.
 #[derive(Clone, Debug)]
 pub enum Pixels {
@@ -145,6 +147,8 @@ pub struct Surface {
     pub last_frame: Duration,
     /// The first commit has come: dom0 has answered with a configure.
     pub initial: bool,
+    /// The screen that it was told to draw for.
+    pub(super) told_screen: Option<Told>,
     pending: Option<Pending>,
 }
 
@@ -182,6 +186,7 @@ impl Surface {
             delta: Point::default(),
             last_frame: Duration::ZERO,
             initial: false,
+            told_screen: None,
             pending: None,
         }
     }

@@ -5,7 +5,7 @@
 
 use smithay::utils::{Logical, Point, Rectangle, Size};
 use transom_protocol::{
-    message::{self, Configure, OnOutput, Presented, ToQube},
+    message::{self, Configure, ToQube},
     types::{Request, states},
 };
 use transom_theming::FrameKind;
@@ -32,8 +32,6 @@ pub(crate) struct WindowRecord {
     pub wants_fullscreen: bool,
     /// Keeps the screen on.
     pub idle_inhibit: bool,
-    /// It was told on which output it is.
-    pub on_output: bool,
 }
 
 /// A window where it is drawn, in logical pixels of the desktop.
@@ -51,6 +49,22 @@ pub struct PlacedWindow {
     pub fullscreen: bool,
     /// Asks for attention.
     pub attention: bool,
+    /// The screen that it belongs to.
+    pub output: u32,
+}
+
+impl From<shell::Placed<SurfaceKey>> for PlacedWindow {
+    fn from(placed: shell::Placed<SurfaceKey>) -> Self {
+        Self {
+            key: placed.key,
+            outer: rect(placed.outer),
+            content: rect(placed.content),
+            maximised: placed.state == shell::State::Maximised,
+            fullscreen: placed.state == shell::State::Fullscreen,
+            attention: placed.attention,
+            output: placed.output,
+        }
+    }
 }
 
 fn rect(r: shell::Rect) -> Rectangle<i32, Logical> {
@@ -70,22 +84,12 @@ impl Desktop {
 
     /// Windows on the current workspace, bottom first.
     pub fn placed_windows(&self) -> Vec<PlacedWindow> {
-        self.shell
-            .visible()
-            .map(|placed| PlacedWindow {
-                key: placed.key,
-                outer: rect(placed.outer),
-                content: rect(placed.content),
-                maximised: placed.state == shell::State::Maximised,
-                fullscreen: placed.state == shell::State::Fullscreen,
-                attention: placed.attention,
-            })
-            .collect()
+        self.shell.visible().map(PlacedWindow::from).collect()
     }
 
     /// One window, if it is on the current workspace.
     pub(crate) fn placed_window(&self, key: SurfaceKey) -> Option<PlacedWindow> {
-        self.placed_windows().into_iter().find(|w| w.key == key)
+        self.shell.is_visible(key).then(|| self.shell.placed(key)).flatten().map(PlacedWindow::from)
     }
 
     /// Where a toplevel's content is.
@@ -104,13 +108,6 @@ impl Desktop {
         self.windows.keys().filter(|key| key.qube == qube).copied().collect()
     }
 
-    pub(crate) fn shell_set_output(&mut self, area: Rectangle<i32, Logical>, bar: i32) {
-        let full = shell::Rect { x: area.loc.x, y: area.loc.y, w: area.size.w, h: area.size.h };
-        let top = bar.min(full.h);
-        let usable = shell::Rect { y: full.y + top, h: full.h - top, ..full };
-        self.shell.set_output(shell::Output { id: self.screen.id, rect: full, usable });
-    }
-
     // What qubes say.
 
     pub(super) fn toplevel_initial(&mut self, key: SurfaceKey) {
@@ -118,7 +115,20 @@ impl Desktop {
     }
 
     pub(super) fn committed(&mut self, key: SurfaceKey) {
-        self.damage_all();
+        let before = self.placed_window(key).map(|window| window.outer);
+        self.take_commit(key);
+        let after = self.placed_window(key).map(|window| window.outer);
+        match (before, after) {
+            // What stays in its frame changes only the screens that show it.
+            (Some(before), Some(after)) => {
+                self.damage(before);
+                self.damage(after);
+            }
+            _ => self.damage_all(),
+        }
+    }
+
+    fn take_commit(&mut self, key: SurfaceKey) {
         let Some((link, surface)) = self.qubes.surface(key) else { return };
         let (has_content, content) = (surface.content.is_some(), size(surface.geometry().size));
         let parent = (surface.parent != 0).then_some(SurfaceKey { window: surface.parent, ..key });
@@ -392,15 +402,13 @@ impl Desktop {
 
     /// Sends a configure to every window that should be something else than it was last told.
     pub(crate) fn sync_configures(&mut self) {
-        let bounds = self.work_area_at(Point::default()).size;
         let insets = self.ui.theme().insets(FrameKind::Toplevel);
-        let bounds = (
-            (bounds.w - insets.left - insets.right).max(1) as u32,
-            (bounds.h - insets.top - insets.bottom).max(1) as u32,
-        );
+        let locked = self.lock.covers();
         for (key, record) in &mut self.windows {
             let wanted = if record.mapped {
-                let Some(wanted) = self.shell.wanted(*key) else { continue };
+                let Some(mut wanted) = self.shell.wanted(*key) else { continue };
+                wanted.suspended |= locked;
+                wanted.activated &= !locked;
                 wanted
             } else {
                 Wanted::default()
@@ -409,6 +417,12 @@ impl Desktop {
                 continue;
             }
             let Some(link) = self.qubes.get_mut(key.qube) else { continue };
+            let at = self.shell.outer(*key).map_or(shell::Point { x: 0, y: 0 }, shell::Rect::center);
+            let room = self.shell.output_at(at).usable;
+            let bounds = (
+                (room.w - insets.left - insets.right).max(1) as u32,
+                (room.h - insets.top - insets.bottom).max(1) as u32,
+            );
             let mut bits = 0;
             for (on, bit) in [
                 (wanted.maximised, states::MAXIMISED),
@@ -434,54 +448,6 @@ impl Desktop {
             };
             if link.configure(key.window, &configure).is_some() {
                 record.told = Some(wanted);
-            }
-            if !std::mem::replace(&mut record.on_output, true) {
-                let on = OnOutput { output: self.screen.id.into(), on: true.into() };
-                link.send(key.window, 0, &ToQube::OnOutput(&on));
-                let scale = message::Scale { scale: self.screen.scale.into() };
-                link.send(key.window, 0, &ToQube::PreferredScale(&scale));
-            }
-        }
-    }
-
-    /// A frame reached the screen: focus follows, programs may draw again.
-    pub(crate) fn after_frame(&mut self, now: std::time::Duration, focus: Option<SurfaceKey>) {
-        self.trust.focus.drawn(focus);
-        self.sync_keyboard_focus();
-        self.deliver_keys(now);
-        let refresh = crate::backend::frame_time(self.screen.refresh);
-        let presented = Presented {
-            time_ns: (now.as_nanos() as u64).into(),
-            refresh_ns: (refresh.as_nanos() as u32).into(),
-            sequence: self.screen.frames.into(),
-            flags: self.backend.presentation().into(),
-        };
-        let mut roots: Vec<SurfaceKey> = Vec::new();
-        for window in self.placed_windows() {
-            roots.push(window.key);
-            roots.extend(self.popups_of(window.key));
-        }
-        for key in roots {
-            if let Some(link) = self.qubes.get_mut(key.qube) {
-                link.presented(key.window, &presented);
-                link.frame_done(key.window, now);
-            }
-        }
-        self.small_roots_done(now);
-    }
-
-    /// Cursors and drag icons draw on as well.
-    fn small_roots_done(&mut self, now: std::time::Duration) {
-        use transom_protocol::session::WindowRole;
-        for link in self.qubes.iter_mut() {
-            let small: Vec<u32> = link
-                .surfaces()
-                .iter()
-                .filter(|(_, s)| matches!(s.role, WindowRole::Cursor | WindowRole::DragIcon))
-                .map(|(id, _)| *id)
-                .collect();
-            for window in small {
-                link.frame_done(window, now);
             }
         }
     }

@@ -1,6 +1,6 @@
-//! A picture in memory to draw scenes on, with the renderer chosen at run time.
+//! Pictures in memory to draw scenes on, with the renderer chosen at run time.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
 use smithay::{
     backend::{
@@ -11,15 +11,17 @@ use smithay::{
             native::{EGLNativeDisplay, EGLSurfacelessDisplay},
         },
         renderer::{
-            Bind, ExportMem, Offscreen,
+            Bind, ExportMem, Offscreen, Texture,
+            damage::OutputDamageTracker,
             gles::{GlesRenderer, GlesTexture},
             pixman::PixmanRenderer,
         },
     },
-    utils::{Physical, Rectangle, Size},
+    utils::{Physical, Rectangle, Size, Transform},
 };
 
 use super::{
+    guest::SceneRenderer,
     painter::{Drawn, ScenePainter},
     scene::Scene,
 };
@@ -64,81 +66,126 @@ fn has_gpu() -> bool {
     nodes.into_iter().any(|node| node.file_name().to_string_lossy().starts_with("renderD"))
 }
 
-/// A picture in memory and the painter that draws on it.
+/// Pictures in memory, one a screen, and the painter that draws on them.
 #[derive(Debug)]
 pub enum Canvas {
     /// Drawn by the CPU.
-    Pixman(Box<PixmanCanvas>),
+    Pixman(Box<Pictures<PixmanRenderer, pixman::Image<'static, 'static>>>),
     /// Drawn by OpenGL ES.
-    Gles(Box<GlesCanvas>),
+    Gles(Box<Pictures<GlesRenderer, GlesTexture>>),
 }
 
-/// See [`Canvas::Pixman`].
-#[derive(Debug)]
-pub struct PixmanCanvas {
-    /// Draws here, and on screens.
-    pub(crate) painter: ScenePainter<PixmanRenderer>,
-    image: pixman::Image<'static, 'static>,
-    size: Size<i32, Physical>,
-    fresh: bool,
+/// See [`Canvas`].
+pub struct Pictures<R: SceneRenderer, B> {
+    /// Draws here, and on monitors.
+    pub(crate) painter: ScenePainter<R>,
+    kept: BTreeMap<u32, Picture<B>>,
 }
 
-/// See [`Canvas::Gles`].
-#[derive(Debug)]
-pub struct GlesCanvas {
-    /// Draws here, and on screens.
-    pub(crate) painter: ScenePainter<GlesRenderer>,
-    texture: GlesTexture,
+/// What one screen shows.
+struct Picture<B> {
+    buffer: B,
     size: Size<i32, Physical>,
-    fresh: bool,
+    tracker: OutputDamageTracker,
+    drawn: bool,
+}
+
+impl<R: SceneRenderer + fmt::Debug, B> fmt::Debug for Pictures<R, B> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pictures")
+            .field("renderer", &self.painter.renderer)
+            .field("screens", &self.kept.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<R, B> Pictures<R, B>
+where
+    R: SceneRenderer + Offscreen<B> + Bind<B> + ExportMem,
+    R::TextureId: Texture + Clone + 'static,
+    R::Error: std::error::Error + 'static,
+{
+    fn new(renderer: R) -> Self {
+        Self { painter: ScenePainter::new(renderer), kept: BTreeMap::new() }
+    }
+
+    fn draw(&mut self, scene: &Scene, format: Fourcc) -> Result<Drawn, CanvasError> {
+        let size = scene.size;
+        if self.kept.get(&scene.screen).is_none_or(|picture| picture.size != size) {
+            let buffer = self.painter.renderer.create_buffer(format, (size.w, size.h).into());
+            let tracker = OutputDamageTracker::new(size, 1.0, Transform::Normal);
+            let picture = Picture { buffer: buffer.map_err(failed)?, size, tracker, drawn: false };
+            self.kept.insert(scene.screen, picture);
+        }
+        let Some(picture) = self.kept.get_mut(&scene.screen) else { return Ok(Drawn::default()) };
+        let mut target = self.painter.renderer.bind(&mut picture.buffer).map_err(failed)?;
+        let age = usize::from(std::mem::replace(&mut picture.drawn, true));
+        // The painter borrows the renderer for itself; the target only borrows the buffer.
+        self.painter.draw(&mut target, &mut picture.tracker, scene, age).map_err(failed)
+    }
+
+    fn read(&mut self, screen: u32, format: Fourcc) -> Result<Pixels, CanvasError> {
+        let picture = self.kept.get_mut(&screen);
+        let picture = picture.ok_or_else(|| CanvasError::Draw("nothing was drawn yet".into()))?;
+        let target = self.painter.renderer.bind(&mut picture.buffer).map_err(failed)?;
+        let region = Rectangle::from_size((picture.size.w, picture.size.h).into());
+        let mapping = self.painter.renderer.copy_framebuffer(&target, region, format).map_err(failed)?;
+        Ok((self.painter.renderer.map_texture(&mapping).map_err(failed)?.to_vec(), picture.size))
+    }
+
+    fn forget_drawn(&mut self) {
+        for picture in self.kept.values_mut() {
+            picture.drawn = false;
+            picture.tracker = OutputDamageTracker::new(picture.size, 1.0, Transform::Normal);
+        }
+    }
+}
+
+/// Rows of BGRX bytes, 4 × width each, top first; and the size in device pixels.
+type Pixels = (Vec<u8>, Size<i32, Physical>);
+
+/// The same for both renderers.
+macro_rules! pictures {
+    ($canvas:expr, $pictures:ident => $what:expr) => {
+        match $canvas {
+            Canvas::Pixman($pictures) => $what,
+            Canvas::Gles($pictures) => $what,
+        }
+    };
 }
 
 impl Canvas {
-    /// A canvas of `size` device pixels.
-    pub fn new(kind: RendererKind, size: Size<i32, Physical>) -> Result<Self, CanvasError> {
+    /// A canvas without pictures.
+    pub fn new(kind: RendererKind) -> Result<Self, CanvasError> {
         match kind {
-            RendererKind::Pixman => Self::pixman(size),
-            RendererKind::Gles => Self::gles(size),
+            RendererKind::Pixman => Self::pixman(),
+            RendererKind::Gles => Self::gles(),
             // OpenGL in software only costs more than pixman.
-            RendererKind::Auto if !has_gpu() => Self::pixman(size),
-            RendererKind::Auto => Self::gles(size).or_else(|error| {
+            RendererKind::Auto if !has_gpu() => Self::pixman(),
+            RendererKind::Auto => Self::gles().or_else(|error| {
                 tracing::info!(%error, "drawing with pixman");
-                Self::pixman(size)
+                Self::pixman()
             }),
         }
     }
 
-    fn pixman(size: Size<i32, Physical>) -> Result<Self, CanvasError> {
-        let mut renderer = PixmanRenderer::new().map_err(failed)?;
-        let image = renderer.create_buffer(Fourcc::Xrgb8888, (size.w, size.h).into()).map_err(failed)?;
-        let painter = ScenePainter::new(renderer, size);
-        Ok(Self::Pixman(Box::new(PixmanCanvas { painter, image, size, fresh: true })))
+    fn pixman() -> Result<Self, CanvasError> {
+        Ok(Self::Pixman(Box::new(Pictures::new(PixmanRenderer::new().map_err(failed)?))))
     }
 
-    fn gles(size: Size<i32, Physical>) -> Result<Self, CanvasError> {
+    fn gles() -> Result<Self, CanvasError> {
         let (renderer, _) = gles_on(EGLSurfacelessDisplay).map_err(no_gles)?;
-        Self::with_gles(renderer, size)
+        Ok(Self::Gles(Box::new(Pictures::new(renderer))))
     }
 
     /// A canvas drawn by the GPU that shows pictures of this device. `Auto` refuses one that is
     /// software: it only costs more than pixman.
-    pub(crate) fn on_device(
-        kind: RendererKind,
-        gbm: &GbmDevice<DrmDeviceFd>,
-        size: Size<i32, Physical>,
-    ) -> Result<Self, CanvasError> {
+    pub(crate) fn on_device(kind: RendererKind, gbm: &GbmDevice<DrmDeviceFd>) -> Result<Self, CanvasError> {
         let (renderer, software) = gles_on(gbm.clone()).map_err(no_gles)?;
         if software && kind == RendererKind::Auto {
             return Err(no_gles("the driver draws in software"));
         }
-        Self::with_gles(renderer, size)
-    }
-
-    fn with_gles(mut renderer: GlesRenderer, size: Size<i32, Physical>) -> Result<Self, CanvasError> {
-        let texture: GlesTexture =
-            renderer.create_buffer(Fourcc::Abgr8888, (size.w, size.h).into()).map_err(no_gles)?;
-        let painter = ScenePainter::new(renderer, size);
-        Ok(Self::Gles(Box::new(GlesCanvas { painter, texture, size, fresh: true })))
+        Ok(Self::Gles(Box::new(Pictures::new(renderer))))
     }
 
     /// `pixman` or `gles`.
@@ -149,99 +196,50 @@ impl Canvas {
         }
     }
 
-    /// Size in device pixels.
-    pub fn size(&self) -> Size<i32, Physical> {
-        match self {
-            Self::Pixman(canvas) => canvas.size,
-            Self::Gles(canvas) => canvas.size,
-        }
-    }
-
-    /// Draws what changed.
+    /// Draws what changed on the screen that the scene is of.
     pub fn draw(&mut self, scene: &Scene) -> Result<Drawn, CanvasError> {
         match self {
-            Self::Pixman(c) => {
-                let mut target = c.painter.renderer.bind(&mut c.image).map_err(failed)?;
-                let age = usize::from(!std::mem::take(&mut c.fresh));
-                // The painter borrows the renderer for itself; the target only borrows the image.
-                c.painter.draw(&mut target, scene, age).map_err(failed)
-            }
-            Self::Gles(c) => {
-                let mut target = c.painter.renderer.bind(&mut c.texture).map_err(failed)?;
-                let age = usize::from(!std::mem::take(&mut c.fresh));
-                c.painter.draw(&mut target, scene, age).map_err(failed)
-            }
+            Self::Pixman(pictures) => pictures.draw(scene, Fourcc::Xrgb8888),
+            Self::Gles(pictures) => pictures.draw(scene, Fourcc::Abgr8888),
         }
     }
 
-    /// Reads the picture back: rows of BGRX bytes, 4 × width each, top first.
-    pub fn read(&mut self) -> Result<Vec<u8>, CanvasError> {
+    /// Reads a screen's picture back.
+    pub fn read(&mut self, screen: u32) -> Result<Pixels, CanvasError> {
         match self {
-            Self::Pixman(c) => {
-                let target = c.painter.renderer.bind(&mut c.image).map_err(failed)?;
-                let region = Rectangle::from_size((c.size.w, c.size.h).into());
-                let mapping =
-                    c.painter.renderer.copy_framebuffer(&target, region, Fourcc::Xrgb8888).map_err(failed)?;
-                Ok(c.painter.renderer.map_texture(&mapping).map_err(failed)?.to_vec())
-            }
-            Self::Gles(c) => {
-                let target = c.painter.renderer.bind(&mut c.texture).map_err(failed)?;
-                let region = Rectangle::from_size((c.size.w, c.size.h).into());
-                let mapping =
-                    c.painter.renderer.copy_framebuffer(&target, region, Fourcc::Abgr8888).map_err(failed)?;
-                let mut pixels = c.painter.renderer.map_texture(&mapping).map_err(failed)?.to_vec();
+            Self::Pixman(pictures) => pictures.read(screen, Fourcc::Xrgb8888),
+            Self::Gles(pictures) => {
+                let (mut pixels, size) = pictures.read(screen, Fourcc::Abgr8888)?;
                 pixels.chunks_exact_mut(4).for_each(|p| p.swap(0, 2));
-                Ok(pixels)
+                Ok((pixels, size))
             }
         }
     }
 
-    /// Changes the size; what was drawn is gone.
-    pub fn resize(&mut self, size: Size<i32, Physical>) -> Result<(), CanvasError> {
-        match self {
-            Self::Pixman(c) => {
-                let buffer = (size.w, size.h).into();
-                c.image = c.painter.renderer.create_buffer(Fourcc::Xrgb8888, buffer).map_err(failed)?;
-                c.size = size;
-            }
-            Self::Gles(c) => {
-                let buffer = (size.w, size.h).into();
-                c.texture = c.painter.renderer.create_buffer(Fourcc::Abgr8888, buffer).map_err(failed)?;
-                c.size = size;
-            }
-        }
-        self.forget_drawn();
-        Ok(())
-    }
-
-    /// The next scene is drawn in full.
+    /// The next scenes are drawn in full.
     pub fn forget_drawn(&mut self) {
-        match self {
-            Self::Pixman(c) => {
-                c.fresh = true;
-                c.painter.reset(c.size);
-            }
-            Self::Gles(c) => {
-                c.fresh = true;
-                c.painter.reset(c.size);
-            }
-        }
+        pictures!(self, pictures => pictures.forget_drawn());
+    }
+
+    /// Lets go of a screen's picture.
+    pub fn forget_picture(&mut self, screen: u32) {
+        pictures!(self, pictures => drop(pictures.kept.remove(&screen)));
+    }
+
+    /// Lets go of all that was kept for a screen.
+    pub fn forget_screen(&mut self, screen: u32) {
+        self.forget_picture(screen);
+        pictures!(self, pictures => pictures.painter.forget_screen(screen));
     }
 
     /// See [`ScenePainter::forget_grant`].
     pub fn forget_grant(&mut self, qube: QubeId, grant: u32) {
-        match self {
-            Self::Pixman(c) => c.painter.forget_grant(qube, grant),
-            Self::Gles(c) => c.painter.forget_grant(qube, grant),
-        }
+        pictures!(self, pictures => pictures.painter.forget_grant(qube, grant));
     }
 
     /// See [`ScenePainter::forget_qube`].
     pub fn forget_qube(&mut self, qube: QubeId) {
-        match self {
-            Self::Pixman(c) => c.painter.forget_qube(qube),
-            Self::Gles(c) => c.painter.forget_qube(qube),
-        }
+        pictures!(self, pictures => pictures.painter.forget_qube(qube));
     }
 }
 

@@ -1,4 +1,4 @@
-//! The scene of a frame: everything on the screen, front to back.
+//! The scene of a frame: everything on one screen, front to back.
 //!
 //! This is where rule FRAME is kept. A qube's pixels enter the scene only through
 //! [`Desktop::guest_items`], which takes the rectangle inside a frame that the same function's
@@ -12,8 +12,17 @@ use transom_theming::{FrameKind, FrameSpec};
 use super::{
     DeviceRect,
     scene::{Item, Scene, SurfaceKey, color},
+    view::View,
 };
-use crate::{Desktop, input::Cursor, qubes::surface::Content, ui::frames::FrameLook};
+use crate::{
+    Desktop,
+    input::Cursor,
+    qubes::{PlacedWindow, surface::Content},
+    ui::frames::FrameLook,
+};
+
+/// dom0's own pointers reach no further than this from where they point, in logical pixels.
+const CURSOR: i32 = 64;
 
 /// A window's frame on the screen: where it is, what is inside.
 #[derive(Clone, Copy, Debug)]
@@ -23,46 +32,41 @@ pub(crate) struct Framed {
 }
 
 impl Desktop {
-    /// Device position of a logical position; the same rounding for all edges.
-    pub(crate) fn to_device(&self, at: Point<i32, Logical>) -> Point<i32, Physical> {
-        let scale = transom_theming::Scale::new(self.screen.scale);
-        (scale.to_device(at.x), scale.to_device(at.y)).into()
-    }
-
-    /// Device rectangle of a logical rectangle: edges are rounded, not sizes, so that neighbours
-    /// stay neighbours.
-    pub(crate) fn rect_to_device(&self, rect: Rectangle<i32, Logical>) -> DeviceRect {
-        let from = self.to_device(rect.loc);
-        let to = self.to_device(rect.loc + rect.size.to_point());
-        Rectangle::new(from, (to.x - from.x, to.y - from.y).into())
-    }
-
-    /// Everything on the screen now.
-    pub(crate) fn compose(&mut self) -> Scene {
+    /// Everything on a screen now.
+    pub(crate) fn compose(&mut self, view: View) -> Scene {
+        // FAIL-CLOSED: before any window is looked at.
+        if self.lock.covers() {
+            return self.compose_lock(view);
+        }
         let mut items = Vec::new();
-        self.compose_cursor(&mut items);
-        self.compose_overlays(&mut items);
+        self.compose_cursor(view, &mut items);
+        self.compose_overlays(view, &mut items);
         let placed = self.placed_windows();
-        let covered = placed.last().is_some_and(|w| w.fullscreen);
-        if !covered {
-            self.compose_bar(&mut items);
+        if !self.bar_is_covered(view.screen) {
+            self.compose_bar(view, &mut items);
         }
         for window in placed.iter().rev() {
             for popup in self.popups_of(window.key).into_iter().rev() {
-                self.compose_popup(popup, &mut items);
+                self.compose_popup(view, popup, &mut items);
             }
-            self.compose_window(window.key, &mut items);
+            if view.shows(window.outer) {
+                self.compose_window(view, window, &mut items);
+            }
         }
         if placed.is_empty() {
-            self.compose_welcome(&mut items);
+            self.compose_welcome(view, &mut items);
         }
-        Scene { items, background: color(self.ui.theme().background()) }
+        Scene { screen: view.screen, size: view.size, items, background: color(self.ui.theme().background()) }
     }
 
-    fn compose_window(&mut self, key: SurfaceKey, items: &mut Vec<Item>) {
-        let Some(window) = self.placed_window(key) else { return };
+    /// A fullscreen window takes the place of a screen's bar; its frame is the strip of rule OVER.
+    pub(crate) fn bar_is_covered(&self, screen: u32) -> bool {
+        self.placed_windows().iter().rfind(|window| window.output == screen).is_some_and(|w| w.fullscreen)
+    }
+
+    fn compose_window(&mut self, view: View, window: &PlacedWindow, items: &mut Vec<Item>) {
+        let key = window.key;
         let Some(look) = self.frame_look(key) else { return };
-        let scale = transom_theming::Scale::new(self.screen.scale);
         let content = transom_theming::Size { w: window.content.size.w, h: window.content.size.h };
         let spec = FrameSpec {
             kind: look.kind,
@@ -76,27 +80,31 @@ impl Desktop {
             hovered: look.hovered,
             pressed: look.pressed,
             content,
-            scale,
+            scale: view.drawn_in(),
         };
-        let framed = self.compose_frame(key, window.outer, &spec, items);
-        self.guest_items(key, framed.inner, items);
+        let framed = self.compose_frame(view, key, window.outer, &spec, items);
+        self.guest_items(view, key, framed.inner, items);
         items.push(self.ui.backdrop(key).item(framed.inner));
     }
 
-    fn compose_popup(&mut self, key: SurfaceKey, items: &mut Vec<Item>) {
+    fn compose_popup(&mut self, view: View, key: SurfaceKey, items: &mut Vec<Item>) {
         let Some(geometry) = self.popup_geometry(key) else { return };
-        self.compose_small(key, FrameKind::Popup, geometry.outer, geometry.content, items);
+        self.compose_small(view, key, FrameKind::Popup, geometry.outer, geometry.content, items);
     }
 
     /// A popup or drag icon: a thin frame and what is in it.
     fn compose_small(
         &mut self,
+        view: View,
         key: SurfaceKey,
         kind: FrameKind,
         outer: Rectangle<i32, Logical>,
         content: Rectangle<i32, Logical>,
         items: &mut Vec<Item>,
     ) {
+        if !view.shows(outer) {
+            return;
+        }
         let Some(link) = self.qubes.get(key.qube) else { return };
         let label = link.label();
         let not_isolated = !link.qube.isolated;
@@ -112,21 +120,22 @@ impl Desktop {
             hovered: None,
             pressed: None,
             content: transom_theming::Size { w: content.size.w, h: content.size.h },
-            scale: transom_theming::Scale::new(self.screen.scale),
+            scale: view.drawn_in(),
         };
-        let framed = self.compose_frame(key, outer, &spec, items);
-        self.guest_items(key, framed.inner, items);
+        let framed = self.compose_frame(view, key, outer, &spec, items);
+        self.guest_items(view, key, framed.inner, items);
         items.push(self.ui.backdrop(key).item(framed.inner));
     }
 
     fn compose_frame(
         &mut self,
+        view: View,
         key: SurfaceKey,
         outer: Rectangle<i32, Logical>,
         spec: &FrameSpec<'_>,
         items: &mut Vec<Item>,
     ) -> Framed {
-        let at = self.to_device(outer.loc);
+        let at = view.to_device(outer.loc);
         let frame = self.ui.frame(key, spec);
         for (rect, picture) in &frame.parts {
             items.push(Item::Picture { picture: picture.clone(), at: at + rect.loc, clip: None });
@@ -141,6 +150,7 @@ impl Desktop {
     /// A window made smaller, in a frame of its own: for the switcher.
     pub(crate) fn compose_preview(
         &mut self,
+        view: View,
         key: SurfaceKey,
         outer: Rectangle<i32, Logical>,
         spec: &FrameSpec<'_>,
@@ -149,25 +159,32 @@ impl Desktop {
     ) {
         // Frames and backdrops are kept per window; the preview's are kept apart from them.
         let kept = SurfaceKey { window: u32::MAX - key.window, ..key };
-        let framed = self.compose_frame(kept, outer, spec, items);
-        self.guest_items_scaled(key, framed.inner, factor, items);
+        let framed = self.compose_frame(view, kept, outer, spec, items);
+        self.guest_items_scaled(view, key, framed.inner, factor, items);
         items.push(self.ui.backdrop(kept).item(framed.inner));
     }
 
     /// The pixels of a window tree, cut to `inner`.
-    pub(crate) fn guest_items(&self, root: SurfaceKey, inner: DeviceRect, items: &mut Vec<Item>) {
-        self.guest_items_scaled(root, inner, 1.0, items);
+    pub(crate) fn guest_items(&self, view: View, root: SurfaceKey, inner: DeviceRect, items: &mut Vec<Item>) {
+        self.guest_items_scaled(view, root, inner, 1.0, items);
     }
 
-    fn guest_items_scaled(&self, root: SurfaceKey, inner: DeviceRect, factor: f64, items: &mut Vec<Item>) {
+    fn guest_items_scaled(
+        &self,
+        view: View,
+        root: SurfaceKey,
+        inner: DeviceRect,
+        factor: f64,
+        items: &mut Vec<Item>,
+    ) {
         let Some((link, surface)) = self.qubes.surface(root) else { return };
         let origin = surface.geometry().loc;
         for (window, at) in link.tree(root.window).into_iter().rev() {
             let Some(surface) = link.surface(window) else { continue };
             let Some(content) = &surface.content else { continue };
             let offset = at - origin;
-            let from = self.scaled_to_device(offset, factor);
-            let to = self.scaled_to_device(offset + content.size().to_point(), factor);
+            let from = view.length(offset, factor);
+            let to = view.length(offset + content.size().to_point(), factor);
             let mut dst = Rectangle::new(inner.loc + from, (to.x - from.x, to.y - from.y).into());
             if dst.is_empty() {
                 continue;
@@ -185,32 +202,24 @@ impl Desktop {
         }
     }
 
-    fn length_to_device(&self, length: Point<i32, Logical>) -> Point<i32, Physical> {
-        self.scaled_to_device(length, 1.0)
-    }
-
-    fn scaled_to_device(&self, length: Point<i32, Logical>, factor: f64) -> Point<i32, Physical> {
-        let scale = f64::from(self.screen.scale) / 120.0 * factor;
-        let round = |v: i32| (f64::from(v) * scale + 0.5).floor() as i32;
-        (round(length.x), round(length.y)).into()
-    }
-
-    fn compose_cursor(&mut self, items: &mut Vec<Item>) {
+    fn compose_cursor(&mut self, view: View, items: &mut Vec<Item>) {
         let at = self.input.pointer.at;
-        let at = self.to_device((at.x.floor() as i32, at.y.floor() as i32).into());
+        let at = view.to_device((at.x.floor() as i32, at.y.floor() as i32).into());
         match self.cursor() {
             Cursor::Hidden => {}
             Cursor::Shape(shape) => {
-                let (picture, hotspot) = self.ui.cursor(shape, self.screen.scale);
-                items.push(Item::Picture { picture, at: at - hotspot, clip: None });
+                let (picture, hotspot) = self.ui.cursor(shape, view.scale);
+                if Rectangle::from_size(view.size).overlaps(Rectangle::new(at - hotspot, picture.size())) {
+                    items.push(Item::Picture { picture, at: at - hotspot, clip: None });
+                }
             }
             Cursor::Surface { key, hotspot, over } => {
                 // A qube's picture of the pointer stays inside that qube's content (FRAME).
-                let Some(inside) = self.inner_rect(over) else { return };
+                let Some(inside) = self.inner_rect(view, over) else { return };
                 let Some((_, surface)) = self.qubes.surface(key) else { return };
                 let Some(content) = surface.content.clone() else { return };
-                let size = self.length_to_device(content.size().to_point());
-                let hotspot = self.length_to_device(hotspot - surface.delta);
+                let size = view.length(content.size().to_point(), 1.0);
+                let hotspot = view.length(hotspot - surface.delta, 1.0);
                 let mut dst = Rectangle::new(at - hotspot, (size.x, size.y).into());
                 dst.size = snap(dst.size, &content);
                 let Some(clip) = inside.intersection(dst) else { return };
@@ -224,10 +233,20 @@ impl Desktop {
                 });
             }
         }
-        self.compose_drag_icon(items);
+        self.compose_drag_icon(view, items);
     }
 
-    fn compose_drag_icon(&mut self, items: &mut Vec<Item>) {
+    /// The pointer with all that hangs on it was at a place, or is there now.
+    pub(crate) fn damage_pointer(&mut self, at: Point<f64, Logical>) {
+        if matches!(self.cursor(), Cursor::Surface { .. }) || self.drag_icon().is_some() {
+            self.damage_all();
+        } else {
+            let corner = at.to_i32_floor() - Point::from((CURSOR, CURSOR));
+            self.damage(Rectangle::new(corner, (2 * CURSOR, 2 * CURSOR).into()));
+        }
+    }
+
+    fn compose_drag_icon(&mut self, view: View, items: &mut Vec<Item>) {
         let Some(key) = self.drag_icon() else { return };
         let Some((_, surface)) = self.qubes.surface(key) else { return };
         let Some(content) = &surface.content else { return };
@@ -239,7 +258,7 @@ impl Desktop {
             content.loc - Point::from((insets.left, insets.top)),
             (content.size.w + insets.left + insets.right, content.size.h + insets.top + insets.bottom).into(),
         );
-        self.compose_small(key, FrameKind::DragIcon, outer, content, items);
+        self.compose_small(view, key, FrameKind::DragIcon, outer, content, items);
     }
 
     /// The drag icon of the qube whose press is held, if it has one on show.
@@ -254,8 +273,8 @@ impl Desktop {
     }
 
     /// Inside of a window's or popup's frame, in device pixels, where it was last composed.
-    fn inner_rect(&self, key: SurfaceKey) -> Option<DeviceRect> {
-        self.content_rect(key).map(|rect| self.rect_to_device(rect))
+    fn inner_rect(&self, view: View, key: SurfaceKey) -> Option<DeviceRect> {
+        self.content_rect(key).map(|rect| view.rect_to_device(rect))
     }
 
     /// What a toplevel's frame says now.

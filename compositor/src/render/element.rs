@@ -3,10 +3,10 @@
 use smithay::{
     backend::renderer::{
         Color32F, Frame, Renderer, Texture,
-        element::{Element, Id, Kind, RenderElement},
+        element::{Element, Id, Kind, RenderElement, UnderlyingStorage, memory::MemoryBuffer},
         utils::{CommitCounter, DamageSet, DamageSnapshot, OpaqueRegions},
     },
-    utils::{Buffer, Logical, Physical, Point, Rectangle, Scale, Size, Transform},
+    utils::{Buffer, Logical, Physical, Rectangle, Scale, Size, Transform},
 };
 
 use super::DeviceRect;
@@ -51,17 +51,8 @@ pub struct Quad<T> {
     pub clip: DeviceRect,
     /// Every pixel is opaque. Never the qube's word for it: it follows from the pixel format.
     pub opaque: bool,
-}
-
-impl<T: Clone> Quad<T> {
-    /// The same as seen from a corner that lies at `corner`.
-    #[must_use]
-    pub fn seen_from(&self, corner: Point<i32, Physical>) -> Self {
-        let mut seen = self.clone();
-        seen.dst.loc -= corner;
-        seen.clip.loc -= corner;
-        seen
-    }
+    /// The pixels, where they may go on a plane of the pointer's own.
+    pub pointer: Option<MemoryBuffer>,
 }
 
 impl<T: Texture> Quad<T> {
@@ -135,7 +126,7 @@ impl<T: Texture> Element for Quad<T> {
     }
 
     fn kind(&self) -> Kind {
-        Kind::Unspecified
+        if self.pointer.is_some() { Kind::Cursor } else { Kind::Unspecified }
     }
 }
 
@@ -172,5 +163,9 @@ where
                 frame.render_texture_from_to(texture, *src, self.dst, &damage, &[], *transform, 1.0)
             }
         }
+    }
+
+    fn underlying_storage(&self, _renderer: &mut R) -> Option<UnderlyingStorage<'_>> {
+        self.pointer.as_ref().map(UnderlyingStorage::Memory)
     }
 }

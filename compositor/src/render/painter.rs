@@ -12,7 +12,7 @@ use smithay::{
             utils::CommitCounter,
         },
     },
-    utils::{Physical, Rectangle, Size, Transform},
+    utils::{Rectangle, Transform},
 };
 use tracing::warn;
 use transom_protocol::session::PictureMemory;
@@ -40,9 +40,17 @@ pub struct Drawn {
 pub struct ScenePainter<R: SceneRenderer> {
     /// The renderer.
     pub renderer: R,
-    tracker: OutputDamageTracker,
     guests: HashMap<SurfaceKey, (GuestTexture<R::TextureId>, CommitCounter)>,
     pictures: HashMap<Id, R::TextureId>,
+    /// What the last scene of each screen shows: a texture is kept while any of them needs it.
+    used: HashMap<u32, Used>,
+}
+
+/// See [`ScenePainter::used`].
+#[derive(Debug, Default)]
+struct Used {
+    pictures: HashSet<Id>,
+    guests: HashSet<SurfaceKey>,
 }
 
 impl<R: SceneRenderer> ScenePainter<R>
@@ -50,19 +58,15 @@ where
     R::TextureId: Texture + Clone + 'static,
     R::Error: std::error::Error + 'static,
 {
-    /// A painter for an output of this size in device pixels.
-    pub fn new(renderer: R, size: Size<i32, Physical>) -> Self {
-        Self {
-            renderer,
-            tracker: OutputDamageTracker::new(size, 1.0, Transform::Normal),
-            guests: HashMap::new(),
-            pictures: HashMap::new(),
-        }
+    /// A painter that has drawn nothing yet.
+    pub fn new(renderer: R) -> Self {
+        Self { renderer, guests: HashMap::new(), pictures: HashMap::new(), used: HashMap::new() }
     }
 
-    /// Forgets what was drawn: the next scene is drawn in full.
-    pub fn reset(&mut self, size: Size<i32, Physical>) {
-        self.tracker = OutputDamageTracker::new(size, 1.0, Transform::Normal);
+    /// Lets go of what only this screen showed.
+    pub fn forget_screen(&mut self, screen: u32) {
+        self.used.remove(&screen);
+        self.forget_unused();
     }
 
     /// Lets go of a grant's memory.
@@ -75,23 +79,26 @@ where
         self.guests.retain(|key, _| key.qube != qube);
     }
 
-    /// Draws `scene` onto `target`, which holds what was drawn `age` scenes ago (0: anything).
+    /// Draws `scene` onto `target`, which holds what was drawn `age` scenes ago (0: anything);
+    /// `tracker` has seen all that was drawn there.
     pub fn draw(
         &mut self,
         target: &mut R::Framebuffer<'_>,
+        tracker: &mut OutputDamageTracker,
         scene: &Scene,
         age: usize,
     ) -> Result<Drawn, DamageError<R::Error>> {
         let quads = self.quads(scene);
-        let result = self.tracker.render_output(&mut self.renderer, target, age, &quads, scene.background)?;
+        let result = tracker.render_output(&mut self.renderer, target, age, &quads, scene.background)?;
         Ok(Drawn { damage: result.damage.cloned().unwrap_or_default() })
     }
 
     /// What there is to draw of `scene`, front to back, for whoever keeps count of damage himself.
-    /// Textures that it does not need are let go.
+    /// Textures that neither it nor another screen's last scene needs are let go.
     pub fn quads(&mut self, scene: &Scene) -> Vec<Quad<R::TextureId>> {
         let quads = scene.items.iter().filter_map(|item| self.quad(item)).collect();
-        self.forget_unused(scene);
+        self.used.insert(scene.screen, used(scene));
+        self.forget_unused();
         quads
     }
 
@@ -104,6 +111,7 @@ where
                 dst: *rect,
                 clip: *rect,
                 opaque: color.is_opaque(),
+                pointer: None,
             }),
             Item::Picture { picture, at, clip } => {
                 let dst = Rectangle::new(*at, picture.size());
@@ -117,6 +125,7 @@ where
                     dst,
                     clip,
                     opaque: picture.opaque,
+                    pointer: picture.pointer.clone(),
                 })
             }
             Item::Guest { key, id, content, damage, dst, clip } => {
@@ -132,6 +141,7 @@ where
                         dst: *dst,
                         clip,
                         opaque: color.is_opaque(),
+                        pointer: None,
                     });
                 }
                 let since = self.guests.get(key).map(|(_, commit)| *commit);
@@ -159,6 +169,7 @@ where
                     dst: *dst,
                     clip,
                     opaque,
+                    pointer: None,
                 })
             }
         }
@@ -182,19 +193,23 @@ where
         }
     }
 
-    fn forget_unused(&mut self, scene: &Scene) {
-        let mut pictures = HashSet::new();
-        let mut guests = HashSet::new();
-        for item in &scene.items {
-            match item {
-                Item::Picture { picture, .. } => drop(pictures.insert(picture.id.clone())),
-                Item::Guest { key, .. } => drop(guests.insert(*key)),
-                Item::Solid { .. } => {}
-            }
-        }
-        self.pictures.retain(|id, _| pictures.contains(id));
-        self.guests.retain(|key, _| guests.contains(key));
+    fn forget_unused(&mut self) {
+        let used = &self.used;
+        self.pictures.retain(|id, _| used.values().any(|used| used.pictures.contains(id)));
+        self.guests.retain(|key, _| used.values().any(|used| used.guests.contains(key)));
     }
+}
+
+fn used(scene: &Scene) -> Used {
+    let mut used = Used::default();
+    for item in &scene.items {
+        match item {
+            Item::Picture { picture, .. } => drop(used.pictures.insert(picture.id.clone())),
+            Item::Guest { key, .. } => drop(used.guests.insert(*key)),
+            Item::Solid { .. } => {}
+        }
+    }
+    used
 }
 
 /// The part of the buffer that is shown, in buffer pixels.

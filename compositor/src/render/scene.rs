@@ -1,12 +1,15 @@
-//! What is to be seen on one output: a list of items, front to back, in device pixels.
+//! What is to be seen on one screen: a list of items, front to back, in device pixels.
 
 use std::rc::Rc;
 
 use smithay::{
-    backend::renderer::{
-        Color32F,
-        element::Id,
-        utils::{CommitCounter, DamageSnapshot},
+    backend::{
+        allocator::Fourcc,
+        renderer::{
+            Color32F,
+            element::{Id, memory::MemoryBuffer},
+            utils::{CommitCounter, DamageSnapshot},
+        },
     },
     utils::{Buffer, Physical, Point, Size},
 };
@@ -32,13 +35,22 @@ pub struct Picture {
     pub image: transom_theming::Image,
     /// Every pixel is opaque.
     pub opaque: bool,
+    /// The pixels once more, for a plane of the pointer's own; of pointers only.
+    pub pointer: Option<MemoryBuffer>,
 }
 
 impl Picture {
     /// A new picture.
     pub fn new(image: transom_theming::Image) -> Rc<Self> {
         let opaque = image.data.chunks_exact(4).all(|p| p[3] == u8::MAX);
-        Rc::new(Self { id: Id::new(), image, opaque })
+        Rc::new(Self { id: Id::new(), image, opaque, pointer: None })
+    }
+
+    /// A new picture of the pointer.
+    pub fn pointer(image: transom_theming::Image) -> Rc<Self> {
+        let size = (image.width as i32, image.height as i32);
+        let pointer = Some(MemoryBuffer::from_slice(&image.data, Fourcc::Argb8888, size));
+        Rc::new(Self { id: Id::new(), image, opaque: false, pointer })
     }
 
     /// Size in device pixels.
@@ -87,9 +99,13 @@ pub enum Item {
     },
 }
 
-/// All that is on one output.
+/// All that is on one screen.
 #[derive(Clone, Debug)]
 pub struct Scene {
+    /// The screen.
+    pub screen: u32,
+    /// Its size in device pixels.
+    pub size: Size<i32, Physical>,
     /// Front to back.
     pub items: Vec<Item>,
     /// Where nothing is.

@@ -8,7 +8,10 @@ use transom_theming::{BarQube, BarSpec, Label, QubeMark, Scale};
 
 use crate::{
     Desktop,
-    render::scene::{Item, Picture},
+    render::{
+        scene::{Item, Picture},
+        view::View,
+    },
 };
 
 /// What the bar says.
@@ -25,21 +28,21 @@ pub(crate) struct BarLook {
 }
 
 impl Desktop {
-    /// Height of the bar is the theme's; it spans the screen.
-    pub(crate) fn compose_bar(&mut self, items: &mut Vec<Item>) {
-        let look = self.bar_look();
-        let picture = match &self.ui.kept.bar {
+    /// Height of the bar is the theme's; it spans its screen.
+    pub(crate) fn compose_bar(&mut self, view: View, items: &mut Vec<Item>) {
+        let look = self.bar_look(view);
+        let picture = match self.ui.kept.bars.get(&view.screen) {
             Some((kept, picture)) if *kept == look => picture.clone(),
             _ => {
                 let picture = self.ui.draw_bar(&look);
-                self.ui.kept.bar = Some((look, picture.clone()));
+                self.ui.kept.bars.insert(view.screen, (look, picture.clone()));
                 picture
             }
         };
         items.push(Item::Picture { picture, at: (0, 0).into(), clip: None });
     }
 
-    fn bar_look(&self) -> BarLook {
+    fn bar_look(&self, view: View) -> BarLook {
         let now = self.clock.now();
         let focused = self
             .trust
@@ -54,8 +57,8 @@ impl Desktop {
             qubes: self.qube_marks(),
             clipboard: self.trust.clipboard.state_text(now),
             layout: self.layout_in_force(),
-            width: self.screen.logical().size.w,
-            scale: self.screen.scale,
+            width: view.area.size.w,
+            scale: view.scale,
         }
     }
 

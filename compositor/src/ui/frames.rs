@@ -37,14 +37,14 @@ pub(crate) struct FrameLook {
 /// See the module's text.
 #[derive(Debug, Default)]
 pub(crate) struct FrameCache {
-    frames: HashMap<SurfaceKey, (Stamp, Rc<Frame>)>,
+    /// By window and scale: on every screen a window has a frame of that screen's scale.
+    frames: HashMap<(SurfaceKey, u32), (Stamp, Rc<Frame>)>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
 struct Stamp {
     look: FrameLook,
     content: (i32, i32),
-    scale: u32,
 }
 
 impl FrameCache {
@@ -63,8 +63,8 @@ impl FrameCache {
                 pressed: spec.pressed,
             },
             content: (spec.content.w, spec.content.h),
-            scale: spec.scale.get(),
         };
+        let key = (key, spec.scale.get());
         if let Some((kept, frame)) = self.frames.get(&key)
             && *kept == stamp
         {
@@ -76,7 +76,7 @@ impl FrameCache {
     }
 
     pub(crate) fn forget(&mut self, key: SurfaceKey) {
-        self.frames.remove(&key);
+        self.frames.retain(|(kept, _), _| *kept != key);
     }
 }
 

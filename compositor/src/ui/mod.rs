@@ -5,6 +5,7 @@
 
 mod bar;
 pub mod frames;
+mod leaving;
 pub mod notices;
 pub(crate) mod overlays;
 mod transfer;
@@ -28,15 +29,18 @@ type CursorPicture = (Rc<Picture>, Point<i32, Physical>);
 /// See the module's text.
 #[derive(Debug)]
 pub(crate) struct Ui {
-    painter: Painter,
+    pub(crate) painter: Painter,
     frames: FrameCache,
     backdrops: HashMap<SurfaceKey, Patch>,
     cursors: HashMap<(CursorShape, u32), CursorPicture>,
     pub(crate) notices: Notices,
     pub(crate) kept: Kept,
+    pub(crate) leaving: Option<leaving::Leaving>,
     dim: Patch,
     /// What the clock in the bar says.
     pub(crate) clock_text: String,
+    /// The day, for the lock screen.
+    pub(crate) date_text: String,
 }
 
 impl Ui {
@@ -48,8 +52,10 @@ impl Ui {
             cursors: HashMap::new(),
             notices: Notices::default(),
             kept: Kept::default(),
+            leaving: None,
             dim: Patch::new(smithay::backend::renderer::Color32F::new(0.0, 0.0, 0.0, 0.55)),
             clock_text: String::new(),
+            date_text: String::new(),
         }
     }
 
@@ -67,6 +73,9 @@ impl Ui {
         self.frames = FrameCache::default();
         self.cursors.clear();
         self.kept.forget_pictures();
+        if let Some(leaving) = &mut self.leaving {
+            leaving.forget_picture();
+        }
         self.notices.forget_pictures();
     }
 
@@ -94,7 +103,7 @@ impl Ui {
             .entry((shape, scale))
             .or_insert_with(|| {
                 let cursor = painter.cursor(Scale::new(scale), shape);
-                (Picture::new(cursor.image), (cursor.hotspot.0, cursor.hotspot.1).into())
+                (Picture::pointer(cursor.image), (cursor.hotspot.0, cursor.hotspot.1).into())
             })
             .clone()
     }

@@ -41,10 +41,13 @@ pub enum Part {
     Qube(Named),
 }
 
+/// A notice as it was drawn, and the scale.
+type Drawn = (u32, Rc<Picture>);
+
 /// Notices on the screen, oldest first.
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
-    shown: VecDeque<(Duration, Notice, Option<Rc<Picture>>)>,
+    shown: VecDeque<(Duration, Notice, Option<Drawn>)>,
 }
 
 impl Notices {
@@ -76,7 +79,10 @@ impl Notices {
     pub(crate) fn pictures(&mut self, painter: &mut Painter, scale: u32) -> Vec<Rc<Picture>> {
         self.shown
             .iter_mut()
-            .map(|(_, notice, picture)| picture.get_or_insert_with(|| draw(painter, notice, scale)).clone())
+            .map(|(_, notice, drawn)| {
+                drawn.take_if(|(kept, _)| *kept != scale);
+                drawn.get_or_insert_with(|| (scale, draw(painter, notice, scale))).1.clone()
+            })
             .collect()
     }
 

@@ -1,10 +1,10 @@
 //! What lies over all windows (rule OVER): prompt, switcher, notices; and the empty desktop.
 
-use std::{rc::Rc, time::Duration};
+use std::{collections::HashMap, rc::Rc, time::Duration};
 
 use smithay::utils::{Logical, Point, Rectangle};
 use tracing::info;
-use transom_theming::{Answer, CaptionSpec, FrameSpec, Label, PromptSpec, Run, Scale, WelcomeSpec};
+use transom_theming::{Answer, CaptionSpec, FrameSpec, Label, PromptSpec, Run, WelcomeSpec};
 
 use super::{
     bar::BarLook,
@@ -12,7 +12,11 @@ use super::{
 };
 use crate::{
     Desktop,
-    render::scene::{Item, Picture, SurfaceKey},
+    render::{
+        scene::{Item, Picture, SurfaceKey},
+        view::View,
+    },
+    screens::Screen,
 };
 
 /// How long the answer that gives something away stays off (LOOK: against hasty clicks).
@@ -25,19 +29,21 @@ const GAP: i32 = 16;
 /// Pictures kept from frame to frame, and what is open.
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
-    pub(crate) bar: Option<(BarLook, Rc<Picture>)>,
+    /// By screen.
+    pub(crate) bars: HashMap<u32, (BarLook, Rc<Picture>)>,
     pub(crate) prompt: Option<Prompt>,
     captions: Vec<(CaptionKey, Rc<Picture>)>,
-    welcome: Option<Rc<Picture>>,
+    /// By scale.
+    welcome: HashMap<u32, Rc<Picture>>,
     outline: Option<(i32, i32, [crate::render::scene::Patch; 4])>,
 }
 
 impl Kept {
     /// Scale or theme have changed; what is open stays open.
     pub(crate) fn forget_pictures(&mut self) {
-        self.bar = None;
+        self.bars.clear();
         self.captions.clear();
-        self.welcome = None;
+        self.welcome.clear();
         self.outline = None;
         if let Some(prompt) = &mut self.prompt {
             prompt.drawn = None;
@@ -45,13 +51,13 @@ impl Kept {
     }
 }
 
-type CaptionKey = (Option<Label>, String, String, bool, u32);
+type CaptionKey = (Option<Label>, String, String, bool, i32, u32);
 
 /// A question as it was drawn.
 #[derive(Debug)]
 struct DrawnPrompt {
-    /// The answer that gives something away was on; it was chosen.
-    state: (bool, bool),
+    /// The answer that gives something away was on; it was chosen; the scale.
+    state: (bool, bool, u32),
     picture: Rc<Picture>,
     /// Where the answers are, relative to the picture.
     answers: Vec<Rectangle<i32, Logical>>,
@@ -100,33 +106,48 @@ impl Desktop {
 
     /// True if dom0's own pictures take the pointer at this place.
     pub(crate) fn overlay_covers(&self, _at: Point<f64, Logical>) -> bool {
+        self.lock.covers() || self.ui.kept.prompt.is_some() || self.shell.switcher().is_some()
+    }
+
+    /// Overlays, front to back. They are on the screen that leads; the others are dimmed with it.
+    pub(crate) fn compose_overlays(&mut self, view: View, items: &mut Vec<Item>) {
+        let dim = self.dom0_asks() || self.ui.leaving.is_some();
+        if self.lead_view().is_some_and(|lead| lead.screen == view.screen) {
+            if self.ui.kept.prompt.is_some() {
+                self.compose_prompt(view, items);
+            } else if self.shell.switcher().is_some() {
+                self.compose_switcher(view, items);
+            }
+            self.compose_leaving(view, items);
+            self.compose_notices(view, items);
+        }
+        if dim {
+            items.push(self.ui.dim.item(view.rect_to_device(view.area)));
+        }
+    }
+
+    /// Something of dom0's is open that the person has to answer.
+    fn dom0_asks(&self) -> bool {
         self.ui.kept.prompt.is_some() || self.shell.switcher().is_some()
     }
 
-    /// Overlays, front to back.
-    pub(crate) fn compose_overlays(&mut self, items: &mut Vec<Item>) {
-        let mut dim = false;
-        if self.ui.kept.prompt.is_some() {
-            self.compose_prompt(items);
-            dim = true;
-        } else if self.shell.switcher().is_some() {
-            self.compose_switcher(items);
-            dim = true;
-        }
-        self.compose_notices(items);
-        if dim {
-            let screen = self.rect_to_device(self.screen.logical());
-            items.push(self.ui.dim.item(screen));
+    fn lead_view(&self) -> Option<View> {
+        self.screens.lead().map(Screen::view)
+    }
+
+    /// The pointer is somewhere else: dom0's own pictures appear there, unless one waits for an answer.
+    pub(crate) fn lead_follows_pointer(&mut self) {
+        if !self.dom0_asks() && self.screens.set_lead(self.input.pointer.at) {
+            self.damage_all();
         }
     }
 
-    fn compose_notices(&mut self, items: &mut Vec<Item>) {
-        let scale = self.screen.scale;
+    fn compose_notices(&mut self, view: View, items: &mut Vec<Item>) {
         let ui = &mut self.ui;
-        let pictures = ui.notices.pictures(&mut ui.painter, scale);
-        let right = self.screen.size.w;
-        let mut top = self.to_device((0, self.ui.theme().bar_height() + GAP / 2).into()).y;
-        let gap = self.to_device((GAP / 2, 0).into()).x;
+        let pictures = ui.notices.pictures(&mut ui.painter, view.scale);
+        let right = view.size.w;
+        let mut top = view.drawn_in().to_device(self.ui.theme().bar_height() + GAP / 2);
+        let gap = view.drawn_in().to_device(GAP / 2);
         for picture in pictures.into_iter().rev() {
             let size = picture.size();
             items.push(Item::Picture { picture, at: (right - size.w - gap, top).into(), clip: None });
@@ -134,10 +155,10 @@ impl Desktop {
         }
     }
 
-    pub(crate) fn compose_welcome(&mut self, items: &mut Vec<Item>) {
-        let scale = Scale::new(self.screen.scale);
+    pub(crate) fn compose_welcome(&mut self, view: View, items: &mut Vec<Item>) {
+        let scale = view.drawn_in();
         let ui = &mut self.ui;
-        let picture = ui.kept.welcome.get_or_insert_with(|| {
+        let picture = ui.kept.welcome.entry(view.scale).or_insert_with(|| {
             let lines = [
                 ("Open a program", "transom qube run NAME PROGRAM"),
                 ("Switch windows", "Alt + Tab"),
@@ -145,9 +166,8 @@ impl Desktop {
             ];
             Picture::new(ui.painter.welcome(&WelcomeSpec { lines: &lines, scale }))
         });
-        let (screen, size) = (self.screen.size, picture.size());
-        let at = ((screen.w - size.w) / 2, (screen.h - size.h) / 2);
-        items.push(Item::Picture { picture: picture.clone(), at: at.into(), clip: None });
+        let at = view.centred(picture.size());
+        items.push(Item::Picture { picture: picture.clone(), at, clip: None });
     }
 
     // The prompt.
@@ -155,6 +175,12 @@ impl Desktop {
     /// Opens a prompt; dom0 has the keyboard until it is answered.
     pub(crate) fn open_prompt(&mut self, prompt: Prompt) {
         self.ui.kept.prompt = Some(prompt);
+        if self.lock.covers() {
+            // Nobody can be asked; the safe answer is given.
+            let now = self.clock.now();
+            self.prompt_answer(false, now);
+            return;
+        }
         self.grab_keyboard();
         self.damage_all();
     }
@@ -194,13 +220,13 @@ impl Desktop {
         }
     }
 
-    fn prompt_picture(&mut self) -> Option<&DrawnPrompt> {
+    fn prompt_picture(&mut self, view: View) -> Option<&DrawnPrompt> {
         let now = self.clock.now();
-        let scale = Scale::new(self.screen.scale);
+        let scale = view.drawn_in();
         let ui = &mut self.ui;
         let prompt = ui.kept.prompt.as_mut()?;
         let (enabled, chosen) = (prompt.enabled(now), prompt.allow_chosen);
-        if prompt.drawn.as_ref().is_none_or(|drawn| drawn.state != (enabled, chosen)) {
+        if prompt.drawn.as_ref().is_none_or(|drawn| drawn.state != (enabled, chosen, view.scale)) {
             let runs: Vec<Run<'_>> = prompt
                 .sentence
                 .iter()
@@ -217,36 +243,34 @@ impl Desktop {
             let answers =
                 drawn.answers.iter().map(|r| Rectangle::new((r.x, r.y).into(), (r.w, r.h).into())).collect();
             let picture = Picture::new(drawn.image);
-            prompt.drawn = Some(DrawnPrompt { state: (enabled, chosen), picture, answers });
+            prompt.drawn = Some(DrawnPrompt { state: (enabled, chosen, view.scale), picture, answers });
         }
         prompt.drawn.as_ref()
     }
 
-    fn compose_prompt(&mut self, items: &mut Vec<Item>) {
-        let Some(picture) = self.prompt_picture().map(|drawn| drawn.picture.clone()) else { return };
-        let (screen, size) = (self.screen.size, picture.size());
-        let at = ((screen.w - size.w) / 2, (screen.h - size.h) / 2);
-        items.push(Item::Picture { picture, at: at.into(), clip: None });
+    fn compose_prompt(&mut self, view: View, items: &mut Vec<Item>) {
+        let Some(picture) = self.prompt_picture(view).map(|drawn| drawn.picture.clone()) else { return };
+        let at = view.centred(picture.size());
+        items.push(Item::Picture { picture, at, clip: None });
     }
 
     /// A press of the left button or a finger on dom0's own pictures.
     pub(crate) fn press_on_ui(&mut self, at: Point<f64, Logical>, now: Duration) {
+        let Some(view) = self.lead_view() else { return };
         if self.ui.kept.prompt.is_some() {
-            let Some(drawn) = self.prompt_picture() else { return };
+            let Some(drawn) = self.prompt_picture(view) else { return };
             let (picture, areas) = (drawn.picture.clone(), drawn.answers.clone());
-            let (screen, size) = (self.screen.size, picture.size());
-            let factor = f64::from(self.screen.scale) / 120.0;
-            let origin = Point::<f64, Logical>::from((
-                f64::from((screen.w - size.w) / 2) / factor,
-                f64::from((screen.h - size.h) / 2) / factor,
-            ));
+            let factor = f64::from(view.scale) / 120.0;
+            let corner = view.centred(picture.size());
+            let origin = Point::<f64, Logical>::from((f64::from(corner.x), f64::from(corner.y)));
+            let origin = origin.downscale(factor) + view.area.loc.to_f64();
             match areas.iter().position(|area| area.to_f64().contains(at - origin)) {
                 Some(0) => self.prompt_answer(false, now),
                 Some(1) => self.prompt_answer(true, now),
                 _ => {}
             }
         } else if self.shell.switcher().is_some() {
-            let hit = self.switcher_cards().into_iter().find(|(_, area)| area.to_f64().contains(at));
+            let hit = self.switcher_cards(view).into_iter().find(|(_, area)| area.to_f64().contains(at));
             match hit {
                 Some((key, _)) => {
                     self.shell.switcher_select(key);
@@ -261,7 +285,7 @@ impl Desktop {
 
     /// Opens the switcher, or goes on in it.
     pub(crate) fn switcher_step(&mut self, forward: bool, of_qube: bool) {
-        if self.ui.kept.prompt.is_some() {
+        if self.ui.kept.prompt.is_some() || self.lock.covers() {
             return;
         }
         if self.shell.switcher().is_none() {
@@ -294,22 +318,22 @@ impl Desktop {
     }
 
     /// dom0 keeps the keys for itself exactly while something of its own is open.
-    fn grab_keyboard(&mut self) {
-        let grab = self.ui.kept.prompt.is_some() || self.shell.switcher().is_some();
+    pub(crate) fn grab_keyboard(&mut self) {
+        let grab = self.lock.covers() || self.ui.kept.prompt.is_some() || self.shell.switcher().is_some();
         self.input.keyboard.grab(grab);
     }
 
     /// Cards of the switcher and their places: those around the chosen one, as many as fit.
-    fn switcher_cards(&self) -> Vec<(SurfaceKey, Rectangle<i32, Logical>)> {
+    fn switcher_cards(&self, view: View) -> Vec<(SurfaceKey, Rectangle<i32, Logical>)> {
         let Some(switcher) = self.shell.switcher() else { return Vec::new() };
-        let screen = self.screen.logical().size;
+        let screen = view.area.size;
         let caption = self.ui.theme().caption_height();
         let fit = ((screen.w - GAP) / (CARD.0 + GAP)).max(1) as usize;
         let count = switcher.windows.len().min(fit);
         let first = (switcher.selected + 1).saturating_sub(count).min(switcher.windows.len() - count);
         let width = count as i32 * (CARD.0 + GAP) - GAP;
-        let left = (screen.w - width) / 2;
-        let top = (screen.h - CARD.1 - caption) / 2;
+        let left = view.area.loc.x + (screen.w - width) / 2;
+        let top = view.area.loc.y + (screen.h - CARD.1 - caption) / 2;
         switcher.windows[first..first + count]
             .iter()
             .enumerate()
@@ -320,18 +344,18 @@ impl Desktop {
             .collect()
     }
 
-    fn compose_switcher(&mut self, items: &mut Vec<Item>) {
+    fn compose_switcher(&mut self, view: View, items: &mut Vec<Item>) {
         let Some(selected) = self.shell.switcher().map(|s| s.windows[s.selected]) else { return };
-        for (key, area) in self.switcher_cards() {
+        for (key, area) in self.switcher_cards(view) {
             if key == selected {
-                self.compose_outline(area, items);
+                self.compose_outline(view, area, items);
             }
-            self.compose_card(key, area, items);
+            self.compose_card(view, key, area, items);
         }
     }
 
     /// The chosen card is marked by an outline, not by colour: colour means trust.
-    fn compose_outline(&mut self, area: Rectangle<i32, Logical>, items: &mut Vec<Item>) {
+    fn compose_outline(&mut self, view: View, area: Rectangle<i32, Logical>, items: &mut Vec<Item>) {
         let rgb = self.ui.theme().text();
         let outline = self.ui.kept.outline.get_or_insert_with(|| {
             let patch = || crate::render::scene::Patch::new(crate::render::scene::color(rgb));
@@ -341,18 +365,24 @@ impl Desktop {
         let (x, y, w, h) = (area.loc.x - 8, area.loc.y - 8, area.size.w + 16, area.size.h + 16);
         let sides = [(x, y, w, 2), (x, y + h - 2, w, 2), (x, y, 2, h), (x + w - 2, y, 2, h)];
         for (patch, (x, y, w, h)) in patches.iter().zip(sides) {
-            let rect = self.rect_to_device(Rectangle::new((x, y).into(), (w, h).into()));
+            let rect = view.rect_to_device(Rectangle::new((x, y).into(), (w, h).into()));
             items.push(patch.item(rect));
         }
     }
 
     /// A card: the live picture in its own frame, beneath it swatch, qube name and title.
-    fn compose_card(&mut self, key: SurfaceKey, area: Rectangle<i32, Logical>, items: &mut Vec<Item>) {
+    fn compose_card(
+        &mut self,
+        view: View,
+        key: SurfaceKey,
+        area: Rectangle<i32, Logical>,
+        items: &mut Vec<Item>,
+    ) {
         let Some((link, surface)) = self.qubes.surface(key) else { return };
         let (label, name) = (link.label(), link.qube.name.clone());
         let (title, not_isolated) = (surface.title.clone(), !link.qube.isolated);
-        let caption = self.caption(label, &name, &title, not_isolated, area.size.w);
-        let at = self.to_device((area.loc.x, area.loc.y + CARD.1).into());
+        let caption = self.caption(view, label, &name, &title, not_isolated, area.size.w);
+        let at = view.to_device((area.loc.x, area.loc.y + CARD.1).into());
         items.push(Item::Picture { picture: caption, at, clip: None });
         let Some((_, surface)) = self.qubes.surface(key) else { return };
         let window = surface.geometry();
@@ -386,25 +416,25 @@ impl Desktop {
             hovered: None,
             pressed: None,
             content: transom_theming::Size { w: content.0, h: content.1 },
-            scale: Scale::new(self.screen.scale),
+            scale: view.drawn_in(),
         };
-        self.compose_preview(key, outer, &spec, factor, items);
+        self.compose_preview(view, key, outer, &spec, factor, items);
     }
 
     fn caption(
         &mut self,
+        view: View,
         label: Option<Label>,
         qube: &str,
         title: &str,
         not_isolated: bool,
         width: i32,
     ) -> Rc<Picture> {
-        let key: CaptionKey = (label, qube.to_owned(), title.to_owned(), not_isolated, width as u32);
+        let key: CaptionKey = (label, qube.to_owned(), title.to_owned(), not_isolated, width, view.scale);
         if let Some((_, picture)) = self.ui.kept.captions.iter().find(|(k, _)| *k == key) {
             return picture.clone();
         }
-        let spec =
-            CaptionSpec { label, qube, title, width, not_isolated, scale: Scale::new(self.screen.scale) };
+        let spec = CaptionSpec { label, qube, title, width, not_isolated, scale: view.drawn_in() };
         let picture = Picture::new(self.ui.painter.caption(&spec));
         if self.ui.kept.captions.len() > 64 {
             self.ui.kept.captions.clear();

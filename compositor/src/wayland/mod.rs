@@ -21,6 +21,7 @@ mod commit;
 mod events;
 mod grants;
 mod handlers;
+mod locker;
 mod outputs;
 mod pointer;
 mod region;
@@ -32,9 +33,12 @@ mod windows;
 
 use smithay::{
     input::{Seat, SeatState, keyboard::XkbConfig},
-    reexports::wayland_server::{
-        Display, DisplayHandle, Resource,
-        protocol::wl_surface::{self, WlSurface},
+    reexports::{
+        calloop::LoopHandle,
+        wayland_server::{
+            Display, DisplayHandle, Resource,
+            protocol::wl_surface::{self, WlSurface},
+        },
     },
 };
 use tracing::{debug, error, warn};
@@ -65,6 +69,9 @@ pub(crate) struct Server {
     grants: grants::Grants,
     input: seat::Input,
     outputs: outputs::Outputs,
+    locker: locker::Locker,
+    managers: handlers::Managers,
+    powers: handlers::Powers,
     selection: selection::Selection,
     last_commit: u32,
     /// Bytes of the link's queue, kept for the next turn.
@@ -73,7 +80,7 @@ pub(crate) struct Server {
 
 impl Server {
     /// A server without programs, and without a socket.
-    pub(crate) fn new() -> Result<Self, DesktopError> {
+    pub(crate) fn new(event_loop: LoopHandle<'static, Desktop>) -> Result<Self, DesktopError> {
         let failed = |what: &str| DesktopError::Loop(what.to_owned());
         let display = Display::<Desktop>::new().map_err(|e| failed(&format!("no Wayland server: {e}")))?;
         let handle = display.handle();
@@ -86,7 +93,7 @@ impl Server {
         seat.add_touch();
         Ok(Self {
             display: Some(display),
-            globals: handlers::Globals::new(&handle, seat_state),
+            globals: handlers::Globals::new(&handle, seat_state, event_loop),
             handle,
             seat,
             link: None,
@@ -95,6 +102,9 @@ impl Server {
             grants: grants::Grants::default(),
             input: seat::Input::default(),
             outputs: outputs::Outputs::default(),
+            locker: locker::Locker::default(),
+            managers: handlers::Managers::default(),
+            powers: handlers::Powers::default(),
             selection: selection::Selection::default(),
             last_commit: 0,
             spare: Vec::new(),
@@ -169,6 +179,7 @@ impl Desktop {
             return;
         }
         self.hear_desktop();
+        self.locker_keeps_focus();
         self.revoke_gone_pools();
         if let Err(error) = self.wayland.handle.flush_clients() {
             debug!(%error, "a program of dom0 does not read");

@@ -24,18 +24,27 @@ use crate::{Desktop, qubes::surface::transform};
 #[derive(Debug, Default)]
 pub(super) struct Outputs(BTreeMap<u32, (Output, GlobalId)>);
 
+impl Outputs {
+    /// The screen that an output stands for.
+    pub(super) fn screen(&self, output: &Output) -> Option<u32> {
+        self.0.iter().find(|(_, (known, _))| known == output).map(|(id, _)| *id)
+    }
+}
+
 impl Desktop {
     pub(super) fn local_output(&mut self, told: &message::Output) {
         let id = told.output.get();
+        let plugged = self.screens.plugged().iter().find(|plugged| plugged.planned.id == id);
+        let known = plugged.map(|plugged| plugged.monitor.identity.clone()).unwrap_or_default();
         let handle = self.wayland.handle.clone();
         let (output, _) = self.wayland.outputs.0.entry(id).or_insert_with(|| {
             let properties = PhysicalProperties {
                 size: (told.width_mm.get() as i32, told.height_mm.get() as i32).into(),
                 subpixel: Subpixel::Unknown,
-                make: "Transom".into(),
-                model: "screen".into(),
+                make: known.make,
+                model: known.model,
             };
-            let output = Output::new(format!("screen-{id}"), properties);
+            let output = Output::new(known.connector, properties);
             let global = output.create_global::<Self>(&handle);
             (output, global)
         });
@@ -50,6 +59,7 @@ impl Desktop {
         let at = (told.x.get(), told.y.get()).into();
         output.change_current_state(Some(mode), Some(transform(told.transform)), Some(scale), Some(at));
         output.set_preferred(mode);
+        self.locker_outputs_changed();
     }
 
     pub(super) fn local_output_gone(&mut self, id: u32) {
@@ -90,7 +100,10 @@ impl Desktop {
             root = parent;
         }
         let window = super::windows::id_of(&root).and_then(|id| self.wayland.windows.get(id));
-        window.map(|window| window.scale).filter(|scale| *scale > 0).unwrap_or(self.screen.scale)
+        window
+            .map(|window| window.scale)
+            .filter(|scale| *scale > 0)
+            .unwrap_or_else(|| self.screens.lead().map_or(120, |s| s.scale))
     }
 
     /// A commit reached the screen.

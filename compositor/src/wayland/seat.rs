@@ -63,6 +63,12 @@ impl Input {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Keys(WlSurface);
 
+impl Keys {
+    pub(super) fn new(surface: &WlSurface) -> Self {
+        Self(surface.clone())
+    }
+}
+
 impl IsAlive for Keys {
     fn alive(&self) -> bool {
         self.0.alive()

@@ -94,6 +94,11 @@ fn tell(arguments: &Arguments, result: &Result<(), String>) {
     {
         tracing::warn!(fd, %error, "nobody can be told that we are ready");
     }
+    if result.is_ok()
+        && let Err(error) = sd_notify::notify(&[sd_notify::NotifyState::Ready])
+    {
+        tracing::warn!(%error, "systemd cannot be told that we are ready");
+    }
 }
 
 /// Starts this program again in a new session. The caller waits for us only, and gets no child that

@@ -13,7 +13,7 @@ use std::{
     os::unix::process::ExitStatusExt as _,
     path::{Path, PathBuf},
     process::Stdio,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -33,7 +33,7 @@ use crate::{
 };
 
 /// Where the kernel offers virtual machines.
-const DEVICE: &str = "/dev/kvm";
+pub(crate) const DEVICE: &str = "/dev/kvm";
 /// What the agents of one computer's machines see as their own vsock address. Each machine has a
 /// vsock of its own, so that none needs to differ.
 const CID: u32 = 3;
@@ -44,16 +44,13 @@ const OVERHEAD: u64 = 64 << 20;
 #[derive(Debug)]
 pub struct Kvm {
     program: Option<PathBuf>,
-    /// Whether the processor can: it stays what it is, and a look costs the more the more cores it has.
-    processor: Result<(), &'static str>,
     cgroups: Option<Arc<Cgroups>>,
 }
 
 impl Kvm {
     /// Looks for `transom-vmm` where it usually is.
     pub(crate) fn new(cgroups: Option<Arc<Cgroups>>) -> Self {
-        let processor = able(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
-        Self { program: paths::find_program("transom-vmm"), processor, cgroups }
+        Self { program: paths::find_program("transom-vmm"), cgroups }
     }
 
     fn program(&self) -> Result<&Path, String> {
@@ -67,8 +64,7 @@ impl Kvm {
     /// One line that says what.
     pub fn check(&self) -> Result<(), String> {
         self.program()?;
-        self.processor?;
-        open_device().map(drop).map_err(|error| format!("{DEVICE} cannot be opened: {error}"))
+        able_here()
     }
 }
 
@@ -78,6 +74,16 @@ impl Kvm {
 /// One line that says what.
 pub fn check() -> Result<(), String> {
     Kvm::new(None).check()
+}
+
+/// Says why KVM runs no stock kernel here.
+pub(crate) fn able_here() -> Result<(), String> {
+    // The processor stays what it is, and a look costs the more the more cores it has.
+    static PROCESSOR: OnceLock<Result<(), &'static str>> = OnceLock::new();
+    PROCESSOR
+        .get_or_init(|| able(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default()))
+        .map_err(str::to_owned)?;
+    open_device().map(drop).map_err(|error| format!("{DEVICE} cannot be opened: {error}"))
 }
 
 /// A device alone does not promise that a stock kernel runs: there are kinds of KVM without hardware

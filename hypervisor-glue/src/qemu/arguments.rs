@@ -15,6 +15,7 @@ use crate::{
 pub(super) struct Arguments<'a> {
     pub(super) name: &'a QubeName,
     pub(super) config: &'a MachineConfig,
+    pub(super) accelerator: Accelerator,
     /// Descriptors in QEMU, which opens no file of ours by name but the initramfs: the kernel,
     pub(super) kernel: RawFd,
     /// the image's root, read-only,
@@ -33,7 +34,7 @@ impl Arguments<'_> {
     /// The arguments.
     pub(super) fn list(&self) -> Vec<String> {
         let (bytes, vcpus, ram) = (self.config.memory, self.config.vcpus, self.ram);
-        let (accelerator, cpu, kernel) = match self.config.accelerator {
+        let (accelerator, cpu, kernel) = match self.accelerator {
             // An emulated processor does not run ahead of itself: guards against that only cost.
             Accelerator::Tcg => ("tcg,thread=multi", "max", " mitigations=off"),
             Accelerator::Kvm => ("kvm", "host", ""),

@@ -40,12 +40,12 @@ use self::{
     qmp::Qmp,
 };
 use crate::{
-    image,
+    image, kvm,
     listener::Listener,
     machine::{Channel, Hypervisor, Machine, MachineSpec, StartError},
     paths,
     sandbox::Cgroups,
-    store::{Accelerator, Limits},
+    store::{Accelerator, Limits, MachineConfig},
     user::{self, own_uid},
 };
 
@@ -109,6 +109,7 @@ impl Hypervisor for Qemu {
         let Some(vm) = &spec.vm else {
             return Err(StartError::Unable("a virtual machine needs an image".to_owned()));
         };
+        let accelerator = accelerator(vm.config);
         let ram = GuestRam::new(vm.config.memory)?;
         image::make_volume(vm.volume, vm.config.volume).map_err(StartError::at("make the private volume"))?;
         image::write_initramfs(spec, vm.image).map_err(StartError::at("write the qube's initramfs"))?;
@@ -169,6 +170,7 @@ impl Hypervisor for Qemu {
         let arguments = Arguments {
             name: spec.name,
             config: vm.config,
+            accelerator,
             kernel,
             root,
             volume,
@@ -180,7 +182,7 @@ impl Hypervisor for Qemu {
             program: program.to_owned(),
             run_dir: spec.run_dir.to_owned(),
             arguments: arguments.list(),
-            user: uid.map(|uid| (uid, group(uid, vm.config.accelerator))),
+            user: uid.map(|uid| (uid, group(uid, accelerator))),
             inherited: inherited.into_iter().chain(cables).collect(),
             console: console_theirs,
             complaints: complaints_theirs,
@@ -200,9 +202,20 @@ impl Hypervisor for Qemu {
     }
 }
 
+/// How a machine's processors run: as its file says, else by KVM where the processor can, and a user of
+/// the machine's own may.
+pub(crate) fn accelerator(config: &MachineConfig) -> Accelerator {
+    let may = || {
+        let root_only = |device: fs::Metadata| device.mode() & 0o066 == 0;
+        !rustix::process::geteuid().is_root() || !fs::metadata(kvm::DEVICE).is_ok_and(root_only)
+    };
+    let best = || if kvm::able_here().is_ok() && may() { Accelerator::Kvm } else { Accelerator::Tcg };
+    config.accelerator.unwrap_or_else(best)
+}
+
 /// The group of a machine's user: its own, but where it needs `/dev/kvm` and only a group may use that.
 fn group(uid: u32, accelerator: Accelerator) -> u32 {
-    match fs::metadata("/dev/kvm") {
+    match fs::metadata(kvm::DEVICE) {
         Ok(device) if accelerator == Accelerator::Kvm && device.mode() & 0o006 != 0o006 => device.gid(),
         _ => uid,
     }

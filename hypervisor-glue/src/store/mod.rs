@@ -102,24 +102,22 @@ pub struct MachineConfig {
     /// Size of its private volume, in bytes: what it may store. Taken from the disk as it is used;
     /// read when the qube starts for the first time.
     pub volume: u64,
-    /// How QEMU runs its processors.
-    pub accelerator: Accelerator,
+    /// How QEMU runs its processors; `None`: by KVM where the processor can.
+    pub accelerator: Option<Accelerator>,
 }
 
 impl Default for MachineConfig {
     fn default() -> Self {
-        Self { memory: 1 << 30, vcpus: 2, volume: 8 << 30, accelerator: Accelerator::Tcg }
+        Self { memory: 1 << 30, vcpus: 2, volume: 8 << 30, accelerator: None }
     }
 }
 
 /// How QEMU runs processors.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Accelerator {
     /// In software. It works everywhere and is slow.
-    #[default]
     Tcg,
-    /// With the kernel's KVM. That a machine has `/dev/kvm` does not prove that a guest runs, so
-    /// a person has to say that it does.
+    /// With the kernel's KVM.
     Kvm,
 }
 

@@ -210,10 +210,10 @@ fn machine(node: MachineNode) -> MachineConfig {
         memory: node.memory.map_or(default.memory, |bytes| bytes.0),
         vcpus: node.vcpus.unwrap_or(default.vcpus),
         volume: node.volume.map_or(default.volume, |bytes| bytes.0),
-        accelerator: match node.accelerator {
-            None | Some(AcceleratorName::Tcg) => Accelerator::Tcg,
-            Some(AcceleratorName::Kvm) => Accelerator::Kvm,
-        },
+        accelerator: node.accelerator.map(|name| match name {
+            AcceleratorName::Tcg => Accelerator::Tcg,
+            AcceleratorName::Kvm => Accelerator::Kvm,
+        }),
     }
 }
 
@@ -338,8 +338,12 @@ pub fn write(config: &QubeConfig) -> String {
         if machine.volume != default.volume {
             node(format!("    volume \"{}MiB\"", machine.volume >> 20));
         }
-        if machine.accelerator == Accelerator::Kvm {
-            node("    accelerator \"kvm\"".to_owned());
+        if let Some(accelerator) = machine.accelerator {
+            let name = match accelerator {
+                Accelerator::Tcg => "tcg",
+                Accelerator::Kvm => "kvm",
+            };
+            node(format!("    accelerator \"{name}\""));
         }
         node("}".to_owned());
     }

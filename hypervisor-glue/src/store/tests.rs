@@ -87,7 +87,7 @@ fn a_full_file() {
     let limits = Limits { memory: Some(2 << 30), tasks: 300, cpu_percent: Some(150), nested_sandboxes: true };
     assert_eq!(config.limits, limits);
     let machine =
-        MachineConfig { memory: 2 << 30, vcpus: 3, volume: 64 << 20, accelerator: Accelerator::Kvm };
+        MachineConfig { memory: 2 << 30, vcpus: 3, volume: 64 << 20, accelerator: Some(Accelerator::Kvm) };
     assert_eq!(config.machine, machine);
     assert_eq!(config.environment, [("GTK_THEME".to_owned(), "Adwaita:dark".to_owned())]);
     assert_eq!(parsed(&write(&config)).unwrap(), config);

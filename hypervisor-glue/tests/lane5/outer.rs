@@ -1,6 +1,8 @@
 //! The outer machine: emulated by QEMU, whose emulation of AMD-V now and then resets the machine of
 //! itself, or keeps its kernel in a guest's vCPU for ever. No program in it can do that to a kernel, so
-//! such a run says nothing of what is tested, and is made anew.
+//! such a run says nothing of what is tested, and is made anew. More rarely it makes a machine inside
+//! that machine give up (a triple fault). That might be our fault as well: if it happens in the last run
+//! too, it is.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -22,17 +24,20 @@ pub(crate) enum End {
     Failed,
     /// It was gone from one moment to the next, or its kernel was stuck.
     Broke,
+    /// It did not say so, and the machine inside it gave up.
+    Faulted,
 }
 
 /// Shows what a machine says until its end. It is started by `timeout`; its output must be a pipe, with
 /// its kernel's own last words on it, and a reset its end; `good` is the line by which it says that all is good.
 pub(crate) fn watch(mut machine: Child, good: &str, is_ours: impl Fn(&str) -> bool) -> End {
     let start = Instant::now();
-    let (mut is_good, mut last_words, mut stuck) = (false, false, false);
+    let (mut is_good, mut last_words, mut stuck, mut faulted) = (false, false, false, false);
     for line in BufReader::new(machine.stdout.take().unwrap()).split(b'\n') {
         let line = String::from_utf8_lossy(&line.unwrap_or_default()).trim_end().to_owned();
         println!("[{:>5.1}] {line}", start.elapsed().as_secs_f32());
         is_good |= line == good;
+        faulted |= ["triple fault", "TripleFault"].iter().any(|words| line.contains(words));
         if !stuck && !is_ours(&line) && line.contains("soft lockup") {
             stuck = true;
             // Passed on to the machine by `timeout`, which is what was started.
@@ -47,6 +52,8 @@ pub(crate) fn watch(mut machine: Child, good: &str, is_ours: impl Fn(&str) -> bo
         End::Good
     } else if stuck || (!last_words && status.success()) {
         End::Broke
+    } else if faulted {
+        End::Faulted
     } else {
         End::Failed
     }
@@ -55,11 +62,12 @@ pub(crate) fn watch(mut machine: Child, good: &str, is_ours: impl Fn(&str) -> bo
 /// Runs a machine, and anew if its emulation broke down.
 pub(crate) fn until_it_ends_by_itself(what: &str, mut run: impl FnMut() -> End) -> End {
     for number in 1..=RUNS {
-        let end = run();
-        if end != End::Broke {
-            return end;
+        match run() {
+            End::Faulted if number == RUNS => return End::Failed,
+            End::Faulted => println!("{what}: the machine inside gave up, run {number} of {RUNS}"),
+            End::Broke => println!("{what}: the emulated machine broke down, run {number} of {RUNS}"),
+            end => return end,
         }
-        println!("{what}: the emulated machine broke down, run {number} of {RUNS}");
     }
     println!("SKIP {what}: the emulated machine broke down {RUNS} times");
     End::Broke

@@ -174,8 +174,9 @@ fn run(kernel: &Path, archive: &Path, part: &str) -> End {
             "qemu-system-x86_64",
             "-accel",
             "tcg,thread=multi",
+            // One: with two, the emulation of AMD-V breaks down now and then.
             "-smp",
-            "2",
+            "1",
             "-cpu",
             "max,+svm",
             "-m",

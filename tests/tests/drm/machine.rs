@@ -39,7 +39,8 @@ const MODULES: [&str; 9] = [
     "virtio-gpu",
 ];
 /// What a seat needs.
-const SEAT: &str = "/lib/systemd/systemd-udevd --daemon\n\
+const SEAT: &str = "busybox mkdir dev/pts; busybox mount -t devpts pts dev/pts\n\
+    /lib/systemd/systemd-udevd --daemon\n\
     udevadm trigger --action=add --subsystem-match=input --subsystem-match=drm; udevadm settle\n\
     seatd &";
 /// Programs of this computer that run in the machine.
@@ -76,6 +77,11 @@ pub(crate) struct Machine {
 impl Machine {
     /// Starts one; or why there can be none here.
     pub(crate) fn start() -> Result<Self, String> {
+        Self::start_after("")
+    }
+
+    /// As [`Machine::start`], after these lines of a shell inside it.
+    pub(crate) fn start_after(lines: &str) -> Result<Self, String> {
         let missing = |path: &&str| !Path::new(path).exists();
         if let Some(missing) = NEEDED.iter().find(|path| missing(path)) {
             return Err(format!("{missing} is not installed"));
@@ -85,7 +91,11 @@ impl Machine {
         let initramfs = dir.path().join("initramfs");
         let variables = format!("{INSIDE}=1 LIBSEAT_BACKEND=seatd NO_COLOR=1");
         let modules = MODULES.into_iter().map(|name| (name, ""));
-        fs::write(&initramfs, mirror.archive(modules, &variables, SEAT, "inside::inside")).unwrap();
+        fs::write(
+            &initramfs,
+            mirror.archive(modules, &variables, &format!("{lines}{SEAT}"), "inside::inside"),
+        )
+        .unwrap();
         let at = |name: &str| dir.path().join(name).display().to_string();
         let mut command = Command::new("timeout");
         command

@@ -9,13 +9,18 @@
 #[path = "../../../hypervisor-glue/tests/lane5/debian.rs"]
 mod debian;
 mod devices;
+mod hostile;
 #[allow(dead_code, reason = "lane 5 packs programs too")]
 #[path = "../../../hypervisor-glue/tests/lane5/initramfs.rs"]
 mod initramfs;
 mod inside;
+mod lock;
 mod machine;
 #[path = "../vm/mirror.rs"]
 mod mirror;
+mod monitors;
+mod pace;
 mod person;
 mod screen;
+mod session;
 mod viewer;

@@ -1,5 +1,10 @@
 //! What a person does at the machine: keys and the pointer, by the virtual keyboard and tablet.
 
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
 use image::RgbImage;
 use serde_json::{Value, json};
 use transom::ipc::Window;
@@ -9,6 +14,13 @@ use super::machine::Machine;
 
 fn key(code: &str, down: bool) -> Value {
     json!({ "type": "key", "data": { "down": down, "key": { "type": "qcode", "data": code } } })
+}
+
+/// A place of the tablet, of a desktop so many pixels long.
+fn axis(axis: &str, at: i32, of: i32) -> Value {
+    // The tablet counts to 32767.
+    let value = (f64::from(at) + 0.5) / f64::from(of) * 32_767.0;
+    json!({ "type": "abs", "data": { "axis": axis, "value": value.round() as i32 } })
 }
 
 impl Machine {
@@ -32,14 +44,12 @@ impl Machine {
         }
     }
 
-    /// Moves the pointer to a pixel of the desktop, and waits until the desktop knows.
+    /// Moves the pointer to a place on the desktop, in logical pixels, and waits until the desktop
+    /// knows.
     pub(crate) fn point(&mut self, (x, y): (i32, i32)) {
-        let (width, height) = self.state().screen;
-        let axis = |axis: &str, at: i32, of: i32| {
-            // The tablet counts to 32767.
-            let value = (f64::from(at) + 0.5) / f64::from(of) * 32_767.0;
-            json!({ "type": "abs", "data": { "axis": axis, "value": value.round() as i32 } })
-        };
+        let state = self.state();
+        let logical = |pixels: i32| (f64::from(pixels) / state.scale).round() as i32;
+        let (width, height) = (logical(state.screen.0), logical(state.screen.1));
         self.device(&[axis("x", x, width), axis("y", y, height)]);
         until("the pointer is there", || {
             let at = self.state().pointer;
@@ -77,6 +87,26 @@ impl Machine {
             let [nx, ny, ..] = self.window(title).outer;
             ((nx - x - dx).abs() < 4 && (ny - y - dy).abs() < 4).then_some(())
         });
+    }
+
+    /// Takes a window by its title bar, and moves it to and fro for a time.
+    pub(crate) fn swing(&mut self, title: &str, time: Duration) {
+        const REACH: i32 = 200;
+        let [x, y, ..] = self.window(title).outer;
+        let (width, height) = self.state().screen;
+        self.point((x + 60, y + 10));
+        self.button(true);
+        let begin = Instant::now();
+        for step in 0.. {
+            if begin.elapsed() > time {
+                break;
+            }
+            let by = (step % (2 * REACH) - REACH).abs();
+            self.device(&[axis("x", x + 60 + by, width), axis("y", y + 10 + by / 4, height)]);
+            // A mouse tells of itself 125 times a second.
+            thread::park_timeout(Duration::from_millis(8));
+        }
+        self.button(false);
     }
 
     /// Waits for a window of this title.

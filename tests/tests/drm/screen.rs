@@ -51,7 +51,7 @@ fn what_is_on_the_connectors() {
     nothing_flips_when_idle(&mut machine, "gles");
 }
 
-fn starts(machine: &mut Machine, asked: &str, renderer: &str) {
+pub(crate) fn starts(machine: &mut Machine, asked: &str, renderer: &str) {
     machine.ask(&Ask::Start(asked.into()));
     let state = until("a monitor", || Some(machine.state()).filter(|state| !state.monitors.is_empty()));
     assert_eq!((state.backend.as_str(), state.renderer.as_str()), ("drm", renderer));
@@ -59,7 +59,7 @@ fn starts(machine: &mut Machine, asked: &str, renderer: &str) {
 }
 
 /// The window is on the connectors, and in its frame (rule FRAME).
-fn framed(machine: &mut Machine) {
+pub(crate) fn framed(machine: &mut Machine) {
     let (window, picture) = until("the qube's picture", || {
         let (window, picture) = (machine.window(TITLE), machine.picture());
         let state = machine.state();
@@ -70,7 +70,7 @@ fn framed(machine: &mut Machine) {
 }
 
 /// Writes a picture where a person can look at it.
-fn keep(picture: &RgbImage, name: &str) {
+pub(crate) fn keep(picture: &RgbImage, name: &str) {
     picture.save(super::debian::cache().join(format!("drm-{name}.png"))).unwrap();
 }
 
@@ -96,21 +96,31 @@ fn the_mouse_moves_the_pointer(machine: &mut Machine) {
         let at = machine.state().pointer;
         (at.0 > 301.0 && at.1 < 299.0).then_some(())
     });
+    // Where its picture is dom0's it has a plane of its own, which no dump shows.
+    machine.point((900, 650));
+    until("the pointer's plane", || machine.state().monitors.iter().all(|m| m.pointer_plane).then_some(()));
+    let picture = machine.picture();
+    machine.point((940, 700));
+    assert!(machine.picture() == picture, "the pointer is drawn on the desktop");
 }
 
 fn nothing_flips_when_idle(machine: &mut Machine, renderer: &str) {
     const TIME: Duration = Duration::from_secs(4);
-    // Once what came before has settled.
-    let mut last = machine.flips();
-    until("it settles", || {
-        let now = machine.flips();
-        (std::mem::replace(&mut last, now) == now).then_some(())
-    });
+    let before = settled(machine);
     thread::park_timeout(TIME);
-    let flips = machine.flips() - last;
+    let flips = machine.flips() - before;
     figure(&format!("drm.idle_flips.{renderer}"), flips as f64, "flips", 1);
     // The clock in the bar may go on by a minute.
     assert!(flips <= 1, "{flips} flips of an idle screen");
+}
+
+/// Waits until nothing is drawn any longer; flips until then.
+pub(crate) fn settled(machine: &mut Machine) -> u64 {
+    let mut last = machine.flips();
+    until("it settles", || {
+        let now = machine.flips();
+        (std::mem::replace(&mut last, now) == now).then_some(now)
+    })
 }
 
 fn two_monitors(machine: &mut Machine) {
@@ -118,7 +128,7 @@ fn two_monitors(machine: &mut Machine) {
     viewer.size(Some((800, 600)));
     until("the second monitor", || {
         let state = machine.state();
-        (state.monitors.len() == 2 && state.screen == (1824, 600)).then_some(())
+        (state.monitors.len() == 2 && state.screen == (1824, 768)).then_some(())
     });
     framed(machine);
     // Over both.
@@ -157,6 +167,11 @@ fn another_console(machine: &mut Machine) {
         let [x, y, w, h] = machine.window(TITLE).content;
         image::imageops::crop_imm(&machine.picture(), x as u32, y as u32, w as u32, h as u32).to_image()
     };
+    // Where it is on no pixel that is looked at, whether it has a plane or not.
+    machine.point((20, 650));
+    // Programs draw their cursors by whether they have the keys.
+    until("it has the keys", || machine.window(TITLE).focused.then_some(()));
+    settled(machine);
     let before = content(machine);
     machine.chord(&["ctrl", "alt", "f2"]);
     until("another console is in front", || {
@@ -168,5 +183,11 @@ fn another_console(machine: &mut Machine) {
     machine.chord(&["alt", "f1"]);
     until("the desktop is in front", || machine.state().in_front.then_some(()));
     framed(machine);
-    assert!(content(machine) == before, "the window is not as it was");
+    settled(machine);
+    let after = content(machine);
+    if after != before {
+        keep(&before, "before");
+        keep(&after, "after");
+        panic!("the window is not as it was");
+    }
 }

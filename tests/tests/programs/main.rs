@@ -5,5 +5,8 @@ mod complaints;
 mod crash;
 mod demo;
 mod dom0;
+mod lock;
+mod outputs;
+mod session;
 mod shortages;
 mod signals;

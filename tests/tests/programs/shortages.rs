@@ -37,7 +37,7 @@ fn a_full_disk() {
 
     // A picture that cannot be written.
     house.start_desktop();
-    let reply = house.ask(&Request::Screenshot { path: "/dev/full".into() });
+    let reply = house.ask(&Request::Screenshot { path: "/dev/full".into(), output: None });
     let Reply::Error { message } = reply else { panic!("{reply:?}") };
     assert!(message.contains("/dev/full") && message.contains("No space left"), "{message}");
     house.state();
@@ -57,7 +57,7 @@ fn no_fonts() {
     );
     // It works without text.
     let picture = house.path().join("picture.png");
-    assert!(matches!(house.ask(&Request::Screenshot { path: picture.clone() }), Reply::Done));
+    assert!(matches!(house.ask(&Request::Screenshot { path: picture.clone(), output: None }), Reply::Done));
     assert_eq!(image::open(picture).unwrap().into_rgb8().dimensions(), (640, 480));
 }
 

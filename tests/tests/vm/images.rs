@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write as _,
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::OnceLock,
@@ -63,15 +64,18 @@ fn make() -> Result<PathBuf, String> {
 /// An image of the lab's own with the files of the kept one, to be changed; the kept one stays beside
 /// it, unless it has the same name.
 pub(crate) fn own(lab: &Lab, name: &str) -> PathBuf {
-    let (images, kept) = (lab.data().join("images"), kept().unwrap().join(DEFAULT_NAME));
+    let images = lab.data().join("images");
+    let kept = fs::read_link(&images).unwrap().join(DEFAULT_NAME);
     fs::remove_file(&images).unwrap();
     let own = images.join(name);
     fs::create_dir_all(&own).unwrap();
     for file in ["kernel", "initramfs", "root.erofs", "image.json"] {
-        fs::hard_link(kept.join(file), own.join(file)).unwrap();
+        // Another file system may hold the kept one.
+        let linked = fs::hard_link(kept.join(file), own.join(file));
+        linked.or_else(|_| symlink(kept.join(file), own.join(file))).unwrap();
     }
     if name != DEFAULT_NAME {
-        std::os::unix::fs::symlink(kept, images.join(DEFAULT_NAME)).unwrap();
+        symlink(kept, images.join(DEFAULT_NAME)).unwrap();
     }
     own
 }

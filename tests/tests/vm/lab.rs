@@ -24,7 +24,7 @@ static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Lab {
     pub(crate) house: House,
-    backend: &'static str,
+    pub(crate) backend: &'static str,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -60,6 +60,11 @@ impl Lab {
 
     /// Makes a qube with a machine as `machine` says.
     pub(crate) fn create(&self, qube: &str, label: &str, machine: &str) {
+        self.create_on(self.backend, qube, label, machine);
+    }
+
+    /// The same with a back end of its own.
+    pub(crate) fn create_on(&self, backend: &str, qube: &str, label: &str, machine: &str) {
         self.house.must(&[
             "qube",
             "create",
@@ -69,7 +74,7 @@ impl Lab {
             "--template",
             "debian-12",
             "--backend",
-            self.backend,
+            backend,
         ]);
         let file = self.data().join("qubes").join(qube).join("qube.kdl");
         let text = fs::read_to_string(&file).unwrap();
@@ -124,7 +129,7 @@ impl Lab {
     /// The screen as it is.
     pub(crate) fn picture(&self) -> image::RgbImage {
         let path = self.house.path().join("screen.png");
-        let reply = self.house.ask(&Request::Screenshot { path: path.clone() });
+        let reply = self.house.ask(&Request::Screenshot { path: path.clone(), output: None });
         assert!(matches!(reply, Reply::Done), "{reply:?}");
         image::open(path).unwrap().into_rgb8()
     }

@@ -39,7 +39,11 @@ fn client(address: &str) -> String {
 }
 
 fn create(lab: &Lab, qube: &str, network: Option<&str>) {
-    lab.create(qube, "blue", "memory \"256MiB\"\nvolume \"64MiB\"");
+    create_on(lab, lab.backend, qube, network);
+}
+
+fn create_on(lab: &Lab, backend: &str, qube: &str, network: Option<&str>) {
+    lab.create_on(backend, qube, "blue", "memory \"256MiB\"\nvolume \"64MiB\"");
     let file = lab.data().join("qubes").join(qube).join("qube.kdl");
     let mut text = fs::read_to_string(&file).unwrap().replace("debian-12", "networked");
     text.extend(network.map(|network| format!("network \"{network}\"\n")));
@@ -53,6 +57,38 @@ fn serve(lab: &Lab) {
     assert_eq!(lab.ends_with("net", listens), 0);
 }
 
+/// The image, with a process 1 that gives addresses.
+fn networked(lab: &Lab) {
+    let init = include_str!("../../../hypervisor-glue/src/image/guest/init.sh");
+    let init = init.replacen('\n', ADDRESSES, 1);
+    add_to_initramfs(&own(lab, "networked"), &[("transom/init", init.as_bytes())]);
+}
+
+/// Cables between machines that the processor runs: two of the linked VMM, and one of QEMU.
+pub(crate) fn cables_on_the_processor(lab: &Lab) {
+    networked(lab);
+    create(lab, "net", None);
+    create(lab, "one", Some("net"));
+    create_on(lab, "qemu", "two", Some("net"));
+    let backends = ["net", "one", "two"].map(|qube| lab.info(qube)["backend"].clone());
+    assert_eq!(backends, ["kvm", "kvm", "qemu"]);
+    let reason = lab.info("two")["backend_reason"].to_string();
+    assert!(reason.contains("on the processor by KVM"), "{reason}");
+    lab.start("net");
+    serve(lab);
+    for (qube, address) in [("one", "10.9.1.1"), ("two", "10.9.2.1")] {
+        lab.start(qube);
+        let begin = Instant::now();
+        assert_eq!(lab.ends_with(qube, &client(address)), 0, "{}", lab.log(qube));
+        println!("{qube}: 1 MB there and back in {:.1} s", begin.elapsed().as_secs_f32());
+    }
+    assert_eq!(lab.ends_with("one", &client("10.9.2.1")), 3, "one client reaches the other's cable");
+    for qube in ["one", "two", "net"] {
+        lab.house.must(&["qube", "stop", qube]);
+        assert_eq!(lab.info(qube)["state"]["is"], "halted");
+    }
+}
+
 /// A number that a guest counts, and whether it is that.
 fn received(lab: &Lab, qube: &str, card: &str, test: &str) -> bool {
     let script = format!("test $(cat /sys/class/net/{card}/statistics/rx_packets) {test}");
@@ -62,9 +98,7 @@ fn received(lab: &Lab, qube: &str, card: &str, test: &str) -> bool {
 #[test]
 fn qubes_are_linked_as_their_files_say() {
     let Some(lab) = Lab::new() else { return };
-    let init = include_str!("../../../hypervisor-glue/src/image/guest/init.sh");
-    let init = init.replacen('\n', ADDRESSES, 1);
-    add_to_initramfs(&own(&lab, "networked"), &[("transom/init", init.as_bytes())]);
+    networked(&lab);
     create(&lab, "net", None);
     for client in ["one", "two"] {
         create(&lab, client, Some("net"));

@@ -125,7 +125,16 @@ struct Tale {
 
 impl Tale {
     fn new(fill: u32) -> Self {
-        let mut world = World::with(transom::config::Config::default(), (WIDTH as u32, HEIGHT as u32), 120);
+        Self::on(World::with(transom::config::Config::default(), (WIDTH as u32, HEIGHT as u32), 120), fill)
+    }
+
+    /// On a desktop of the same size over two screens.
+    fn on_two_screens(fill: u32) -> Self {
+        let half = (WIDTH / 2, HEIGHT);
+        Self::on(World::with_screens(&[("left", half, 120), ("right", half, 120)]), fill)
+    }
+
+    fn on(mut world: World, fill: u32) -> Self {
         let qube = world.add_qube("work", Label::Blue);
         let client = world.add_client(qube);
         world.add_window(client, "mine", (120, 80), 0xff12_3456);
@@ -319,17 +328,24 @@ proptest! {
 
     #[test]
     fn a_qubes_pixels_stay_in_its_frames(steps in prop::collection::vec(step(), 1..80)) {
-        let mut a = Tale::new(0xffff_ffff);
-        let mut b = Tale::new(0xff00_0000);
-        for (rude, step) in &steps {
-            a.tell(*rude, step);
-            b.tell(*rude, step);
-            if matches!(step, Step::Frame | Step::Drag { .. } | Step::Key(_) | Step::Touch(..)) {
-                check(&mut a, &mut b)?;
-            }
-        }
-        check(&mut a, &mut b)?;
+        tell_both(Tale::new(0xffff_ffff), Tale::new(0xff00_0000), &steps)?;
     }
+
+    #[test]
+    fn a_qubes_pixels_stay_in_its_frames_on_two_screens(steps in prop::collection::vec(step(), 1..60)) {
+        tell_both(Tale::on_two_screens(0xffff_ffff), Tale::on_two_screens(0xff00_0000), &steps)?;
+    }
+}
+
+fn tell_both(mut a: Tale, mut b: Tale, steps: &[(bool, Step)]) -> Result<(), TestCaseError> {
+    for (rude, step) in steps {
+        a.tell(*rude, step);
+        b.tell(*rude, step);
+        if matches!(step, Step::Frame | Step::Drag { .. } | Step::Key(_) | Step::Touch(..)) {
+            check(&mut a, &mut b)?;
+        }
+    }
+    check(&mut a, &mut b).map(drop)
 }
 
 /// The reference would be worthless if the pixels were never seen at all.

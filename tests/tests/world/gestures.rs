@@ -124,6 +124,15 @@ fn every_gesture_that_began_ends() {
     world.input(&[begin]);
     world.restart_desktop();
     assert_eq!(said(&mut world)[0], over, "dom0's compositor died");
+
+    let mut world = world_with("");
+    world.input(&[begin]);
+    world.desktop.lock();
+    world.input(&rest);
+    world.input(&[begin]);
+    world.input(&rest);
+    world.frame();
+    assert_eq!(said(&mut world)[0], over, "the desktop was locked, and nobody hears of what follows");
 }
 
 #[test]

@@ -130,3 +130,22 @@ fn cursors() {
     let pictures = [120, 180].map(|scale| scenes::cursors(&mut painter, Scale::new(scale)));
     check("cursors", &rows(&pictures, 6, Rgb::new(0x80, 0x80, 0x80)));
 }
+
+/// The lock screen: empty, being typed into, with something wrong, with everything at once.
+#[test]
+fn lock_screens() {
+    for (variant, scale) in [(Variant::Dark, 120), (Variant::Light, 150)] {
+        let (mut painter, at) = (painter(variant), Scale::new(scale));
+        let pictures = scenes::locks(&mut painter, at);
+        check(&format!("lock-{}", variant.name()), &sheet(&painter, &[pictures], at));
+    }
+}
+
+/// Neither a long name nor a long password reaches beyond its place, and the panel stays as it is.
+#[test]
+fn a_lock_screen_keeps_its_size() {
+    let (mut painter, at) = (painter(Variant::Dark), Scale::new(120));
+    let sizes: Vec<_> =
+        scenes::locks(&mut painter, at).iter().map(|picture| (picture.width, picture.height)).collect();
+    assert!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
+}

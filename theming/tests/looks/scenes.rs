@@ -1,8 +1,8 @@
 //! What is drawn for people and for the golden pictures.
 
 use transom_theming::{
-    Answer, BarQube, BarSpec, CaptionSpec, CursorShape, FrameKind, FrameSpec, Image, Label, NoticeSpec,
-    Painter, PromptSpec, QubeMark, Rgb, Run, Scale, Size, TitleButton, WelcomeSpec,
+    Answer, BarQube, BarSpec, CaptionSpec, CursorShape, FrameKind, FrameSpec, Image, Label, LockSpec,
+    NoticeSpec, Painter, PromptSpec, QubeMark, Rgb, Run, Scale, Size, TitleButton, WelcomeSpec,
 };
 
 use super::sheet::framed;
@@ -231,4 +231,32 @@ pub(crate) fn dom0(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
 /// All pointers.
 pub(crate) fn cursors(painter: &mut Painter, scale: Scale) -> Vec<Image> {
     CursorShape::ALL.into_iter().map(|shape| painter.cursor(scale, shape).image).collect()
+}
+
+/// Lock screens.
+pub(crate) fn locks(painter: &mut Painter, scale: Scale) -> Vec<Image> {
+    let empty = LockSpec {
+        time: "23:59",
+        date: "Wednesday, 30 September",
+        person: "A Person",
+        typed: 0,
+        message: None,
+        caps: false,
+        layout: None,
+        scale,
+    };
+    let specs = [
+        empty,
+        LockSpec { typed: 7, layout: Some("de"), ..empty },
+        LockSpec { typed: 1, message: Some(("That is not the password.", true)), caps: true, ..empty },
+        LockSpec {
+            person: "A person with a name that is longer than any panel is wide, and goes on",
+            typed: 512,
+            message: Some(("Words of another module that are longer than any panel is wide", false)),
+            caps: true,
+            layout: Some("us"),
+            ..empty
+        },
+    ];
+    specs.iter().map(|spec| painter.lock(spec)).collect()
 }

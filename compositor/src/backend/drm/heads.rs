@@ -7,31 +7,33 @@ use smithay::{
         drm::DrmDevice,
         renderer::{Renderer, Texture},
     },
-    reexports::drm::control::crtc,
-    utils::{Physical, Point, Size},
+    reexports::drm::control::{connector, crtc},
 };
 use tracing::{error, info, warn};
 
 use super::{
-    connectors::{self, Monitor},
+    connectors::{self, Connector},
     surface::{Make, Surface},
 };
 use crate::{
     backend::Frame,
-    ipc,
     render::{canvas::CanvasError, guest::SceneRenderer, painter::ScenePainter, scene::Scene},
+    screens::Planned,
 };
 
-/// A monitor and what drives it.
+/// A monitor that is driven, and what drives it.
 struct Head<R: Renderer> {
-    monitor: Monitor,
+    name: String,
+    connector: connector::Handle,
     crtc: crtc::Handle,
-    /// Its top left corner on the desktop.
-    at: Point<i32, Physical>,
+    /// How it is driven.
+    planned: Planned,
     surface: Box<dyn Surface<R>>,
     /// A frame waits for the vertical blank.
     pending: bool,
     flips: u64,
+    /// The pointer has a plane of its own.
+    pointer_plane: bool,
 }
 
 /// All monitors of one graphics card.
@@ -42,7 +44,7 @@ pub(super) struct Heads<R: Renderer> {
 
 impl<R: Renderer> fmt::Debug for Heads<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.heads.iter().map(|head| &head.monitor.name)).finish()
+        f.debug_list().entries(self.heads.iter().map(|head| &head.name)).finish()
     }
 }
 
@@ -55,116 +57,123 @@ where
         Self { heads: Vec::new(), make }
     }
 
-    /// Takes up what has changed at the connectors. Monitors that stay as they are go on undisturbed.
-    pub(super) fn rescan(&mut self, device: &mut DrmDevice) {
-        let monitors = match connectors::plugged(device) {
-            Ok(monitors) => monitors,
-            Err(error) => {
-                error!(%error, "the connectors cannot be read; monitors stay as they were");
-                return;
-            }
-        };
-        let stays = |head: &Head<R>| {
-            let same = |monitor: &Monitor| {
-                monitor.connector == head.monitor.connector && monitor.mode == head.monitor.mode
-            };
-            monitors.iter().any(same)
-        };
+    /// Drives monitors as planned. Those that stay as they are go on undisturbed. Returns which of
+    /// them are driven now.
+    pub(super) fn drive(&mut self, device: &mut DrmDevice, wanted: &[(Connector, Planned)]) -> Vec<bool> {
         // First let go of what is gone: a new monitor may need what drove it.
         self.heads.retain(|head| {
-            let stays = stays(head);
+            let stays = wanted.iter().any(|(connector, planned)| {
+                connector.handle == head.connector
+                    && planned.on
+                    && planned.lit
+                    && (planned.id, planned.mode, planned.transform)
+                        == (head.planned.id, head.planned.mode, head.planned.transform)
+            });
             if !stays {
-                info!(monitor = head.monitor.name, "a monitor is gone, or has another mode");
+                info!(monitor = head.name, "a monitor is gone, or is driven otherwise");
             }
             stays
         });
-        for monitor in monitors {
-            if !self.heads.iter().any(|head| head.monitor.connector == monitor.connector) {
-                self.add(device, monitor);
-            }
+        let mut driven = Vec::new();
+        for (connector, planned) in wanted {
+            let known = self.heads.iter_mut().find(|head| head.connector == connector.handle);
+            driven.push(match known {
+                Some(head) => {
+                    head.planned = *planned;
+                    true
+                }
+                // A dark one is not driven, and comes back.
+                None => planned.on && (!planned.lit || self.add(device, connector, *planned)),
+            });
         }
-        self.heads.sort_by_key(|head| u32::from(head.monitor.connector));
-        let (lefts, _) = self.layout();
-        for (head, left) in self.heads.iter_mut().zip(lefts) {
-            head.at = (left, 0).into();
-        }
+        driven
     }
 
-    fn add(&mut self, device: &mut DrmDevice, monitor: Monitor) {
+    fn add(&mut self, device: &mut DrmDevice, connector: &Connector, planned: Planned) -> bool {
+        let name = connector.monitor.identity.connector.clone();
         let taken: Vec<_> = self.heads.iter().map(|head| head.crtc).collect();
-        let Some(crtc) = connectors::free_crtc(&monitor, &taken) else {
-            warn!(monitor = monitor.name, "the graphics card drives no more monitors than it does now");
-            return;
+        let Some(crtc) = connectors::free_crtc(connector, &taken) else {
+            warn!(monitor = name, "the graphics card drives no more monitors than it does now");
+            return false;
         };
+        let Some(mode) = connector.mode(planned.mode) else {
+            warn!(monitor = name, "the monitor has no such mode");
+            return false;
+        };
+        let pointer_size = device.cursor_size();
         let surface = device
-            .create_surface(crtc, monitor.mode, &[monitor.connector])
+            .create_surface(crtc, mode, &[connector.handle])
             .map_err(|error| error.to_string())
-            .and_then(|surface| (self.make)(surface, &monitor));
+            .and_then(|surface| (self.make)(surface, pointer_size, &planned));
         match surface {
             Ok(surface) => {
-                let size = monitor.size();
-                info!(
-                    monitor = monitor.name,
-                    width = size.w,
-                    height = size.h,
-                    refresh = monitor.refresh(),
-                    "a monitor is there"
-                );
-                let at = Point::default();
-                self.heads.push(Head { monitor, crtc, at, surface, pending: false, flips: 0 });
+                let (size, refresh) = (planned.mode.size, planned.mode.refresh);
+                let monitor = connector.monitor.identity.to_string();
+                info!(monitor, width = size.w, height = size.h, refresh, "a monitor is there");
+                let connector = connector.handle;
+                self.heads.push(Head {
+                    name,
+                    connector,
+                    crtc,
+                    planned,
+                    surface,
+                    pending: false,
+                    flips: 0,
+                    pointer_plane: false,
+                });
+                true
             }
-            Err(error) => error!(monitor = monitor.name, %error, "a monitor cannot be used"),
+            Err(error) => {
+                error!(monitor = name, %error, "a monitor cannot be used");
+                false
+            }
         }
     }
 
-    fn layout(&self) -> (Vec<i32>, Size<i32, Physical>) {
-        let sizes: Vec<_> = self.heads.iter().map(|head| head.monitor.size()).collect();
-        connectors::side_by_side(&sizes)
+    fn of(&self, screen: u32) -> Option<&Head<R>> {
+        self.heads.iter().find(|head| head.planned.id == screen)
     }
 
-    /// Size of the desktop, and its refresh in millihertz: that of the slowest. `None`: no monitor.
-    pub(super) fn desktop(&self) -> Option<(Size<i32, Physical>, u32)> {
-        let refresh = self.heads.iter().map(|head| head.monitor.refresh()).min()?;
-        Some((self.layout().1, refresh))
+    /// True if there is such a monitor, and it shows what was drawn last.
+    pub(super) fn idle(&self, screen: u32) -> bool {
+        self.of(screen).is_some_and(|head| !head.pending)
     }
 
-    /// True if there is a monitor and each shows what was drawn last.
-    pub(super) fn idle(&self) -> bool {
-        !self.heads.is_empty() && self.heads.iter().all(|head| !head.pending)
+    /// Frames that a monitor has shown.
+    pub(super) fn flips(&self, screen: u32) -> Option<u64> {
+        self.of(screen).map(|head| head.flips)
     }
 
-    /// Draws what changed on each monitor.
+    /// The pointer has a plane of its own there.
+    pub(super) fn pointer_plane(&self, screen: u32) -> bool {
+        self.of(screen).is_some_and(|head| head.pointer_plane)
+    }
+
+    /// Draws what changed on the monitor that the scene is of.
     pub(super) fn draw(
         &mut self,
         painter: &mut ScenePainter<R>,
         scene: &Scene,
     ) -> Result<Frame, CanvasError> {
         let quads = painter.quads(scene);
-        let mut failure = None;
-        for head in &mut self.heads {
-            let seen: Vec<_> = quads.iter().map(|quad| quad.seen_from(head.at)).collect();
-            match head.surface.show(&mut painter.renderer, &seen, scene.background) {
-                Ok(pending) => head.pending = pending,
-                Err(error) => failure = Some(format!("{}: {error}", head.monitor.name)),
-            }
-        }
-        if let Some(failure) = failure {
-            return Err(CanvasError::Draw(failure));
-        }
-        let pending = self.heads.iter().any(|head| head.pending);
-        Ok(Frame { changed: pending, pending })
+        let head = self.heads.iter_mut().find(|head| head.planned.id == scene.screen);
+        let head = head.ok_or_else(|| CanvasError::Draw("there is no such monitor".into()))?;
+        let shown = head.surface.show(&mut painter.renderer, &quads, scene.background);
+        let shown = shown.map_err(CanvasError::Draw)?;
+        head.pending = shown.pending;
+        head.pointer_plane = shown.pointer_plane;
+        Ok(Frame { changed: head.pending, pending: head.pending })
     }
 
-    /// A vertical blank. True if a frame waited for it.
-    pub(super) fn flipped(&mut self, crtc: crtc::Handle) -> bool {
-        let waiting = |head: &&mut Head<R>| head.crtc == crtc && head.pending;
-        let Some(head) = self.heads.iter_mut().find(waiting) else { return false };
+    /// A vertical blank. The screen whose frame waited for it.
+    pub(super) fn flipped(&mut self, crtc: crtc::Handle) -> Option<u32> {
+        let head = self.heads.iter_mut().find(|head| head.crtc == crtc && head.pending)?;
         head.pending = false;
         head.flips += 1;
         if let Err(error) = head.surface.flipped() {
-            warn!(monitor = head.monitor.name, %error, "a frame was lost");
+            warn!(monitor = head.name, %error, "a frame was lost");
         }
-        true
+        Some(head.planned.id)
     }
 
     /// The card is ours again; whatever others left there is not what was drawn.
@@ -173,21 +182,8 @@ where
             // Its vertical blank may have gone by unseen.
             let flipped = if std::mem::take(&mut head.pending) { head.surface.flipped() } else { Ok(()) };
             if let Err(error) = flipped.and_then(|()| head.surface.reset()) {
-                warn!(monitor = head.monitor.name, %error, "a monitor does not come back");
+                warn!(monitor = head.name, %error, "a monitor does not come back");
             }
         }
-    }
-
-    pub(super) fn report(&self) -> Vec<ipc::Monitor> {
-        let monitor = |head: &Head<R>| {
-            let size = head.monitor.size();
-            ipc::Monitor {
-                name: head.monitor.name.clone(),
-                area: [head.at.x, head.at.y, size.w, size.h],
-                refresh: head.monitor.refresh(),
-                flips: head.flips,
-            }
-        };
-        self.heads.iter().map(monitor).collect()
     }
 }

@@ -155,6 +155,13 @@ impl Desktop {
                     drm.devices.removed(&device);
                 }
             }
+            DeviceEvent::SwitchToggle { event } => {
+                let (switch, state) = (SwitchToggleEvent::switch(&event), SwitchToggleEvent::state(&event));
+                if switch == Some(Switch::Lid) && state == SwitchState::On {
+                    info!("the lid is closed");
+                    self.lock();
+                }
+            }
             event => {
                 let key = matches!(event, DeviceEvent::Keyboard { .. });
                 if let Some(event) = translate(&event, |device| self.reach(device)) {
@@ -173,15 +180,8 @@ impl Desktop {
     /// What a device that points at places reaches over: its monitor, or the desktop.
     fn reach(&self, device: &Device) -> Rectangle<i32, Logical> {
         let wanted = self.backend.drm().and_then(|drm| drm.devices.output(device));
-        let monitors = self.backend.monitors();
-        match monitors.iter().find(|monitor| Some(monitor.name.as_str()) == wanted) {
-            Some(monitor) => {
-                let [x, y, w, h] =
-                    monitor.area.map(|side| (i64::from(side) * 120 / i64::from(self.screen.scale)) as i32);
-                Rectangle::new((x, y).into(), (w, h).into())
-            }
-            None => self.screen.logical(),
-        }
+        let screen = wanted.and_then(|name| self.screens.named(name));
+        screen.map_or_else(|| self.screens.area(), |screen| screen.area)
     }
 }
 

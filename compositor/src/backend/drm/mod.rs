@@ -1,10 +1,9 @@
 //! The screen itself: kernel mode setting on a graphics card, a seat of the machine, its devices.
 //!
 //! libseat lends card and devices while this desktop's console is the one in front, and takes them
-//! back when another is; udev tells of monitors that come and go. The desktop spans all monitors,
-//! from left to right. A GPU draws with OpenGL ES into buffers of GBM; where there is none, pixman
-//! draws into dumb buffers. Frames are drawn only when something changed, and count as shown once
-//! the card has flipped to them.
+//! back when another is; udev tells of monitors that come and go. A GPU draws with OpenGL ES into buffers of GBM; where there is none, pixman
+//! draws into dumb buffers. Each monitor is drawn only when something on it changed, and a frame
+//! counts as shown once that monitor has flipped to it.
 
 mod connectors;
 mod heads;
@@ -30,7 +29,7 @@ use smithay::{
         udev::{UdevBackend, UdevEvent, primary_gpu},
     },
     reexports::{calloop::LoopHandle, drm::control::crtc, rustix::fs::OFlags},
-    utils::{DeviceFd, Physical, Size},
+    utils::DeviceFd,
 };
 use tracing::{error, info};
 
@@ -39,11 +38,11 @@ use super::Frame;
 use crate::{
     Desktop, DesktopError,
     input::event::InputEvent,
-    ipc,
     render::{
         canvas::{Canvas, CanvasError, RendererKind},
         scene::Scene,
     },
+    screens::{Monitor, Plugged},
 };
 
 /// See the module's text.
@@ -118,6 +117,8 @@ pub fn start(
         // Devices that were refused are asked for again then.
         devices.suspend();
     }
+    // Until monitors are known there is no screen.
+    desktop.plug(Vec::new());
     desktop.backend.take_seat(Drm { session, devices, renderer, card: None });
     if active {
         desktop.open_card()?;
@@ -126,7 +127,7 @@ pub fn start(
 }
 
 impl Drm {
-    fn open(&mut self, size: Size<i32, Physical>) -> Result<(Canvas, DrmDeviceNotifier), DesktopError> {
+    fn open(&mut self) -> Result<(Canvas, DrmDeviceNotifier), DesktopError> {
         let path = primary_gpu(self.session.seat())
             .map_err(|error| failed("udev", error))?
             .ok_or_else(|| failed("graphics", "there is no graphics card (/dev/dri/card*)"))?;
@@ -135,7 +136,7 @@ impl Drm {
         let fd = self.session.open(&path, flags).map_err(|error| at(&error))?;
         let fd = DrmDeviceFd::new(DeviceFd::from(fd));
         let (device, notifier) = DrmDevice::new(fd.clone(), true).map_err(|error| at(&error))?;
-        let (canvas, monitors) = renderer(self.renderer, &fd, size)?;
+        let (canvas, monitors) = renderer(self.renderer, &fd)?;
         let atomic = device.is_atomic();
         info!(card = %path.display(), atomic, renderer = canvas.renderer_name(), "the screen is ours");
         self.card = Some(Card { device, monitors });
@@ -151,11 +152,11 @@ impl Drm {
         self.card.as_ref().is_some_and(|card| card.device.is_active())
     }
 
-    /// A frame can be drawn and shown.
-    pub(super) fn ready(&self) -> bool {
-        self.card
-            .as_ref()
-            .is_some_and(|card| card.device.is_active() && heads!(&card.monitors, heads => heads.idle()))
+    /// A frame can be drawn and shown on a screen.
+    pub(super) fn ready(&self, screen: u32) -> bool {
+        self.card.as_ref().is_some_and(|card| {
+            card.device.is_active() && heads!(&card.monitors, heads => heads.idle(screen))
+        })
     }
 
     pub(super) fn draw(&mut self, canvas: &mut Canvas, scene: &Scene) -> Result<Frame, CanvasError> {
@@ -166,17 +167,25 @@ impl Drm {
         }
     }
 
-    /// A vertical blank. True if now every monitor shows what was drawn last.
-    fn flipped(&mut self, crtc: crtc::Handle) -> bool {
-        let flip = |card: &mut Card| heads!(&mut card.monitors, heads => heads.flipped(crtc) && heads.idle());
-        self.card.as_mut().is_some_and(flip)
+    /// A vertical blank. The screen whose frame waited for it.
+    fn flipped(&mut self, crtc: crtc::Handle) -> Option<u32> {
+        let card = self.card.as_mut()?;
+        heads!(&mut card.monitors, heads => heads.flipped(crtc))
     }
 
-    pub(super) fn monitors(&self) -> Vec<ipc::Monitor> {
-        self.card.as_ref().map_or_else(Vec::new, |card| heads!(&card.monitors, heads => heads.report()))
+    /// Frames that a screen's monitor has shown.
+    pub(super) fn flips(&self, screen: u32) -> Option<u64> {
+        let card = self.card.as_ref()?;
+        heads!(&card.monitors, heads => heads.flips(screen))
     }
 
-    pub(super) fn devices(&self) -> Vec<ipc::Device> {
+    /// The pointer has a plane of its own on a screen.
+    pub(super) fn pointer_plane(&self, screen: u32) -> bool {
+        let plane = |card: &Card| heads!(&card.monitors, heads => heads.pointer_plane(screen));
+        self.card.as_ref().is_some_and(plane)
+    }
+
+    pub(super) fn devices(&self) -> Vec<crate::ipc::Device> {
         self.devices.report()
     }
 
@@ -194,46 +203,48 @@ impl Drm {
 }
 
 /// The renderer asked for, on this card.
-fn renderer(
-    kind: RendererKind,
-    fd: &DrmDeviceFd,
-    size: Size<i32, Physical>,
-) -> Result<(Canvas, Monitors), CanvasError> {
+fn renderer(kind: RendererKind, fd: &DrmDeviceFd) -> Result<(Canvas, Monitors), CanvasError> {
     let gles = || {
         let gbm = GbmDevice::new(fd.clone()).map_err(|error| CanvasError::NoGles(error.to_string()))?;
-        let canvas = Canvas::on_device(kind, &gbm, size)?;
+        let canvas = Canvas::on_device(kind, &gbm)?;
         Ok((canvas, gbm))
     };
     if kind != RendererKind::Pixman {
         match gles() {
             Ok((Canvas::Gles(canvas), gbm)) => {
                 let formats = canvas.painter.renderer.egl_context().dmabuf_render_formats().clone();
+                let pointer = gbm.clone();
                 let parts = move || {
                     let flags = GbmBufferFlags::RENDERING | GbmBufferFlags::SCANOUT;
                     (GbmAllocator::new(gbm.clone(), flags), GbmFramebufferExporter::new(gbm.clone(), None))
                 };
-                return Ok((Canvas::Gles(canvas), Monitors::Gles(Heads::new(maker(parts, formats)))));
+                return Ok((
+                    Canvas::Gles(canvas),
+                    Monitors::Gles(Heads::new(maker(parts, formats, Some(pointer)))),
+                ));
             }
             Ok(_) => {}
             Err(error) if kind == RendererKind::Gles => return Err(error),
             Err(error) => info!(%error, "drawing with pixman"),
         }
     }
-    let canvas = Canvas::new(RendererKind::Pixman, size)?;
+    let canvas = Canvas::new(RendererKind::Pixman)?;
     let formats = match &canvas {
         Canvas::Pixman(canvas) => Bind::<Dmabuf>::supported_formats(&canvas.painter.renderer),
         Canvas::Gles(_) => None,
     };
     let fd = fd.clone();
+    let pointer = GbmDevice::new(fd.clone()).inspect_err(|error| info!(%error, "the pointer gets no plane"));
     let parts = move || (DumbAllocator::new(fd.clone()), fd.clone());
-    Ok((canvas, Monitors::Pixman(Heads::new(maker(parts, formats.unwrap_or_default())))))
+    let make = maker(parts, formats.unwrap_or_default(), pointer.ok());
+    Ok((canvas, Monitors::Pixman(Heads::new(make))))
 }
 
 impl Desktop {
     fn open_card(&mut self) -> Result<(), DesktopError> {
         let Some(drm) = self.backend.drm_mut() else { return Ok(()) };
-        let (canvas, notifier) = drm.open(self.screen.size)?;
-        self.screen.canvas = canvas;
+        let (canvas, notifier) = drm.open()?;
+        self.canvas = canvas;
         self.handle
             .insert_source(notifier, |event, metadata, desktop: &mut Self| match event {
                 DrmEvent::VBlank(crtc) => desktop.flipped(crtc, metadata.as_ref()),
@@ -253,7 +264,7 @@ impl Desktop {
                 card.device.pause();
             }
         }
-        self.screen.awaited = None;
+        self.frames_lost();
         self.input(InputEvent::Lost);
     }
 
@@ -273,35 +284,36 @@ impl Desktop {
     }
 
     /// Monitors came, went, or have another mode.
-    fn monitors_changed(&mut self) {
+    pub(crate) fn monitors_changed(&mut self) {
         let Some(card) = self.backend.drm_mut().and_then(|drm| drm.card.as_mut()) else { return };
         if !card.device.is_active() {
             // Looked at when the seat is ours again.
             return;
         }
+        let connectors = match connectors::plugged(&card.device) {
+            Ok(connectors) => connectors,
+            Err(error) => {
+                error!(%error, "the connectors cannot be read; monitors stay as they were");
+                return;
+            }
+        };
+        let monitors: Vec<Monitor> = connectors.iter().map(|c| c.monitor.clone()).collect();
+        let planned = self.screens.plan(&monitors, &self.config.outputs);
+        let wanted: Vec<_> = connectors.into_iter().zip(planned).collect();
         let Card { device, monitors } = card;
-        let desktop = heads!(monitors, heads => {
-            heads.rescan(device);
-            heads.desktop()
+        let driven = heads!(monitors, heads => heads.drive(device, &wanted));
+        let plugged = wanted.into_iter().zip(driven).map(|((connector, mut planned), driven)| {
+            planned.on = driven;
+            Plugged { monitor: connector.monitor, planned }
         });
         // Without a monitor everything stays where it is, and nothing is drawn.
-        if let Some((size, refresh)) = desktop {
-            self.screen.refresh = refresh;
-            if let Err(error) = self.resize_screen(size, self.screen.scale) {
-                error!(%error, "the desktop keeps its size");
-            }
-        }
-        self.screen.awaited = None;
-        self.redraw_all();
+        self.adopt_screens(plugged.collect());
     }
 
     fn flipped(&mut self, crtc: crtc::Handle, metadata: Option<&DrmEventMetadata>) {
-        if !self.backend.drm_mut().is_some_and(|drm| drm.flipped(crtc)) {
-            return;
-        }
-        let Some(frame) = self.screen.awaited.take() else { return };
+        let Some(screen) = self.backend.drm_mut().and_then(|drm| drm.flipped(crtc)) else { return };
         let shown = self.clock.now().saturating_sub(metadata.and_then(age).unwrap_or_default());
-        self.after_frame(shown, frame.focus);
+        self.screen_shows(screen, shown);
     }
 }
 

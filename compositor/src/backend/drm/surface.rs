@@ -7,6 +7,7 @@ use smithay::{
         allocator::{
             Allocator, Format, Fourcc,
             dmabuf::{AsDmabuf, Dmabuf},
+            gbm::GbmDevice,
         },
         drm::{
             DrmDeviceFd, DrmSurface,
@@ -16,21 +17,29 @@ use smithay::{
         renderer::{Bind, Color32F, Renderer, Texture},
     },
     output::OutputModeSource,
-    utils::Transform,
+    utils::{Buffer, Size},
 };
 
-use super::connectors::Monitor;
-use crate::render::element::Quad;
+use crate::{render::element::Quad, screens::Planned};
+
+/// What became of a picture.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// It is on its way; else nothing had changed.
+    pub pending: bool,
+    /// The pointer has a plane of its own.
+    pub pointer_plane: bool,
+}
 
 /// Planes and buffers of one monitor. Which buffers they are is nobody else's business.
 pub(super) trait Surface<R: Renderer> {
-    /// Draws, and has it shown at the next vertical blank. `false`: nothing had changed.
+    /// Draws, and has it shown at the next vertical blank.
     fn show(
         &mut self,
         renderer: &mut R,
         quads: &[Quad<R::TextureId>],
         background: Color32F,
-    ) -> Result<bool, String>;
+    ) -> Result<Shown, String>;
     /// What was drawn last is on the monitor.
     fn flipped(&mut self) -> Result<(), String>;
     /// Somebody else had the monitor.
@@ -55,12 +64,13 @@ where
         renderer: &mut R,
         quads: &[Quad<R::TextureId>],
         background: Color32F,
-    ) -> Result<bool, String> {
+    ) -> Result<Shown, String> {
         let frame = self
-            .render_frame(renderer, quads, background, FrameFlags::empty())
+            .render_frame(renderer, quads, background, FrameFlags::ALLOW_CURSOR_PLANE_SCANOUT)
             .map_err(|error| error.to_string())?;
+        let mut shown = Shown { pending: false, pointer_plane: frame.cursor_element.is_some() };
         if frame.is_empty {
-            return Ok(false);
+            return Ok(shown);
         }
         if frame.needs_sync()
             && let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element
@@ -70,7 +80,8 @@ where
         }
         drop(frame);
         self.queue_frame(()).map_err(|error| error.to_string())?;
-        Ok(true)
+        shown.pending = true;
+        Ok(shown)
     }
 
     fn flipped(&mut self) -> Result<(), String> {
@@ -83,12 +94,15 @@ where
 }
 
 /// Makes the surface of a monitor.
-pub(super) type Make<R> = Box<dyn Fn(DrmSurface, &Monitor) -> Result<Box<dyn Surface<R>>, String>>;
+pub(super) type Make<R> =
+    Box<dyn Fn(DrmSurface, Size<u32, Buffer>, &Planned) -> Result<Box<dyn Surface<R>>, String>>;
 
-/// Makes surfaces whose buffers come from such an allocator.
+/// Makes surfaces whose buffers come from such an allocator; the pointer's, if it can have a plane, from
+/// GBM.
 pub(super) fn maker<A, F, R>(
     parts: impl Fn() -> (A, F) + 'static,
     formats: impl IntoIterator<Item = Format>,
+    pointer: Option<GbmDevice<DrmDeviceFd>>,
 ) -> Make<R>
 where
     A: Allocator + 'static,
@@ -103,12 +117,12 @@ where
     R::Error: Error + Send + Sync + 'static,
 {
     let formats: Vec<Format> = formats.into_iter().collect();
-    Box::new(move |surface, monitor| {
+    Box::new(move |surface, pointer_size, planned| {
         let (allocator, exporter) = parts();
         let mode = OutputModeSource::Static {
-            size: monitor.size(),
+            size: planned.mode.size,
             scale: 1.0.into(),
-            transform: Transform::Normal,
+            transform: planned.transform,
         };
         let compositor = DrmCompositor::<A, F, (), DrmDeviceFd>::new(
             mode,
@@ -118,9 +132,8 @@ where
             exporter,
             [Fourcc::Xrgb8888, Fourcc::Argb8888],
             formats.iter().copied(),
-            (64, 64).into(),
-            // No plane of its own for the pointer yet.
-            None,
+            pointer_size,
+            pointer.clone(),
         );
         Ok(Box::new(compositor.map_err(|error| error.to_string())?))
     })

@@ -21,6 +21,7 @@ use crate::{
     clock::Clock,
     config::Config,
     ipc::{State, Window},
+    lock::LockOptions,
     render::canvas::RendererKind,
 };
 
@@ -80,6 +81,8 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind, slow: u32
         scale: 120,
         pace: Pace::Timer,
         time_of_day: true,
+        watch_idle: false,
+        lock: LockOptions::default(),
     };
     let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;
     desktop

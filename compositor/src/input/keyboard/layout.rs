@@ -129,6 +129,17 @@ impl Layout {
         }
     }
 
+    /// The modifiers of the device, whoever was handed their keys.
+    pub(super) fn device(&self) -> ModifierState {
+        let Some(k) = &self.xkb else { return ModifierState::default() };
+        ModifierState {
+            depressed: k.device.serialize_mods(xkb::STATE_MODS_DEPRESSED),
+            latched: k.device.serialize_mods(xkb::STATE_MODS_LATCHED),
+            locked: k.device.serialize_mods(xkb::STATE_MODS_LOCKED),
+            group: k.group,
+        }
+    }
+
     /// See [`Locks`].
     pub(super) fn locks(&self) -> Locks {
         let on = |name: &str| self.xkb.as_ref().is_some_and(|k| k.device.led_name_is_active(name));

@@ -362,6 +362,15 @@ impl Keyboard {
     }
 
     /// Modifiers that are down.
+    pub fn held_mods(&self) -> Mods {
+        self.mods()
+    }
+
+    /// Modifiers of the device itself, for a program that has every key.
+    pub(crate) fn device_modifiers(&self) -> ModifierState {
+        self.layout.device()
+    }
+
     fn mods(&self) -> Mods {
         self.held.values().fold(Mods::NONE, |all, held| all.with(held.modifier))
     }

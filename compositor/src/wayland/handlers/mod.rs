@@ -4,9 +4,13 @@ mod compositor;
 mod cursor_shape;
 mod data_device;
 mod fractional_scale;
+mod idle_notify;
 mod output;
+mod output_management;
+mod output_power;
 mod presentation;
 mod seat;
+mod session_lock;
 mod shm;
 mod single_pixel_buffer;
 mod viewporter;
@@ -15,21 +19,34 @@ mod xdg_shell;
 
 use smithay::{
     input::SeatState,
-    reexports::wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
+    reexports::{
+        calloop::LoopHandle,
+        wayland_protocols_wlr::{
+            output_management::v1::server::zwlr_output_manager_v1::ZwlrOutputManagerV1,
+            output_power_management::v1::server::zwlr_output_power_manager_v1::ZwlrOutputPowerManagerV1,
+        },
+        wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
+    },
     wayland::{
         compositor::CompositorState,
         cursor_shape::CursorShapeManagerState,
         fractional_scale::FractionalScaleManagerState,
+        idle_notify::IdleNotifierState,
         output::OutputManagerState,
         presentation::PresentationState,
         selection::data_device::DataDeviceState,
+        session_lock::SessionLockManagerState,
         shell::xdg::{XdgShellState, decoration::XdgDecorationState},
         single_pixel_buffer::SinglePixelBufferState,
         viewporter::ViewporterState,
     },
 };
 
-pub(super) use self::shm::{Pools, ShmBuffer};
+pub(super) use self::{
+    output_management::Managers,
+    output_power::Powers,
+    shm::{Pools, ShmBuffer},
+};
 use crate::Desktop;
 
 /// Number of `CLOCK_MONOTONIC`.
@@ -42,6 +59,8 @@ pub(super) struct Globals {
     xdg_shell: XdgShellState,
     seat: SeatState<Desktop>,
     data_device: DataDeviceState,
+    session_lock: SessionLockManagerState,
+    idle_notify: IdleNotifierState<Desktop>,
     _decoration: XdgDecorationState,
     _outputs: OutputManagerState,
     _viewporter: ViewporterState,
@@ -52,13 +71,21 @@ pub(super) struct Globals {
 }
 
 impl Globals {
-    pub(super) fn new(display: &DisplayHandle, seat: SeatState<Desktop>) -> Self {
+    pub(super) fn new(
+        display: &DisplayHandle,
+        seat: SeatState<Desktop>,
+        event_loop: LoopHandle<'static, Desktop>,
+    ) -> Self {
         display.create_global::<Desktop, WlShm, ()>(1, ());
+        display.create_global::<Desktop, ZwlrOutputManagerV1, ()>(3, ());
+        display.create_global::<Desktop, ZwlrOutputPowerManagerV1, ()>(1, ());
         Self {
             compositor: CompositorState::new_v6::<Desktop>(display),
             xdg_shell: XdgShellState::new::<Desktop>(display),
             seat,
             data_device: DataDeviceState::new::<Desktop>(display),
+            session_lock: SessionLockManagerState::new::<Desktop, _>(display, |_| true),
+            idle_notify: IdleNotifierState::<Desktop>::new(display, event_loop),
             _decoration: XdgDecorationState::new::<Desktop>(display),
             _outputs: OutputManagerState::new_with_xdg_output::<Desktop>(display),
             _viewporter: ViewporterState::new::<Desktop>(display),

@@ -1,4 +1,4 @@
-//! Section `vm`: what the lanes with virtual machines found, from what they printed.
+//! Sections `vm` and `drm`: what the lanes with virtual machines found, from what they printed.
 
 use std::{collections::BTreeMap, fs, path::Path};
 
@@ -7,7 +7,7 @@ use transom_tests::figure::{Told, read};
 use crate::report::{Figure, Goal, quantile};
 
 /// Figures that must be there, and what they should be.
-const GOALS: [(&str, Goal); 11] = [
+const GOALS: [(&str, Goal); 14] = [
     ("vm.copied_bytes_per_frame", Goal::AtMost(0.0)),
     ("vm.wire_bytes_per_4k_commit", Goal::AtMost(256.0)),
     ("vm.commit_cost.vga_us", Goal::None),
@@ -19,6 +19,9 @@ const GOALS: [(&str, Goal); 11] = [
     ("vmm.cpu_ms_to_first_instruction", Goal::AtMost(20.0)),
     ("vmm.idle_wakeups_per_s", Goal::None),
     ("vm.idle_wakeups_per_s", Goal::None),
+    ("drm.missed_vblanks.pixman", Goal::None),
+    ("drm.missed_vblanks.gles", Goal::None),
+    ("drm.key_to_flip.over_native", Goal::AtMost(1.0)),
 ];
 
 /// Reads the logs of the lanes in this folder.

@@ -1,0 +1,170 @@
+//! Devices while the desktop is locked: every event ends here.
+
+use std::time::Duration;
+
+use smithay::{
+    input::keyboard::xkb::{self, keysyms},
+    utils::Point,
+};
+
+use super::{Told, state::Face};
+use crate::{
+    Desktop,
+    config::bindings::{Action, Mods},
+    input::{event::InputEvent, keyboard::Outcome},
+};
+
+impl Desktop {
+    /// Something a person did while the desktop is locked. No qube hears of it.
+    pub(crate) fn lock_input(&mut self, event: InputEvent, now: Duration) {
+        match event {
+            InputEvent::Key { code, pressed } => self.lock_key(code, pressed, now),
+            // The pointer is not shown; it goes where it goes.
+            InputEvent::PointerTo { x, y } => self.lock_pointer((x, y).into()),
+            InputEvent::PointerBy { dx, dy, .. } => {
+                let at = self.input.pointer.at + Point::from((dx, dy));
+                self.lock_pointer(at);
+            }
+            // The release of a press that is made here goes to nobody, also after unlocking.
+            InputEvent::Button { code, pressed: true } => {
+                self.input.pointer.buttons.insert(code);
+                self.input.pointer.swallowed.insert(code);
+            }
+            InputEvent::Button { code, pressed: false } => {
+                self.input.pointer.buttons.remove(&code);
+                self.input.pointer.swallowed.remove(&code);
+            }
+            InputEvent::TouchDown { id, .. } => self.input.touch.down_on_nothing(id),
+            InputEvent::TouchUp { id } => self.input.touch.up(id),
+            InputEvent::TouchCancel => self.input.touch.all_up(),
+            InputEvent::Lost => {
+                drop(self.input.keyboard.release_all(now));
+                self.input.pointer.buttons.clear();
+                self.input.pointer.swallowed.clear();
+                self.input.touch.all_up();
+                self.locker_lets_go();
+            }
+            // Gestures and pens were taken from the windows when the lock began; nobody hears of more.
+            InputEvent::Axis { .. }
+            | InputEvent::Gesture(_)
+            | InputEvent::Tool { .. }
+            | InputEvent::Switch(_)
+            | InputEvent::TouchMotion { .. }
+            | InputEvent::TouchFrame => {}
+        }
+    }
+
+    fn lock_pointer(&mut self, at: Point<f64, smithay::utils::Logical>) {
+        if let Some(at) = self.screens.nearest(at) {
+            self.input.pointer.at = at;
+        }
+    }
+
+    fn lock_key(&mut self, code: u32, pressed: bool, now: Duration) {
+        let (locks, layout) = (self.input.keyboard.locks(), self.layout_in_force());
+        let outcomes = self.input.keyboard.key(code, pressed, now);
+        let mut chord = false;
+        for outcome in outcomes {
+            match outcome {
+                // A console has a login of its own.
+                Outcome::Action(action @ Action::Console(_)) => {
+                    chord = true;
+                    self.action(action, now);
+                }
+                Outcome::Action(Action::Layout(step)) => {
+                    chord = true;
+                    let keyboard = &mut self.input.keyboard;
+                    if let Some(layout) = step.from(keyboard.layout(), keyboard.layouts()) {
+                        drop(keyboard.set_layout(layout));
+                    }
+                }
+                // No other chord does anything.
+                Outcome::Action(_) => chord = true,
+                Outcome::Dom0Key { sym, pressed: true } if self.lock.state.face() == Face::Own => {
+                    self.lock_sym(sym);
+                }
+                _ => {}
+            }
+        }
+        if self.lock.state.face() == Face::Program && !chord {
+            self.locker_key(code, pressed, now);
+        }
+        if locks != self.input.keyboard.locks() || layout != self.layout_in_force() {
+            self.damage_all();
+        }
+    }
+
+    /// A key for the own lock screen.
+    fn lock_sym(&mut self, sym: u32) {
+        if self.lock.state.checking() {
+            return;
+        }
+        let ctrl = self.input.keyboard.held_mods().meets(Mods::CTRL);
+        match sym {
+            keysyms::KEY_Return | keysyms::KEY_KP_Enter => return self.give_password(),
+            keysyms::KEY_Escape => self.lock.entry.clear(),
+            keysyms::KEY_u | keysyms::KEY_U if ctrl => self.lock.entry.clear(),
+            keysyms::KEY_BackSpace => self.lock.entry.pop(),
+            _ if ctrl => return,
+            _ => match self.lock.compose.character(sym) {
+                Some(character) => self.lock.entry.push(character),
+                None => return,
+            },
+        }
+        self.lock.told = Told::Nothing;
+        self.damage_all();
+    }
+}
+
+/// From keys to characters: dead keys and the compose key work as in programs.
+#[derive(Default)]
+pub(super) struct Compose(Option<xkb::compose::State>);
+
+impl std::fmt::Debug for Compose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Compose").field(&self.0.is_some()).finish()
+    }
+}
+
+impl Compose {
+    /// By the rules of the person's locale; without any, keys stand for themselves.
+    pub(super) fn new() -> Self {
+        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
+            .into_iter()
+            .find_map(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
+        let context = xkb::Context::new(xkb::CONTEXT_NO_FLAGS);
+        let table = xkb::compose::Table::new_from_locale(
+            &context,
+            &locale.unwrap_or_else(|| "C".into()),
+            xkb::compose::COMPILE_NO_FLAGS,
+        );
+        Self(table.ok().map(|table| xkb::compose::State::new(&table, xkb::compose::STATE_NO_FLAGS)))
+    }
+
+    /// The character that a key makes, or ends; `None`: none, or not yet.
+    fn character(&mut self, sym: u32) -> Option<char> {
+        let plain = |sym: u32| char::from_u32(xkb::keysym_to_utf32(sym.into())).filter(|c| *c != '\0');
+        let Some(state) = &mut self.0 else { return plain(sym) };
+        state.feed(sym.into());
+        match state.status() {
+            xkb::compose::Status::Nothing => plain(sym),
+            xkb::compose::Status::Composing => None,
+            xkb::compose::Status::Composed => {
+                let (sym, text) = (state.keysym(), state.utf8());
+                state.reset();
+                text.and_then(|text| text.chars().next()).or_else(|| plain(sym?.raw()))
+            }
+            xkb::compose::Status::Cancelled => {
+                state.reset();
+                None
+            }
+        }
+    }
+
+    /// A sequence that was begun is forgotten.
+    pub(super) fn reset(&mut self) {
+        if let Some(state) = &mut self.0 {
+            state.reset();
+        }
+    }
+}
