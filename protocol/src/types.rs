@@ -360,6 +360,24 @@ wire_type! {
         Cancel = 3,
     }
 
+    /// A tool of a drawing tablet.
+    pub enum ToolKind {
+        /// A pen.
+        Pen = 0,
+        /// An eraser.
+        Eraser = 1,
+        /// A brush.
+        Brush = 2,
+        /// A pencil.
+        Pencil = 3,
+        /// An airbrush.
+        Airbrush = 4,
+        /// A mouse on the tablet.
+        Mouse = 5,
+        /// A mouse with a lens.
+        Lens = 6,
+    }
+
     /// Format of a keymap message.
     pub enum KeymapFormat {
         /// Five strings: rules, model, layout, variant, options, each ended by a zero byte.
@@ -385,6 +403,24 @@ pub mod states {
     pub const TILED: [u32; 4] = [1 << 5, 1 << 6, 1 << 7, 1 << 8];
     /// Every bit that has a meaning.
     pub const ALL: u32 = (1 << 9) - 1;
+}
+
+/// Axes that a tool may have beside its place.
+pub mod tool_axes {
+    /// Pressure.
+    pub const PRESSURE: u8 = 1;
+    /// Distance from the tablet.
+    pub const DISTANCE: u8 = 1 << 1;
+    /// Tilt in both directions.
+    pub const TILT: u8 = 1 << 2;
+    /// Rotation about itself.
+    pub const ROTATION: u8 = 1 << 3;
+    /// A slider.
+    pub const SLIDER: u8 = 1 << 4;
+    /// A wheel.
+    pub const WHEEL: u8 = 1 << 5;
+    /// Every bit that has a meaning.
+    pub const ALL: u8 = (1 << 6) - 1;
 }
 
 /// Edge bits of an interactive resize.

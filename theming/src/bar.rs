@@ -50,6 +50,8 @@ pub struct BarSpec<'a> {
     pub qubes: &'a [BarQube<'a>],
     /// State of the clipboard.
     pub clipboard: Option<&'a str>,
+    /// The keyboard layout in force, if there are several.
+    pub layout: Option<&'a str>,
 }
 
 impl Painter {
@@ -135,7 +137,7 @@ impl Painter {
         }
     }
 
-    /// The qubes' states, and left of them the clipboard's.
+    /// The qubes' states, left of them the keyboard layout, and left of that the clipboard's state.
     fn bar_right(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) {
         let scale = spec.scale;
         let side = |logical: i32| scale.to_device(logical);
@@ -155,12 +157,15 @@ impl Painter {
             self.swatch(canvas, (x, top), (Some(qube.label), qube.not_isolated), filled, panel, scale);
             x -= gap;
         }
-        let Some(text) = spec.clipboard else { return };
-        let style = self.style(Weight::Regular, self.theme.text(), scale);
-        let width = self.writer.width(text, style);
-        let end = x - side(10);
-        let start = (end - width).max(room.x);
-        let field = DeviceRect { x: start, w: end - start, ..room };
-        self.writer.write(canvas, text, style, field, At::Left);
+        let texts = [(spec.layout, Weight::Semibold), (spec.clipboard, Weight::Regular)];
+        for (text, weight) in texts.into_iter().filter_map(|(text, weight)| Some((text?, weight))) {
+            let style = self.style(weight, self.theme.text(), scale);
+            let width = self.writer.width(text, style);
+            let end = (x - side(10)).max(room.x);
+            let start = (end - width).max(room.x);
+            let field = DeviceRect { x: start, w: end - start, ..room };
+            self.writer.write(canvas, text, style, field, At::Left);
+            x = start;
+        }
     }
 }

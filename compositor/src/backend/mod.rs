@@ -97,6 +97,11 @@ impl Backend {
         self.drm().is_some_and(|drm| drm.pointer_plane(screen))
     }
 
+    /// Devices, where they are the machine's.
+    pub(crate) fn devices(&self) -> Vec<crate::ipc::Device> {
+        self.drm().map_or_else(Vec::new, drm::Drm::devices)
+    }
+
     /// What is known of when a frame was shown: bits of `wp_presentation_feedback.kind`.
     pub(crate) fn presentation(&self) -> u32 {
         // Synchronised with the screen, by its clock, and seen to be so.

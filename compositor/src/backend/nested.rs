@@ -180,19 +180,15 @@ impl ApplicationHandler for Host {
                 self.push(InputEvent::Button { code, pressed: state == ElementState::Pressed });
             }
             WindowEvent::MouseWheel { delta, .. } => self.push(match delta {
-                MouseScrollDelta::LineDelta(x, y) => InputEvent::Axis {
-                    source: AxisSource::Wheel,
-                    x: f64::from(-x) * 15.0,
-                    y: f64::from(-y) * 15.0,
-                    x120: (-x * 120.0) as i32,
-                    y120: (-y * 120.0) as i32,
-                },
+                MouseScrollDelta::LineDelta(x, y) => InputEvent::wheel(f64::from(-x), f64::from(-y)),
                 MouseScrollDelta::PixelDelta(by) => InputEvent::Axis {
                     source: AxisSource::Continuous,
                     x: -by.x / self.scale,
                     y: -by.y / self.scale,
                     x120: 0,
                     y120: 0,
+                    stop: (false, false),
+                    inverted: false,
                 },
             }),
             WindowEvent::Touch(Touch { phase, location, id, .. }) => {

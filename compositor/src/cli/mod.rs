@@ -95,6 +95,8 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
 enum Message {
     /// Everything about the desktop, as JSON.
     State,
+    /// Devices with the settings in force, as JSON.
+    Inputs,
     /// The monitors, as JSON.
     Outputs,
     /// Make a monitor dark, or light it.
@@ -165,6 +167,7 @@ pub(crate) fn socket_path() -> Result<PathBuf, String> {
 fn send(message: Message) -> Result<(), String> {
     let request = match message {
         Message::State => Request::State,
+        Message::Inputs => Request::Inputs,
         Message::Outputs => Request::Outputs,
         Message::Output { name, power } => Request::Power { output: name, on: power == Power::On },
         Message::Screenshot { path, output } => {
@@ -183,6 +186,7 @@ fn send(message: Message) -> Result<(), String> {
             print(&serde_json::to_string_pretty(&outputs).map_err(|e| e.to_string())?)
         }
         Reply::State(state) => print(&serde_json::to_string_pretty(&state).map_err(|e| e.to_string())?),
+        Reply::Inputs(inputs) => print(&serde_json::to_string_pretty(&inputs).map_err(|e| e.to_string())?),
         Reply::Error { message } => Err(message),
     }
 }

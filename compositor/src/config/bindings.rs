@@ -6,6 +6,8 @@ use smithay::input::keyboard::xkb::{self, Keysym};
 
 /// Consoles that have a key.
 const CONSOLES: i32 = 12;
+/// Layouts that a keyboard can have at once (XKB).
+const LAYOUTS: u32 = 32;
 
 /// Modifiers of a chord.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -108,6 +110,37 @@ impl fmt::Display for Chord {
     }
 }
 
+/// One of several things in a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The one after that in force; after the last comes the first.
+    Next,
+    /// The one before.
+    Previous,
+    /// That of this number, from 1.
+    To(u32),
+}
+
+impl Step {
+    fn parse(words: &[String], most: u32) -> Option<Self> {
+        let [word] = words else { return None };
+        match word.as_str() {
+            "next" => Some(Self::Next),
+            "previous" | "prev" => Some(Self::Previous),
+            number => number.parse().ok().filter(|number| (1..=most).contains(number)).map(Self::To),
+        }
+    }
+
+    /// Where it leads, of `count` things numbered from 0; `None`: there is none of that number.
+    pub fn from(self, at: u32, count: u32) -> Option<u32> {
+        match self {
+            Self::Next => (count > 0).then(|| (at + 1) % count),
+            Self::Previous => (count > 0).then(|| (at + count - 1) % count),
+            Self::To(number) => (1..=count).contains(&number).then(|| number - 1),
+        }
+    }
+}
+
 /// What a chord does.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
@@ -141,6 +174,10 @@ pub enum Action {
     MoveDown,
     /// Shows a workspace.
     Workspace(u32),
+    /// Shows the workspace after the current one; after the last nothing happens.
+    WorkspaceNext,
+    /// Shows the one before.
+    WorkspacePrevious,
     /// Moves the focused window to a workspace.
     MoveToWorkspace(u32),
     /// Copies the selection out of the focused qube.
@@ -156,8 +193,8 @@ pub enum Action {
         /// Program and arguments.
         argv: Vec<String>,
     },
-    /// The next keyboard layout.
-    NextLayout,
+    /// Another keyboard layout.
+    Layout(Step),
     /// Locks the desktop.
     Lock,
     /// Stops the qubes and ends the desktop.
@@ -191,6 +228,8 @@ impl Action {
                 .ok_or_else(|| format!("\"{name}\" needs a number, 1 to {}", crate::shell::WORKSPACES))
         };
         let plain = match name.as_str() {
+            "workspace" if rest == ["next"] => return Ok(Self::WorkspaceNext),
+            "workspace" if rest == ["previous"] => return Ok(Self::WorkspacePrevious),
             "workspace" => return numbered(Self::Workspace),
             "move-to-workspace" => return numbered(Self::MoveToWorkspace),
             "console" => {
@@ -199,6 +238,11 @@ impl Action {
                     .filter(|number| (1..=CONSOLES).contains(number))
                     .map(Self::Console)
                     .ok_or_else(|| format!("\"console\" needs a number, 1 to {CONSOLES}"));
+            }
+            "layout" => {
+                return Step::parse(rest, LAYOUTS).map(Self::Layout).ok_or_else(|| {
+                    format!("\"layout\" needs \"next\", \"previous\" or a number, 1 to {LAYOUTS}")
+                });
             }
             "launch" => {
                 return match rest.split_first() {
@@ -225,7 +269,6 @@ impl Action {
             "copy-out" => Self::ClipboardCopyOut,
             "paste-in" => Self::ClipboardPasteIn,
             "screenshot" => Self::Screenshot,
-            "next-layout" => Self::NextLayout,
             "lock" => Self::Lock,
             "logout" => Self::Logout,
             "quit" => Self::Quit,
@@ -303,7 +346,7 @@ impl Default for Bindings {
             bind(sup.with(shift), k::KEY_0 + number, Action::MoveToWorkspace(number));
         }
         bind(Mods::NONE, k::KEY_Print, Action::Screenshot);
-        bind(sup, k::KEY_space, Action::NextLayout);
+        bind(sup, k::KEY_space, Action::Layout(Step::Next));
         bind(sup, k::KEY_t, Action::ShowTitle);
         bind(sup, k::KEY_Escape, Action::ReleasePointer);
         bind(sup, k::KEY_l, Action::Lock);

@@ -12,8 +12,11 @@ use knus::{
 use transom_theming::Variant;
 
 use super::{
-    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, QubeConfig, ThemeConfig,
+    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, QubeConfig, ThemeConfig,
     bindings::{Action, Chord},
+    device_nodes::InputNode,
+    devices::DeviceConfig,
+    gestures::{GestureName, Gestures, SwitchEvent},
     outputs,
 };
 use crate::trust::{
@@ -27,6 +30,8 @@ struct File {
     #[knus(child)]
     keyboard: Option<KeyboardNode>,
     #[knus(child)]
+    input: Option<InputNode>,
+    #[knus(child)]
     clipboard: Option<ClipboardNode>,
     #[knus(child)]
     theme: Option<ThemeNode>,
@@ -36,6 +41,8 @@ struct File {
     binds: Vec<BindNode>,
     #[knus(children(name = "unbind"))]
     unbinds: Vec<UnbindNode>,
+    #[knus(children(name = "switch"))]
+    switches: Vec<SwitchNode>,
     #[knus(children(name = "qube"))]
     qubes: Vec<QubeNode>,
     #[knus(children(name = "output"))]
@@ -45,6 +52,8 @@ struct File {
 #[derive(Debug, knus::Decode)]
 #[knus(span_type = Span)]
 struct KeyboardNode {
+    #[knus(span)]
+    span: Span,
     #[knus(child, unwrap(argument))]
     rules: Option<String>,
     #[knus(child, unwrap(argument))]
@@ -55,6 +64,8 @@ struct KeyboardNode {
     variant: Option<String>,
     #[knus(child, unwrap(argument))]
     options: Option<String>,
+    #[knus(child, unwrap(argument))]
+    layout_scope: Option<LayoutScope>,
     #[knus(child, unwrap(argument))]
     repeat_delay: Option<Number<100, 5_000>>,
     #[knus(child, unwrap(argument))]
@@ -138,6 +149,17 @@ struct UnbindNode {
 
 #[derive(Debug, knus::Decode)]
 #[knus(span_type = Span)]
+struct SwitchNode {
+    #[knus(span)]
+    span: Span,
+    #[knus(argument)]
+    event: SwitchEvent,
+    #[knus(arguments)]
+    action: Vec<String>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
 struct QubeNode {
     #[knus(argument)]
     name: String,
@@ -204,7 +226,7 @@ impl std::str::FromStr for InhibitName {
 
 /// A whole number from `MIN` to `MAX`.
 #[derive(Debug)]
-struct Number<const MIN: u32, const MAX: u32>(u32);
+pub(super) struct Number<const MIN: u32, const MAX: u32>(pub(super) u32);
 
 impl<const MIN: u32, const MAX: u32> DecodeScalar<Span> for Number<MIN, MAX> {
     fn type_check(type_name: &Option<Spanned<TypeName, Span>>, ctx: &mut Context<Span>) {
@@ -227,14 +249,18 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
     let file: File =
         knus::parse(file_name, text).map_err(|error| ConfigError::from_knus(file_name, text, &error))?;
     let wrong = |span: &Span, reason: &str| ConfigError::in_span(file_name, text, span, reason);
+    let keyboard_at = file.keyboard.as_ref().map(|node| node.span);
     let mut config = Config {
         keyboard: file.keyboard.map_or_else(KeyboardConfig::default, keyboard),
+        devices: file.input.map_or_else(DeviceConfig::default, Into::into),
         clipboard: file.clipboard.map_or_else(ClipboardConfig::default, clipboard),
         theme: file.theme.map_or_else(ThemeConfig::default, |node| ThemeConfig {
             variant: node.variant,
             file: node.file.map(Into::into),
         }),
         idle: file.idle.map_or_else(IdleConfig::default, idle),
+        gestures: Gestures::default(),
+        switches: Vec::new(),
         qubes: Vec::new(),
         outputs: Vec::new(),
     };
@@ -242,16 +268,38 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
         let span = node.span;
         config.outputs.push(outputs::output(node).map_err(|reason| wrong(&span, reason))?);
     }
+    if let Some(span) = keyboard_at {
+        // Where XKB has no data at all, no file is to blame.
+        let known = |config: &KeyboardConfig| crate::input::keyboard::check(config);
+        known(&config.keyboard)
+            .or_else(|reason| known(&KeyboardConfig::default()).map_or(Ok(()), |()| Err(reason)))
+            .map_err(|reason| wrong(&span, &reason))?;
+    }
     for node in &file.unbinds {
-        let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
-        if !config.keyboard.bindings.unbind(chord) {
-            return Err(wrong(&node.span, &format!("\"{chord}\" does nothing by default")));
+        let there = if let Some(gesture) = GestureName::parse(&node.chord) {
+            config.gestures.unbind(gesture.map_err(|reason| wrong(&node.span, &reason))?)
+        } else {
+            let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
+            config.keyboard.bindings.unbind(chord)
+        };
+        if !there {
+            return Err(wrong(&node.span, &format!("\"{}\" does nothing by default", node.chord)));
         }
     }
     for node in &file.binds {
-        let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
+        let action = || Action::parse(&node.action).map_err(|reason| wrong(&node.span, &reason));
+        if let Some(gesture) = GestureName::parse(&node.chord) {
+            let gesture = gesture.map_err(|reason| wrong(&node.span, &reason))?;
+            config.gestures.bind(gesture, action()?);
+        } else {
+            let chord = Chord::parse(&node.chord).map_err(|reason| wrong(&node.span, &reason))?;
+            config.keyboard.bindings.bind(chord, action()?);
+        }
+    }
+    for node in &file.switches {
         let action = Action::parse(&node.action).map_err(|reason| wrong(&node.span, &reason))?;
-        config.keyboard.bindings.bind(chord, action);
+        config.switches.retain(|(event, _)| *event != node.event);
+        config.switches.push((node.event, action));
     }
     for node in file.qubes {
         config.qubes.push(QubeConfig {
@@ -276,6 +324,7 @@ fn keyboard(node: KeyboardNode) -> KeyboardConfig {
     set(&mut config.layout, node.layout);
     set(&mut config.variant, node.variant);
     set(&mut config.options, node.options);
+    config.layout_scope = node.layout_scope.unwrap_or(config.layout_scope);
     if let Some(delay) = node.repeat_delay {
         config.repeat_delay = Duration::from_millis(delay.0.into());
     }

@@ -3,8 +3,12 @@
 //! `default.kdl` shows every setting with its default; a test holds the two together.
 
 pub mod bindings;
+mod device_nodes;
+pub mod devices;
 mod error;
 mod file;
+pub mod gestures;
+mod named;
 mod outputs;
 
 use std::{path::Path, path::PathBuf, time::Duration};
@@ -14,7 +18,12 @@ pub use outputs::OutputConfig;
 use transom_protocol::session::Limits;
 use transom_theming::Variant;
 
-use self::bindings::Bindings;
+use self::{
+    bindings::{Action, Bindings},
+    devices::DeviceConfig,
+    gestures::{Gestures, SwitchEvent},
+    named::named,
+};
 pub use crate::{idle::IdleConfig, trust::clipboard::ClipboardConfig};
 
 /// The commented default config.
@@ -25,6 +34,12 @@ pub const DEFAULT: &str = include_str!("default.kdl");
 pub struct Config {
     /// Keyboard and chords.
     pub keyboard: KeyboardConfig,
+    /// Settings of devices.
+    pub devices: DeviceConfig,
+    /// Gestures of the desktop.
+    pub gestures: Gestures,
+    /// What switches of the machine do.
+    pub switches: Vec<(SwitchEvent, Action)>,
     /// The clipboard between qubes.
     pub clipboard: ClipboardConfig,
     /// How it looks.
@@ -35,6 +50,16 @@ pub struct Config {
     pub qubes: Vec<QubeConfig>,
     /// Monitors; the first that fits holds.
     pub outputs: Vec<OutputConfig>,
+}
+
+named! {
+    /// Whose the chosen one of several layouts is.
+    pub enum LayoutScope {
+        /// The desktop's.
+        Global "global",
+        /// Each window has its own.
+        Window "window",
+    }
 }
 
 /// Keyboard layout and chords.
@@ -50,6 +75,8 @@ pub struct KeyboardConfig {
     pub variant: String,
     /// See `rules`.
     pub options: String,
+    /// Whose the chosen one of several layouts is.
+    pub layout_scope: LayoutScope,
     /// How long a key is held before it repeats.
     pub repeat_delay: Duration,
     /// Time between repeats; `None`: keys never repeat.
@@ -66,6 +93,7 @@ impl Default for KeyboardConfig {
             layout: "us".into(),
             variant: String::new(),
             options: String::new(),
+            layout_scope: LayoutScope::Global,
             repeat_delay: Duration::from_millis(400),
             repeat_interval: Some(Duration::from_millis(33)),
             bindings: Bindings::default(),

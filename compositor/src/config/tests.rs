@@ -91,6 +91,21 @@ fn a_bad_file_says_where_and_why() {
         ("output \"DP-1\" {\n  scael 1\n}", 2, "scael"),
         ("keyboard {", 1, ""),
         ("keyboard { repeat-delay \"x\"; }", 1, ""),
+        ("\nkeyboard { layout \"us,klingon\"; }", 2, "no keyboard layout \"us,klingon\""),
+        ("keyboard { layout-scope \"qube\"; }", 1, "\"global\", \"window\""),
+        ("bind \"Super+c\" \"layout\" \"33\"", 1, "1 to 32"),
+        ("bind \"2-swipe-left\" \"close\"", 1, "3 to 5"),
+        ("bind \"3-dance\" \"close\"", 1, "is no gesture"),
+        ("unbind \"4-hold\"", 1, "does nothing by default"),
+        ("\nswitch \"lid\" \"close\"", 2, "\"lid-close\", \"lid-open\""),
+        ("switch \"lid-close\" \"dance\"", 1, "no action"),
+        ("input {\n  touchpad {\n    tap \"yes\"\n  }\n}", 3, ""),
+        ("input {\n  mouse {\n    tap true\n  }\n}", 3, "tap"),
+        ("input {\n  mouse {\n    accel-speed 1.5\n  }\n}", 3, "from -1 to 1"),
+        ("input {\n  mouse {\n    accel-profile \"fast\"\n  }\n}", 3, "\"adaptive\", \"flat\""),
+        ("input {\n  mouse {\n    scroll-button 1\n  }\n}", 3, "out of range"),
+        ("input {\n  joystick {\n  }\n}", 2, "joystick"),
+        ("input {\n  device {\n  }\n}", 2, ""),
     ] {
         let error = Config::parse("bad.kdl", text).expect_err(text);
         assert_eq!(error.line(), line, "{error}");
@@ -104,4 +119,66 @@ fn a_bad_file_says_where_and_why() {
 fn a_missing_file_is_named() {
     let error = load(Path::new("/nowhere/config.kdl")).expect_err("there is none");
     assert!(error.to_string().contains("/nowhere/config.kdl"), "{error}");
+}
+
+#[test]
+fn devices_have_the_settings_of_their_kind_and_their_own() {
+    use devices::{AccelProfile, DeviceKind, DeviceName, ScrollMethod, SendEvents, Setting};
+    let text = r#"
+        input {
+            touchpad { dwt false; natural-scroll true; send-events "disabled-on-external-mouse"; }
+            mouse { accel-profile "flat"; accel-speed 1; }
+            trackpoint { scroll-method "on-button-down"; scroll-button 274; }
+            tablet { map-to-output "HDMI-A-1"; }
+            device "046D:c52b" { accel-speed -0.25; left-handed true; }
+            device "A mouse" { accel-speed 0.5; }
+        }
+    "#;
+    let config = Config::parse("c.kdl", text).unwrap().devices;
+    let device = |name: &str, id, kinds: &[DeviceKind]| {
+        let device = DeviceName { name: name.into(), id, kinds: kinds.to_vec() };
+        config.of(&device).iter().cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(
+        device("A touchpad", (1, 2), &[DeviceKind::Touchpad]),
+        [
+            Setting::Tap(true),
+            Setting::SendEvents(SendEvents::DisabledOnExternalMouse),
+            Setting::Dwt(false),
+            Setting::NaturalScroll(true),
+        ],
+        "with the default that was not changed"
+    );
+    let flat = Setting::AccelProfile(AccelProfile::Flat);
+    assert_eq!(
+        device("Another", (0x46d, 0xc52b), &[DeviceKind::Mouse]),
+        [Setting::AccelSpeed(-0.25), flat.clone(), Setting::LeftHanded(true)],
+        "its own come after those of the kind"
+    );
+    assert_eq!(device("A mouse", (1, 1), &[DeviceKind::Mouse]), [Setting::AccelSpeed(0.5), flat]);
+    assert_eq!(
+        device("A stick", (1, 1), &[DeviceKind::Trackpoint]),
+        [Setting::ScrollMethod(ScrollMethod::OnButtonDown), Setting::ScrollButton(274)]
+    );
+    assert_eq!(device("A board", (1, 1), &[DeviceKind::Keyboard]), []);
+    let tablet = DeviceName { name: "A tablet".into(), id: (1, 1), kinds: vec![DeviceKind::Tablet] };
+    assert_eq!(config.of(&tablet).output(), Some("HDMI-A-1"));
+}
+
+#[test]
+fn settings_are_written_as_they_are_read() {
+    let text = r#"
+        tap true; tap-drag false; tap-drag-lock true; tap-button-map "left-middle-right"; dwt true
+        natural-scroll true; accel-speed 0.5; accel-profile "adaptive"; click-method "clickfinger"
+        scroll-method "edge"; scroll-button 280; middle-emulation true; left-handed false
+        send-events "disabled"; map-to-output "DP-1"
+    "#;
+    let parse = |text: &str| {
+        let config = Config::parse("c.kdl", &format!("input {{ device \"d\" {{\n{text}\n}}\n}}")).unwrap();
+        config.devices.devices[0].1.clone()
+    };
+    let settings = parse(text);
+    assert_eq!(settings.iter().count(), 15);
+    let written: Vec<String> = settings.iter().map(ToString::to_string).collect();
+    assert_eq!(parse(&written.join("\n")), settings);
 }

@@ -6,7 +6,7 @@ use smithay::input::keyboard::xkb::keysyms;
 use transom_hypervisor::supervisor::{QubeName, RequestBody};
 
 use super::keyboard::Action;
-use crate::{Desktop, ui::notices::Notice};
+use crate::{Desktop, config::gestures::SwitchEvent, ui::notices::Notice};
 
 impl Desktop {
     /// A chord fired.
@@ -60,6 +60,14 @@ impl Desktop {
                 self.shell.switch_workspace(number);
                 self.follow_shell_focus();
             }
+            Action::WorkspaceNext | Action::WorkspacePrevious => {
+                let now = self.shell.current_workspace();
+                let number = if action == Action::WorkspaceNext { now + 1 } else { now - 1 };
+                if (1..=crate::shell::WORKSPACES).contains(&number) {
+                    self.shell.switch_workspace(number);
+                    self.follow_shell_focus();
+                }
+            }
             Action::MoveToWorkspace(number) => {
                 if let Some(key) = focused {
                     self.shell.move_to_workspace(key, number);
@@ -73,10 +81,7 @@ impl Desktop {
                 Ok(qube) => self.ask_qubed(RequestBody::Run { qube, argv }),
                 Err(error) => self.notify(Notice::Text(format!("cannot start a program in {qube}: {error}"))),
             },
-            Action::NextLayout => {
-                let outcomes = self.input.keyboard.next_layout();
-                self.outcomes(outcomes, now);
-            }
+            Action::Layout(step) => self.step_layout(step, now),
             Action::Lock => self.lock(),
             Action::Logout => drop(self.logout()),
             Action::Quit => self.quit(),
@@ -90,6 +95,15 @@ impl Desktop {
                     drm.change_console(number);
                 }
             }
+        }
+    }
+
+    /// A switch of the machine says something.
+    pub(super) fn switched(&mut self, event: SwitchEvent, now: Duration) {
+        tracing::info!(%event, "a switch of the machine");
+        let bound = self.config.switches.iter().find(|(on, _)| *on == event);
+        if let Some((_, action)) = bound.cloned() {
+            self.action(action, now);
         }
     }
 

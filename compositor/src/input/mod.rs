@@ -1,10 +1,14 @@
 //! Devices, chords, and who hears of them.
 
+pub mod devices;
 pub mod event;
+mod gestures;
 pub mod keyboard;
 mod keys;
+mod layouts;
 pub(crate) mod pointer;
 mod route;
+mod tool;
 mod touch;
 
 use std::collections::VecDeque;
@@ -25,6 +29,9 @@ pub(crate) struct Input {
     pub(crate) keyboard: Keyboard,
     pub(crate) pointer: Pointer,
     pub(crate) touch: Touch,
+    gestures: gestures::Gestures,
+    pub(crate) tool: tool::Tool,
+    layouts: layouts::Layouts,
     /// Keys for a window that has the focus but was not drawn so yet.
     pub(crate) waiting_keys: VecDeque<(Option<SurfaceKey>, Outcome)>,
     /// The title bar of a fullscreen window was called up.
@@ -37,6 +44,9 @@ impl Input {
             keyboard: Keyboard::with_fallback(&config.keyboard),
             pointer: Pointer::default(),
             touch: Touch::default(),
+            gestures: gestures::Gestures::default(),
+            tool: tool::Tool::default(),
+            layouts: layouts::Layouts::default(),
             waiting_keys: VecDeque::new(),
             title_shown: false,
         }

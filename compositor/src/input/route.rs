@@ -41,8 +41,12 @@ impl Desktop {
                 if pressed {
                     self.figures.key(self.clock.now());
                 }
+                let layout = self.input.keyboard.layout();
                 let outcomes = self.input.keyboard.key(code, pressed, now);
                 self.outcomes(outcomes, now);
+                if self.input.keyboard.layout() != layout {
+                    self.layout_chosen();
+                }
             }
             InputEvent::PointerTo { x, y } => {
                 if let Some(at) = self.screens.nearest((x, y).into()) {
@@ -60,11 +64,25 @@ impl Desktop {
                 self.outcomes(outcomes, now);
                 self.button(code, pressed, now);
             }
-            InputEvent::Axis { source, x, y, x120, y120 } => {
+            InputEvent::Axis { source, x, y, x120, y120, stop, inverted } => {
                 let outcomes = self.input.keyboard.pointer_event();
                 self.outcomes(outcomes, now);
-                self.axis(source, (x, y), (x120, y120), now);
+                let axis = message::Axis {
+                    time: millis(now).into(),
+                    source,
+                    stop_x: stop.0.into(),
+                    stop_y: stop.1.into(),
+                    inverted: inverted.into(),
+                    x: x.into(),
+                    y: y.into(),
+                    x120: x120.into(),
+                    y120: y120.into(),
+                };
+                self.axis(&axis);
             }
+            InputEvent::Gesture(gesture) => self.gesture(&gesture, now),
+            InputEvent::Tool { act, x, y, axes } => self.tool(act, (x, y).into(), &axes, now),
+            InputEvent::Switch(event) => self.switched(event, now),
             InputEvent::TouchDown { id, x, y } => self.touch_down(id, (x, y).into(), now),
             InputEvent::TouchMotion { id, x, y } => self.touch_motion(id, (x, y).into(), now),
             InputEvent::TouchUp { id } => self.touch_up(id, now),
@@ -93,6 +111,8 @@ impl Desktop {
             self.button(code, false, now);
         }
         self.touch_cancel();
+        self.gesture_lost();
+        self.tool_gone(now);
     }
 
     pub(super) fn outcomes(&mut self, outcomes: Vec<Outcome>, now: Duration) {
@@ -256,7 +276,7 @@ impl Desktop {
         self.pointer_to(self.input.pointer.at, self.clock.now());
     }
 
-    fn pointer_to(&mut self, at: Point<f64, Logical>, now: Duration) {
+    pub(super) fn pointer_to(&mut self, at: Point<f64, Logical>, now: Duration) {
         let Some(at) = self.screens.nearest(self.constrain_pointer(at)) else { return };
         if at == self.input.pointer.at && self.input.pointer.entered.is_some() {
             return;
@@ -287,6 +307,8 @@ impl Desktop {
             self.damage_all();
         }
         let target = match self.input.pointer.grab {
+            // A pen is where the pointer is, and has the windows' attention.
+            _ if self.input.tool.is_near() => None,
             Some(key) => self.content_rect(key).map(|rect| (key, at - rect.loc.to_f64())),
             None => match under {
                 _ if !self.input.pointer.swallowed.is_empty() || self.shell.is_dragging() => None,
@@ -314,6 +336,7 @@ impl Desktop {
             let motion = TimedPosition { time: millis(now).into(), x: local.x.into(), y: local.y.into() };
             link.motion(key.window, &motion);
         }
+        self.refresh_tool(now);
     }
 
     /// False while the window's qube is paused.
@@ -332,6 +355,9 @@ impl Desktop {
             if self.input.pointer.entered.is_some_and(|(key, _)| key.qube == id) {
                 self.leave_pointer();
             }
+            if self.input.tool.entered.is_some_and(|(key, _)| key.qube == id) {
+                self.leave_tool();
+            }
             self.touch_leaves(id);
             self.forget_input(|key| key.qube == id);
         }
@@ -340,7 +366,8 @@ impl Desktop {
         self.damage_all();
     }
 
-    fn leave_pointer(&mut self) {
+    pub(super) fn leave_pointer(&mut self) {
+        self.gesture_leaves();
         let Some((key, _)) = self.input.pointer.entered.take() else { return };
         self.input.pointer.wish = None;
         self.release_constraint();
@@ -352,7 +379,7 @@ impl Desktop {
         }
     }
 
-    fn button(&mut self, code: u32, pressed: bool, now: Duration) {
+    pub(super) fn button(&mut self, code: u32, pressed: bool, now: Duration) {
         if pressed {
             self.input.pointer.buttons.insert(code);
             self.press(code, now);
@@ -452,6 +479,7 @@ impl Desktop {
     }
 
     fn release(&mut self, code: u32, now: Duration) {
+        self.trust.intent.released(code);
         if self.input.pointer.swallowed.remove(&code) {
             if code == BTN_LEFT
                 && let Some((key, button)) = self.input.pointer.pressed.take()
@@ -491,33 +519,15 @@ impl Desktop {
         let button = message::Button { time: millis(now).into(), code: code.into(), state };
         link.send(key.window, serial, &ToQube::Button(&button));
         link.send(key.window, 0, &ToQube::PointerFrame(()));
-        match state {
-            ButtonState::Pressed => self.trust.intent.pressed(self.toplevel_of(key), serial, code),
-            ButtonState::Released => self.trust.intent.released(code),
+        if state == ButtonState::Pressed {
+            self.trust.intent.pressed(self.toplevel_of(key), serial, code);
         }
     }
 
-    fn axis(
-        &mut self,
-        source: transom_protocol::types::AxisSource,
-        (x, y): (f64, f64),
-        (x120, y120): (i32, i32),
-        now: Duration,
-    ) {
+    fn axis(&mut self, axis: &message::Axis) {
         let Some((key, _)) = self.input.pointer.entered else { return };
         let Some(link) = self.qubes.get_mut(key.qube) else { return };
-        let finger = source == transom_protocol::types::AxisSource::Finger;
-        let axis = message::Axis {
-            time: millis(now).into(),
-            source,
-            stop_x: (finger && x == 0.0 && y == 0.0).into(),
-            stop_y: (finger && x == 0.0 && y == 0.0).into(),
-            x: x.into(),
-            y: y.into(),
-            x120: x120.into(),
-            y120: y120.into(),
-        };
-        link.send(key.window, 0, &ToQube::Axis(&axis));
+        link.send(key.window, 0, &ToQube::Axis(axis));
         link.send(key.window, 0, &ToQube::PointerFrame(()));
     }
 
@@ -612,7 +622,7 @@ impl Desktop {
             return Cursor::Hidden;
         }
         match self.under(self.input.pointer.at) {
-            Under::Content(over, _) if self.input.pointer.entered.is_some_and(|(k, _)| k == over) => {
+            Under::Content(over, _) if self.pointed_at().is_some_and(|(k, _)| k == over) => {
                 match self.input.pointer.wish {
                     None => Cursor::Shape(CursorShape::Default),
                     Some(Wish::Hidden) => Cursor::Hidden,
@@ -634,9 +644,14 @@ impl Desktop {
         }
     }
 
+    /// The window that the pointer or a pen is in, and the serial of its entry.
+    fn pointed_at(&self) -> Option<(SurfaceKey, u32)> {
+        self.input.pointer.entered.or(self.input.tool.entered)
+    }
+
     /// A qube's wish for the pointer's picture.
     pub(crate) fn cursor_change(&mut self, qube: QubeId, serial: u32, change: CursorChange) {
-        let Some((key, entered)) = self.input.pointer.entered else { return };
+        let Some((key, entered)) = self.pointed_at() else { return };
         if key.qube != qube || serial != entered {
             return;
         }
@@ -679,6 +694,9 @@ impl Desktop {
             pointer.constraint = None;
         }
         self.input.touch.forget(&gone);
+        self.input.layouts.forget(&gone);
+        self.input.gestures.forget(&gone);
+        self.input.tool.forget(&gone);
         self.input.waiting_keys.retain(|(key, _)| key.is_none_or(|k| !gone(k)));
     }
 

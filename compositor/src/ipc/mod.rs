@@ -4,6 +4,7 @@
 //! never leaves dom0: it is written to a file of dom0.
 
 mod figures;
+mod inputs;
 mod monitors;
 mod server;
 
@@ -15,6 +16,7 @@ use std::{
 };
 
 pub use figures::{Figures, FrameFigures};
+pub use inputs::{Device, Inputs};
 use serde::{Deserialize, Serialize};
 
 use crate::input::event::InputEvent;
@@ -25,6 +27,8 @@ use crate::input::event::InputEvent;
 pub enum Request {
     /// Everything about the desktop.
     State,
+    /// Devices and what is in force on them.
+    Inputs,
     /// The monitors.
     Outputs,
     /// Make a monitor dark, or light it.
@@ -83,13 +87,7 @@ impl Request {
             Self::Key { code, pressed } => InputEvent::Key { code, pressed },
             Self::Pointer { x, y } => InputEvent::PointerTo { x, y },
             Self::Button { code, pressed } => InputEvent::Button { code, pressed },
-            Self::Wheel { steps } => InputEvent::Axis {
-                source: transom_protocol::types::AxisSource::Wheel,
-                x: 0.0,
-                y: f64::from(steps) * 15.0,
-                x120: 0,
-                y120: steps * 120,
-            },
+            Self::Wheel { steps } => InputEvent::wheel(0.0, f64::from(steps)),
             _ => return None,
         })
     }
@@ -108,6 +106,8 @@ pub enum Reply {
         /// Every monitor that is plugged in.
         outputs: Vec<Monitor>,
     },
+    /// See [`Request::Inputs`].
+    Inputs(Inputs),
     /// It was not done.
     Error {
         /// Why, in one line.

@@ -96,6 +96,7 @@ impl Desktop {
         }
         match request {
             Request::State => Reply::State(Box::new(self.state())),
+            Request::Inputs => Reply::Inputs(self.inputs()),
             Request::Power { output, on } => {
                 let id = self.screens.named(output).map(|screen| screen.id);
                 if id.is_some_and(|id| self.set_power(id, *on)) {

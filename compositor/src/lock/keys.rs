@@ -44,7 +44,13 @@ impl Desktop {
                 self.input.touch.all_up();
                 self.locker_lets_go();
             }
-            InputEvent::Axis { .. } | InputEvent::TouchMotion { .. } | InputEvent::TouchFrame => {}
+            // Gestures and pens were taken from the windows when the lock began; nobody hears of more.
+            InputEvent::Axis { .. }
+            | InputEvent::Gesture(_)
+            | InputEvent::Tool { .. }
+            | InputEvent::Switch(_)
+            | InputEvent::TouchMotion { .. }
+            | InputEvent::TouchFrame => {}
         }
     }
 
@@ -55,7 +61,7 @@ impl Desktop {
     }
 
     fn lock_key(&mut self, code: u32, pressed: bool, now: Duration) {
-        let (locks, layout) = (self.input.keyboard.locks(), self.input.keyboard.layout_shown());
+        let (locks, layout) = (self.input.keyboard.locks(), self.layout_in_force());
         let outcomes = self.input.keyboard.key(code, pressed, now);
         let mut chord = false;
         for outcome in outcomes {
@@ -65,9 +71,12 @@ impl Desktop {
                     chord = true;
                     self.action(action, now);
                 }
-                Outcome::Action(Action::NextLayout) => {
+                Outcome::Action(Action::Layout(step)) => {
                     chord = true;
-                    drop(self.input.keyboard.next_layout());
+                    let keyboard = &mut self.input.keyboard;
+                    if let Some(layout) = step.from(keyboard.layout(), keyboard.layouts()) {
+                        drop(keyboard.set_layout(layout));
+                    }
                 }
                 // No other chord does anything.
                 Outcome::Action(_) => chord = true,
@@ -80,7 +89,7 @@ impl Desktop {
         if self.lock.state.face() == Face::Program && !chord {
             self.locker_key(code, pressed, now);
         }
-        if locks != self.input.keyboard.locks() || layout != self.input.keyboard.layout_shown() {
+        if locks != self.input.keyboard.locks() || layout != self.layout_in_force() {
             self.damage_all();
         }
     }

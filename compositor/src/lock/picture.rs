@@ -141,7 +141,7 @@ impl Desktop {
             time: self.ui.clock_text.clone(),
             date: self.ui.date_text.clone(),
             caps: self.input.keyboard.locks().caps,
-            layout: self.input.keyboard.layout_shown(),
+            layout: self.layout_in_force(),
         }
     }
 }

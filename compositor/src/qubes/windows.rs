@@ -290,6 +290,7 @@ impl Desktop {
         self.input.pointer.grab = None;
         let buttons = self.input.pointer.buttons.clone();
         self.input.pointer.swallowed.extend(buttons);
+        self.input.tool.hand_over();
         self.refresh_pointer(now);
     }
 
@@ -315,6 +316,7 @@ impl Desktop {
                 self.dismiss_popups(old.qube, None);
             }
             self.trust.focus.want(focused);
+            self.layout_follows(focused, now);
             self.deliver_keys(now);
             self.damage_all();
         }

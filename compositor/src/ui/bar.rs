@@ -22,6 +22,7 @@ pub(crate) struct BarLook {
     clock: String,
     qubes: Vec<(String, Label, QubeMark, bool)>,
     clipboard: Option<String>,
+    layout: Option<String>,
     width: i32,
     scale: u32,
 }
@@ -55,6 +56,7 @@ impl Desktop {
             clock: self.ui.clock_text.clone(),
             qubes: self.qube_marks(),
             clipboard: self.trust.clipboard.state_text(now),
+            layout: self.layout_in_force(),
             width: view.area.size.w,
             scale: view.scale,
         }
@@ -96,6 +98,7 @@ impl super::Ui {
             clock: &look.clock,
             qubes: &qubes,
             clipboard: look.clipboard.as_deref(),
+            layout: look.layout.as_deref(),
         };
         Picture::new(self.painter.bar(&spec))
     }

@@ -1,9 +1,12 @@
 //! What the desktop says to dom0's programs, as events of Wayland.
 
-use transom_protocol::message::{self, ToQube};
+use transom_protocol::{
+    message::{self, ToQube},
+    types::ButtonState,
+};
 
 use super::windows::Role;
-use crate::Desktop;
+use crate::{Desktop, input::event::BTN_LEFT};
 
 /// Most rounds of a turn. An event may make the server answer and the desktop say more; that ends
 /// by itself, but nothing here may go on for ever.
@@ -89,10 +92,28 @@ impl Desktop {
             ToQube::TouchUp(up) => self.local_touch_up(serial, **up),
             ToQube::TouchFrame(()) => self.local_touch_frame(),
             ToQube::TouchCancel(()) => self.local_touch_cancel(),
+            // To dom0's programs a pen is a pointer.
+            ToQube::ToolEnter(enter) => {
+                self.local_pointer_enter(window, serial, (enter.x.to_f64(), enter.y.to_f64()).into());
+                self.local_pointer_frame();
+            }
+            ToQube::ToolLeave(()) => self.local_pointer_leave(),
+            ToQube::ToolMotion(motion) => {
+                let at = message::TimedPosition { time: motion.time, x: motion.x, y: motion.y };
+                self.local_motion(window, &at);
+                self.local_pointer_frame();
+            }
+            ToQube::ToolTip(tip) => {
+                let state = if tip.down.get() { ButtonState::Pressed } else { ButtonState::Released };
+                let button = message::Button { time: tip.time, code: BTN_LEFT.into(), state };
+                self.local_button(serial, &button);
+                self.local_pointer_frame();
+            }
             // Protocols that dom0's programs are not offered yet.
             ToQube::RelativeMotion(_)
             | ToQube::ConstraintActive(_)
             | ToQube::Gesture(_)
+            | ToQube::ToolButton(_)
             | ToQube::TextInputFocus(_)
             | ToQube::Preedit(_)
             | ToQube::CommitText(_)

@@ -57,6 +57,11 @@ impl Agent {
             ToQube::TouchUp(up) => self.touch_up(serial, **up),
             ToQube::TouchFrame(()) => self.touch_frame(),
             ToQube::TouchCancel(()) => self.touch_cancel(),
+            ToQube::ToolEnter(enter) => self.tool_enter(window, serial, enter),
+            ToQube::ToolLeave(()) => self.tool_leave(),
+            ToQube::ToolMotion(motion) => self.tool_motion(window, motion),
+            ToQube::ToolTip(tip) => self.tool_tip(window, serial, **tip),
+            ToQube::ToolButton(button) => self.tool_button(window, serial, button),
             // dom0 has no input method yet and never says these.
             ToQube::TextInputFocus(_)
             | ToQube::Preedit(_)

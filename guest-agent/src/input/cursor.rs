@@ -18,7 +18,7 @@ use crate::{
 
 impl Agent {
     pub(crate) fn cursor_wish(&mut self, status: &CursorImageStatus) {
-        let Some((_, serial)) = self.input.pointer else { return };
+        let Some(serial) = self.input.entry() else { return };
         let none = CursorChange {
             kind: CursorKind::Hidden,
             shape: 0,

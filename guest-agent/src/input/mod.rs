@@ -8,6 +8,7 @@ mod cursor;
 mod focus;
 mod keyboard;
 mod pointer;
+mod tool;
 mod touch;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -18,7 +19,7 @@ use smithay::{
     reexports::wayland_server::protocol::wl_surface::WlSurface,
     utils::{Logical, Point, SERIAL_COUNTER, Serial},
 };
-use transom_protocol::types::Constraint;
+use transom_protocol::types::{Constraint, GestureKind};
 
 use crate::{Agent, windows::id_of};
 
@@ -40,6 +41,11 @@ pub(crate) struct InputState {
     pub(crate) last_press: Option<(u32, u32)>,
     /// Time of the newest event, for those that come without.
     time: u32,
+    /// The gesture under way.
+    gesture: Option<GestureKind>,
+    /// The tool of a drawing tablet that is over a window, and where.
+    tool: Option<tool::Tool>,
+    tool_at: Point<f64, Logical>,
     /// Windows that fingers came down on.
     touches: BTreeMap<i32, u32>,
     /// The pointer constraint that dom0 was told of.
@@ -57,6 +63,12 @@ impl InputState {
         serial
     }
 
+    /// dom0's serial of the entry of what points: the pointer, or a tool.
+    fn entry(&self) -> Option<u32> {
+        let pointer = self.pointer.map(|(_, serial)| serial);
+        pointer.or(self.tool.as_ref().map(|tool| tool.serial))
+    }
+
     /// dom0's serial of an event that a program names.
     pub(crate) fn dom0_serial(&self, serial: Serial) -> Option<u32> {
         self.serials.iter().rev().find(|(own, _)| *own == serial).map(|(_, dom0)| *dom0)
@@ -70,6 +82,9 @@ impl Agent {
         if self.input.pointer.is_some_and(|(window, _)| window == id) {
             self.pointer_leave();
         }
+        if self.input.tool.as_ref().is_some_and(|tool| tool.window == id) {
+            self.tool_leave();
+        }
         if self.input.constraint.is_some_and(|(window, _)| window == id) {
             self.input.constraint = None;
         }
@@ -81,6 +96,7 @@ impl Agent {
     /// dom0's end is gone: nothing is held or focused any more.
     pub(crate) fn input_gone(&mut self) {
         self.keyboard_leave();
+        self.tool_leave();
         self.pointer_leave();
         self.touch_cancel();
         self.input.constraint = None;

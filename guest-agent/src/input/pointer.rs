@@ -1,7 +1,7 @@
 //! The pointer: motion, buttons, wheel, gestures and constraints.
 
 use smithay::{
-    backend::input::{Axis, AxisSource, ButtonState},
+    backend::input::{Axis, AxisRelativeDirection, AxisSource, ButtonState},
     input::pointer::{
         AxisFrame, ButtonEvent, GestureHoldBeginEvent, GestureHoldEndEvent, GesturePinchBeginEvent,
         GesturePinchEndEvent, GesturePinchUpdateEvent, GestureSwipeBeginEvent, GestureSwipeEndEvent,
@@ -37,7 +37,7 @@ impl Agent {
         self.move_pointer(id, 0, (motion.x.to_f64(), motion.y.to_f64()).into());
     }
 
-    fn move_pointer(&mut self, id: u32, serial: u32, location: Point<f64, Logical>) {
+    pub(super) fn move_pointer(&mut self, id: u32, serial: u32, location: Point<f64, Logical>) {
         let Some(pointer) = self.pointer() else { return };
         let under = self.surface_under(id, location);
         self.input.under.clone_from(&under);
@@ -67,6 +67,7 @@ impl Agent {
         if self.input.pointer.take().is_none() {
             return;
         }
+        self.end_gesture();
         let Some(pointer) = self.pointer() else { return };
         let (serial, time) = (SERIAL_COUNTER.next_serial(), self.input.time);
         // A button that is down keeps its window in smithay's eyes; dom0 has ended that.
@@ -123,6 +124,9 @@ impl Agent {
             if stop.get() {
                 frame = frame.stop(direction);
             }
+            if axis.inverted.get() {
+                frame = frame.relative_direction(direction, AxisRelativeDirection::Inverted);
+            }
         }
         pointer.axis(self, frame);
     }
@@ -144,6 +148,9 @@ impl Agent {
         let delta = (gesture.x.to_f64(), gesture.y.to_f64()).into();
         let cancelled = gesture.phase == GesturePhase::Cancel;
         let serial = self.input.serial(serial);
+        self.input.time = time;
+        self.input.gesture =
+            (!matches!(gesture.phase, GesturePhase::End | GesturePhase::Cancel)).then_some(gesture.kind);
         match (gesture.kind, gesture.phase) {
             (GestureKind::Swipe, GesturePhase::Begin) => {
                 pointer.gesture_swipe_begin(self, &GestureSwipeBeginEvent { serial, time, fingers });
@@ -169,6 +176,23 @@ impl Agent {
             }
             (GestureKind::Hold, GesturePhase::Update) => {}
             (GestureKind::Hold, _) => {
+                pointer.gesture_hold_end(self, &GestureHoldEndEvent { serial, time, cancelled });
+            }
+        }
+    }
+
+    /// The pointer leaves, or dom0 is gone: a gesture under way was nothing after all.
+    fn end_gesture(&mut self) {
+        let (Some(kind), Some(pointer)) = (self.input.gesture.take(), self.pointer()) else { return };
+        let (serial, time, cancelled) = (SERIAL_COUNTER.next_serial(), self.input.time, true);
+        match kind {
+            GestureKind::Swipe => {
+                pointer.gesture_swipe_end(self, &GestureSwipeEndEvent { serial, time, cancelled });
+            }
+            GestureKind::Pinch => {
+                pointer.gesture_pinch_end(self, &GesturePinchEndEvent { serial, time, cancelled });
+            }
+            GestureKind::Hold => {
                 pointer.gesture_hold_end(self, &GestureHoldEndEvent { serial, time, cancelled });
             }
         }

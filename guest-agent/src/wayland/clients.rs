@@ -1,6 +1,11 @@
 //! Programs that connect.
 
-use std::{ffi::OsString, os::unix::net::UnixStream, path::Path, sync::Arc};
+use std::{
+    ffi::OsString,
+    os::unix::net::UnixStream,
+    path::Path,
+    sync::{Arc, atomic::AtomicBool},
+};
 
 use calloop::{Interest, Mode, PostAction, generic::Generic};
 use smithay::{
@@ -18,6 +23,8 @@ use crate::{Agent, AgentError};
 #[derive(Debug, Default)]
 pub(crate) struct ProgramData {
     pub(crate) compositor: CompositorClientState,
+    /// It asked for tablets.
+    pub(crate) tablets: AtomicBool,
 }
 
 impl ClientData for ProgramData {

@@ -18,7 +18,6 @@ use smithay::{
         idle_inhibit::IdleInhibitHandler,
         output::OutputHandler,
         pointer_constraints::PointerConstraintsHandler,
-        tablet_manager::TabletSeatHandler,
         xdg_activation::{
             XdgActivationHandler, XdgActivationState, XdgActivationToken, XdgActivationTokenData,
         },
@@ -78,8 +77,6 @@ impl BufferHandler for Agent {
 }
 
 impl OutputHandler for Agent {}
-
-impl TabletSeatHandler for Agent {}
 
 impl FractionalScaleHandler for Agent {
     fn new_fractional_scale(&mut self, surface: WlSurface) {

@@ -6,6 +6,7 @@ mod handlers;
 mod seat;
 mod shell;
 pub mod shm;
+mod tablet;
 mod xdg_checks;
 
 use smithay::{
@@ -29,6 +30,7 @@ use smithay::{
             xdg::{XdgShellState, decoration::XdgDecorationState},
         },
         single_pixel_buffer::SinglePixelBufferState,
+        tablet_manager::TabletManagerState,
         text_input::TextInputManagerState,
         viewporter::ViewporterState,
         xdg_activation::XdgActivationState,
@@ -61,6 +63,7 @@ pub(crate) struct Protocols {
     _relative_pointer: RelativePointerManagerState,
     _gestures: PointerGesturesState,
     _constraints: PointerConstraintsState,
+    _tablets: TabletManagerState,
     _idle_inhibit: IdleInhibitManagerState,
     _text_input: TextInputManagerState,
 }
@@ -87,6 +90,7 @@ impl Protocols {
             _relative_pointer: RelativePointerManagerState::new::<Agent>(display),
             _gestures: PointerGesturesState::new::<Agent>(display),
             _constraints: PointerConstraintsState::new::<Agent>(display),
+            _tablets: TabletManagerState::new::<Agent>(display),
             _idle_inhibit: IdleInhibitManagerState::new::<Agent>(display),
             _text_input: TextInputManagerState::new::<Agent>(display),
         }

@@ -348,6 +348,8 @@ wire_type! {
         pub stop_x: Flag,
         /// Scrolling ended vertically.
         pub stop_y: Flag,
+        /// The content follows the hand: the hand moved against the distances.
+        pub inverted: Flag,
         /// Horizontal distance.
         pub x: Fixed,
         /// Vertical distance.
@@ -410,6 +412,54 @@ wire_type! {
         pub time: U32,
         /// Which finger.
         pub id: I32,
+    }
+
+    /// See [`super::ToQube::ToolEnter`].
+    pub struct ToolEnter {
+        /// Milliseconds.
+        pub time: U32,
+        /// What it is. Two tools of one kind are the same to a qube.
+        pub tool: ToolKind,
+        /// Axes that it has, bits of [`tool_axes`].
+        pub axes: u8,
+        /// To the right, relative to the content rectangle.
+        pub x: Fixed,
+        /// Down.
+        pub y: Fixed,
+    }
+
+    /// See [`super::ToQube::ToolMotion`]. Axes that the tool does not have are 0.
+    pub struct ToolMotion {
+        /// Milliseconds.
+        pub time: U32,
+        /// To the right, relative to the content rectangle.
+        pub x: Fixed,
+        /// Down.
+        pub y: Fixed,
+        /// From 0 to 65,535.
+        pub pressure: U16,
+        /// Above the tablet, from 0 to 65,535.
+        pub distance: U16,
+        /// Degrees, to the right.
+        pub tilt_x: Fixed,
+        /// Degrees, towards the person.
+        pub tilt_y: Fixed,
+        /// Degrees clockwise.
+        pub rotation: Fixed,
+        /// From -65,535 to 65,535.
+        pub slider: I32,
+        /// Degrees since the last one.
+        pub wheel: Fixed,
+        /// Steps of the wheel since the last one.
+        pub wheel_clicks: I32,
+    }
+
+    /// See [`super::ToQube::ToolTip`].
+    pub struct ToolTip {
+        /// Milliseconds.
+        pub time: U32,
+        /// On the tablet, or lifted.
+        pub down: Flag,
     }
 
     /// See [`super::ToDom0::Cursor`].

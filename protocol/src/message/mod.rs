@@ -38,7 +38,7 @@ messages! {
 
     0x0030 Commit (tail Commit, 3 * MAX_RECTS * size_of::<crate::types::Rect>()) "New state of a window, all at once; serial: names the use of the buffer in Release, larger than any before. Checked: the window exists and was configured; the grant exists; offset, stride and size lie inside it; scale, viewport, regions and content rectangle are in range; buffers in flight.";
 
-    0x0040 Cursor (fixed CursorChange) "Picture of the pointer over this qube; serial: of the pointer's entry. Checked: a cursor window exists and is of that kind; known shape. Ignored if the pointer is elsewhere.";
+    0x0040 Cursor (fixed CursorChange) "Picture of the pointer over this qube; serial: of the pointer's entry, or of a tool's. Checked: a cursor window exists and is of that kind; known shape. Ignored if the pointer is elsewhere.";
     0x0041 PointerConstraint (tail PointerConstraint, MAX_RECTS * size_of::<crate::types::Rect>()) "Lock or confine the pointer to this window while it is focused; the person can always leave. Checked: the window exists; rectangles.";
     0x0042 TextInput (tail TextInput, MAX_INPUT_TEXT) "State of the text field that has the focus in this window. Checked: the window exists; UTF-8; cursor and anchor lie in the text.";
     0x0043 IdleInhibit (fixed Switch) "The window wants the screen to stay on while it is visible. Checked: the window exists.";
@@ -84,12 +84,17 @@ messages! {
     0x8039 PointerFrame (unit) "The pointer events since the last one belong together.";
     0x803a RelativeMotion (fixed RelativeMotion) "Unclamped motion of the pointer.";
     0x803b ConstraintActive (fixed Switch) "The constraint asked for is in force, or not.";
-    0x803c Gesture (fixed Gesture) "A gesture of a touchpad; serial: of this event.";
+    0x803c Gesture (fixed Gesture) "A gesture of a touchpad, in the window that has the pointer; serial: of this event.";
     0x803d TouchDown (fixed TouchPoint) "A finger came down; serial: of this event.";
     0x803e TouchMotion (fixed TouchPoint) "A finger moved.";
     0x803f TouchUp (fixed TouchUp) "A finger went up; serial: of this event.";
     0x8040 TouchFrame (unit) "The touch events since the last one belong together.";
     0x8041 TouchCancel (unit) "The touches were something else after all.";
+    0x8042 ToolEnter (fixed ToolEnter) "A tool of a drawing tablet is over the window; serial: of this event. Its tip and buttons are up.";
+    0x8043 ToolLeave (unit) "It is there no longer; its tip and buttons are up.";
+    0x8044 ToolMotion (fixed ToolMotion) "The tool or one of its axes moved.";
+    0x8045 ToolTip (fixed ToolTip) "The tip came down or was lifted; serial: of this event.";
+    0x8046 ToolButton (fixed Button) "A button of the tool; serial: of this event.";
 
     0x8050 TextInputFocus (fixed Switch) "The input method serves this window, or no longer.";
     0x8051 Preedit (tail Preedit, MAX_INPUT_TEXT) "Text that is being composed.";

@@ -74,7 +74,10 @@ pub struct Session {
     pings: Vec<u32>,
     keyboard: Option<u32>,
     pointer: Option<u32>,
+    /// The gesture that is under way in the window with the pointer.
+    gesture: Option<GestureKind>,
     touches: BTreeMap<i32, u32>,
+    tool: Option<u32>,
     selections: BTreeMap<u32, SelectionTransfer>,
     last_commit: u32,
 }
@@ -91,7 +94,9 @@ impl PartialEq for Session {
             && self.pings == other.pings
             && self.keyboard == other.keyboard
             && self.pointer == other.pointer
+            && self.gesture == other.gesture
             && self.touches == other.touches
+            && self.tool == other.tool
             && self.selections == other.selections
             && self.last_commit == other.last_commit
     }
@@ -118,7 +123,9 @@ impl Session {
             pings: Vec::new(),
             keyboard: None,
             pointer: None,
+            gesture: None,
             touches: BTreeMap::new(),
+            tool: None,
             selections: BTreeMap::new(),
             last_commit: 0,
         }
@@ -172,6 +179,16 @@ impl Session {
     /// The window the pointer is in.
     pub fn pointer_focus(&self) -> Option<u32> {
         self.pointer
+    }
+
+    /// The gesture that is under way in the window with the pointer.
+    pub fn gesture(&self) -> Option<GestureKind> {
+        self.gesture
+    }
+
+    /// The window that a tool of a drawing tablet is in.
+    pub fn tool_focus(&self) -> Option<u32> {
+        self.tool
     }
 
     /// A selection request that is not closed.
@@ -445,10 +462,13 @@ impl Session {
                 let gone = self.windows.get(&window).ok_or(Rule::UnknownWindow)?;
                 ensure(gone.destroyed, Rule::NotAsked)?;
                 self.windows.remove(&window);
-                for focus in [&mut self.keyboard, &mut self.pointer] {
+                for focus in [&mut self.keyboard, &mut self.pointer, &mut self.tool] {
                     if *focus == Some(window) {
                         *focus = None;
                     }
+                }
+                if self.pointer.is_none() {
+                    self.gesture = None;
                 }
                 self.touches.retain(|_, w| *w != window);
                 Ok(())
@@ -487,17 +507,26 @@ impl Session {
             ToQube::PointerLeave(()) => {
                 ensure(self.pointer == Some(window), Rule::NoFocus)?;
                 self.addressed_mut(window)?;
-                self.pointer = None;
+                (self.pointer, self.gesture) = (None, None);
                 Ok(())
             }
             ToQube::Motion(_)
             | ToQube::Button(_)
             | ToQube::Axis(_)
             | ToQube::PointerFrame(())
-            | ToQube::RelativeMotion(_)
-            | ToQube::Gesture(_) => {
+            | ToQube::RelativeMotion(_) => {
                 ensure(self.pointer == Some(window), Rule::NoFocus)?;
                 self.addressed_mut(window).map(drop)
+            }
+            ToQube::Gesture(gesture) => {
+                ensure(self.pointer == Some(window), Rule::NoFocus)?;
+                let begins = gesture.phase == GesturePhase::Begin;
+                ensure(!begins || self.gesture.is_none(), Rule::TooMany)?;
+                ensure(begins || self.gesture == Some(gesture.kind), Rule::NoFocus)?;
+                self.addressed_mut(window)?;
+                let over = matches!(gesture.phase, GesturePhase::End | GesturePhase::Cancel);
+                self.gesture = (!over).then_some(gesture.kind);
+                Ok(())
             }
             ToQube::ConstraintActive(_) | ToQube::TextInputFocus(_) => self.addressed_mut(window).map(drop),
             ToQube::TouchDown(point) => {
@@ -522,6 +551,23 @@ impl Session {
                 self.addressed_mut(window)?;
                 self.touches.retain(|_, w| *w != window);
                 Ok(())
+            }
+            ToQube::ToolEnter(enter) => {
+                ensure(enter.axes & !tool_axes::ALL == 0, Rule::OutOfRange)?;
+                self.addressed_mut(window)?;
+                ensure(self.tool.is_none(), Rule::FocusHeld)?;
+                self.tool = Some(window);
+                Ok(())
+            }
+            ToQube::ToolLeave(()) => {
+                ensure(self.tool == Some(window), Rule::NoFocus)?;
+                self.addressed_mut(window)?;
+                self.tool = None;
+                Ok(())
+            }
+            ToQube::ToolMotion(_) | ToQube::ToolTip(_) | ToQube::ToolButton(_) => {
+                ensure(self.tool == Some(window), Rule::NoFocus)?;
+                self.addressed_mut(window).map(drop)
             }
             ToQube::Preedit(_)
             | ToQube::CommitText(_)
@@ -696,8 +742,11 @@ impl Session {
                 return Err(format!("window {id} holds too much"));
             }
         }
-        let focused =
-            [self.keyboard, self.pointer].into_iter().flatten().chain(self.touches.values().copied());
+        if self.gesture.is_some() && self.pointer.is_none() {
+            return Err("a gesture without the pointer".into());
+        }
+        let focused = [self.keyboard, self.pointer, self.tool];
+        let focused = focused.into_iter().flatten().chain(self.touches.values().copied());
         for id in focused {
             if !self.windows.contains_key(&id) {
                 return Err(format!("input goes to window {id}, which does not exist"));

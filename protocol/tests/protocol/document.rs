@@ -16,7 +16,7 @@ use transom_protocol::{
     message::{TO_DOM0, TO_QUBE, commit_flags},
     service::{self, TO_AGENT, TO_QUBED},
     session::{Limits, Rule, SELECTION_SLACK},
-    types::{edges, states},
+    types::{edges, states, tool_axes},
     wire::MessageInfo,
 };
 
@@ -291,6 +291,7 @@ fn bits() -> String {
     state.push(("TILED", states::TILED.map(|bit| format!("{bit:#x}")).join(", ")));
     state.push(("ALL", hex(states::ALL.into())));
     let edge = values!(edges: TOP BOTTOM LEFT RIGHT; hex);
+    let axes = values!(tool_axes: PRESSURE DISTANCE TILT ROTATION SLIDER WHEEL ALL; hex);
     let flag = values!(commit_flags: WANT_FRAME WANT_PRESENTED HOLD INPUT_REGION ALL; hex);
     [
         ("States of `Configure`; an unknown bit is refused.", TYPES, "states", state),
@@ -301,6 +302,7 @@ fn bits() -> String {
             edge,
         ),
         ("Flags of `Commit`; an unknown bit is refused.", LAYOUT, "commit_flags", flag),
+        ("Axes of `ToolEnter`; an unknown bit is refused.", TYPES, "tool_axes", axes),
     ]
     .map(|(title, source, name, values)| {
         format!("{title}\n\n{}", described(module(source, name), &values, "value"))

@@ -194,6 +194,11 @@ fn touch_up(id: i32) -> m::TouchUp {
     m::TouchUp { time: 0.into(), id: id.into() }
 }
 
+fn gesture(kind: GestureKind, phase: GesturePhase, out: &mut Vec<u8>) {
+    let gesture = with::<m::Gesture>(|g| (g.kind, g.phase) = (kind, phase));
+    ToQube::Gesture(&gesture).encode(TOPLEVEL, 9, out);
+}
+
 fn ask_selection(serial: u32, out: &mut Vec<u8>) {
     let name = some::<m::SelectionName>();
     ToQube::SelectionRequest(With { fixed: &name, tail: b"text/plain" }).encode(0, serial, out);
@@ -633,6 +638,10 @@ fn input_cases() -> Vec<Case> {
         no_focus!("a pointer frame for another window", ToQube::PointerFrame(())),
         no_focus!("relative motion in another window", ToQube::RelativeMotion(&some())),
         no_focus!("a gesture in another window", ToQube::Gesture(&some())),
+        no_focus!("a tool leaves another window", ToQube::ToolLeave(())),
+        no_focus!("a tool moves in another window", ToQube::ToolMotion(&some())),
+        no_focus!("a tip in another window", ToQube::ToolTip(&some())),
+        no_focus!("a tool's button for another window", ToQube::ToolButton(&some())),
         no_focus!("a finger of another window moves", ToQube::TouchMotion(&touch_point(0))),
         no_focus!("a finger of another window goes up", ToQube::TouchUp(&touch_up(0))),
         case(Rule::NoFocus, "a pointer frame after it left", |o| {
@@ -648,6 +657,43 @@ fn input_cases() -> Vec<Case> {
             ToQube::TouchUp(&touch_up(0)).encode(TOPLEVEL, 0, o);
         })
         .after(|s| legal(s, |o| ToQube::TouchCancel(()).encode(TOPLEVEL, 0, o))),
+        case(Rule::NoFocus, "a gesture goes on that did not begin", |o| {
+            gesture(GestureKind::Pinch, GesturePhase::Update, o);
+        }),
+        case(Rule::NoFocus, "another gesture ends", |o| gesture(GestureKind::Pinch, GesturePhase::End, o))
+            .after(|s| legal(s, |o| gesture(GestureKind::Swipe, GesturePhase::Begin, o))),
+        case(Rule::NoFocus, "a gesture ends twice", |o| gesture(GestureKind::Swipe, GesturePhase::End, o))
+            .after(|s| {
+                legal(s, |o| gesture(GestureKind::Swipe, GesturePhase::Begin, o));
+                legal(s, |o| gesture(GestureKind::Swipe, GesturePhase::Cancel, o));
+            }),
+        case(Rule::TooMany, "a gesture within another", |o| {
+            gesture(GestureKind::Hold, GesturePhase::Begin, o);
+        })
+        .after(|s| legal(s, |o| gesture(GestureKind::Swipe, GesturePhase::Begin, o))),
+        case(Rule::NoFocus, "a gesture goes on after the pointer left", |o| {
+            gesture(GestureKind::Swipe, GesturePhase::Update, o);
+        })
+        .after(|s| {
+            legal(s, |o| gesture(GestureKind::Swipe, GesturePhase::Begin, o));
+            legal(s, |o| ToQube::PointerLeave(()).encode(TOPLEVEL, 0, o));
+            legal(s, |o| ToQube::PointerEnter(&some()).encode(TOPLEVEL, 1, o));
+        }),
+        case(Rule::OutOfRange, "a tool with an unknown axis", |o| {
+            let enter = with::<m::ToolEnter>(|enter| enter.axes = tool_axes::ALL + 1);
+            ToQube::ToolEnter(&enter).encode(TOPLEVEL, 0, o);
+        }),
+        case(Rule::FocusHeld, "a tool in two windows", |o| ToQube::ToolEnter(&some()).encode(NEW, 0, o))
+            .after(|s| legal(s, |o| ToQube::ToolEnter(&some()).encode(TOPLEVEL, 0, o))),
+        case(Rule::UnknownWindow, "a tool in a dying window", |o| {
+            ToQube::ToolEnter(&some()).encode(DYING, 9, o);
+        })
+        .said_by_dom0(),
+        case(Rule::NoFocus, "a tip after the tool left", |o| ToQube::ToolTip(&some()).encode(TOPLEVEL, 0, o))
+            .after(|s| {
+                legal(s, |o| ToQube::ToolEnter(&some()).encode(TOPLEVEL, 0, o));
+                legal(s, |o| ToQube::ToolLeave(()).encode(TOPLEVEL, 0, o));
+            }),
         case(Rule::TooMany, "a finger comes down twice", |o| {
             ToQube::TouchDown(&touch_point(0)).encode(NEW, 0, o);
         }),

@@ -15,6 +15,8 @@ use transom::{
 };
 use transom_tests::process::{House, binary};
 
+use super::devices::{Act, Desk};
+
 /// Set inside the machine.
 pub(crate) const INSIDE: &str = "TRANSOM_INSIDE";
 
@@ -39,6 +41,8 @@ pub(crate) enum Ask {
     Native(Vec<String>),
     /// Put one of these tests' programs into a qube's home.
     Give(String, String),
+    /// Do something with devices.
+    Device(Act),
 }
 
 /// The house, and what its desktop said if something went wrong.
@@ -69,7 +73,7 @@ fn inside() {
     }
     let port = fs::read_dir("/sys/class/virtio-ports").unwrap().next().unwrap().unwrap().file_name();
     let wire = File::options().read(true).write(true).open(Path::new("/dev").join(port)).unwrap();
-    let mut lodger = Lodger(House::new());
+    let (mut lodger, mut desk) = (Lodger(House::new()), Desk::default());
     let mut programs = Vec::new();
     for line in BufReader::new(&wire).lines() {
         let house = &mut lodger.0;
@@ -97,6 +101,7 @@ fn inside() {
             Ask::Give(qube, program) => {
                 fs::copy(binary(&program), house.home(&qube).join(program)).map(drop).unwrap();
             }
+            Ask::Device(act) => desk.act(house, act),
             Ask::Run(words) => house.must(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         }
         writeln!(&wire, "{}", serde_json::to_string(&reply).unwrap()).unwrap();

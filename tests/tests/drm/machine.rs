@@ -27,10 +27,11 @@ const LIMIT: &str = "240";
 /// No answer takes longer.
 const PATIENCE: Duration = Duration::from_secs(90);
 /// Modules of the wire, the screen and the devices, in order.
-const MODULES: [&str; 8] = [
+const MODULES: [&str; 9] = [
     "virtio_console",
     "evdev",
     "virtio_input",
+    "uinput",
     "drm",
     "drm_kms_helper",
     "drm_shmem_helper",

@@ -114,3 +114,24 @@ fn the_pointer_is_heard_of_only_inside() {
     assert_eq!(world.clients[0].heard.pointer, None, "the frame is dom0's");
     assert!(world.clients[1].heard.pointer.is_none());
 }
+
+#[test]
+fn a_press_that_is_over_moves_no_window() {
+    use transom::input::event::BTN_LEFT;
+    let mut world = two_qubes();
+    let [x, y, ..] = world.content("work");
+    let at = (f64::from(x) + 50.0, f64::from(y) + 50.0);
+    world.input(&[
+        InputEvent::PointerTo { x: at.0, y: at.1 },
+        InputEvent::Button { code: BTN_LEFT, pressed: true },
+    ]);
+    world.clients[0].move_by_press(0);
+    world.frame();
+    world.input(&[InputEvent::PointerTo { x: at.0 + 20.0, y: at.1 }]);
+    world.input(&[InputEvent::Button { code: BTN_LEFT, pressed: false }]);
+    assert_eq!(world.content("work")[0], x + 20);
+    world.clients[0].move_by_press(0);
+    world.frame();
+    world.input(&[InputEvent::PointerTo { x: at.0 + 60.0, y: at.1 }]);
+    assert_eq!(world.content("work")[0], x + 20);
+}

@@ -277,6 +277,8 @@ fn buttons_and_fingers_reach_nobody() {
             y: 9.0,
             x120: 0,
             y120: 120,
+            stop: (false, false),
+            inverted: false,
         },
         InputEvent::PointerBy { dx: 1.0, dy: 1.0, raw_dx: 1.0, raw_dy: 1.0 },
         button(true),

@@ -1,7 +1,6 @@
 //! A paused qube: its windows stay, and what the person does with them goes to nobody.
 
 use transom::input::event::{BTN_LEFT, InputEvent};
-use transom_protocol::types::AxisSource;
 use transom_tests::fixture::World;
 use transom_theming::Label;
 
@@ -74,13 +73,7 @@ fn survives_the_wheel(paused: bool) -> bool {
     world.frame();
     let asleep = world.qubes.remove(0);
     for turn in 0..FLOOD {
-        world.desktop.input(InputEvent::Axis {
-            source: AxisSource::Wheel,
-            x: 0.0,
-            y: 15.0,
-            x120: 0,
-            y120: 120,
-        });
+        world.desktop.input(InputEvent::wheel(0.0, 1.0));
         if turn % 1_000 == 0 {
             world.frame();
         }

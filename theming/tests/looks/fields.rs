@@ -193,12 +193,16 @@ proptest! {
             clock: "09:41",
             qubes: &[],
             clipboard: None,
+            layout: None,
         };
         PAINTER.with_borrow_mut(|painter| {
             let image = painter.bar(&plain);
-            let other = painter.bar(&BarSpec { clipboard: Some(&clipboard), ..plain });
-            let right = changed(&image, &other);
-            prop_assert!(right.is_none_or(|r| r.x > width / 2), "{:?}", right);
+            let copied = BarSpec { clipboard: Some(&clipboard), ..plain };
+            for spec in [copied, BarSpec { layout: Some(&name), ..plain }, BarSpec { layout: Some(&name), ..copied }] {
+                let other = painter.bar(&spec);
+                let right = changed(&image, &other);
+                prop_assert!(right.is_none_or(|r| r.x > width / 2), "{:?}", right);
+            }
             let other = painter.bar(&BarSpec { focused: Some((&name, Some(Label::Blue), true)), ..plain });
             let left = changed(&image, &other);
             prop_assert!(left.is_none_or(|l| l.right() < width / 2), "{:?}", left);

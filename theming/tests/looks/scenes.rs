@@ -136,6 +136,7 @@ pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         clock: "Thu 14 May  09:41",
         qubes: &qubes[..12],
         clipboard: Some("work → untrusted, 42 s left"),
+        layout: None,
     };
     let specs = [
         full,
@@ -214,6 +215,7 @@ pub(crate) fn dom0(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         clock: "09:41",
         qubes: &[],
         clipboard: None,
+        layout: None,
     };
     let caption = CaptionSpec {
         label: None,

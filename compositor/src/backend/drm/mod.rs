@@ -7,6 +7,7 @@
 
 mod connectors;
 mod heads;
+mod knobs;
 mod libinput;
 mod surface;
 
@@ -182,6 +183,10 @@ impl Drm {
     pub(super) fn pointer_plane(&self, screen: u32) -> bool {
         let plane = |card: &Card| heads!(&card.monitors, heads => heads.pointer_plane(screen));
         self.card.as_ref().is_some_and(plane)
+    }
+
+    pub(super) fn devices(&self) -> Vec<crate::ipc::Device> {
+        self.devices.report()
     }
 
     /// Goes to another console.

@@ -129,11 +129,6 @@ impl Layout {
         }
     }
 
-    /// The layout chosen.
-    pub(super) fn group(&self) -> u32 {
-        self.xkb.as_ref().map_or(0, |k| k.group)
-    }
-
     /// The modifiers of the device, whoever was handed their keys.
     pub(super) fn device(&self) -> ModifierState {
         let Some(k) = &self.xkb else { return ModifierState::default() };
@@ -151,18 +146,38 @@ impl Layout {
         Locks { caps: on(xkb::LED_NAME_CAPS), num: on(xkb::LED_NAME_NUM), scroll: on(xkb::LED_NAME_SCROLL) }
     }
 
-    /// The next layout.
-    pub(super) fn next(&mut self) {
-        let Some(k) = &mut self.xkb else { return };
-        let count = k.map.num_layouts().max(1);
-        k.group = (k.group + 1) % count;
+    /// How many layouts there are.
+    pub(super) fn count(&self) -> u32 {
+        self.xkb.as_ref().map_or(0, |k| k.map.num_layouts())
+    }
+
+    /// The one in force, from 0.
+    pub(super) fn group(&self) -> u32 {
+        self.xkb.as_ref().map_or(0, |k| k.group)
+    }
+
+    /// Puts another one in force, if there is one of that number.
+    pub(super) fn set_group(&mut self, group: u32) {
+        let Some(k) = self.xkb.as_mut().filter(|k| group < k.map.num_layouts()) else { return };
+        k.group = group;
         let mods = |state: &xkb::State, part| state.serialize_mods(part);
         let (depressed, latched, locked) = (
             mods(&k.device, xkb::STATE_MODS_DEPRESSED),
             mods(&k.device, xkb::STATE_MODS_LATCHED),
             mods(&k.device, xkb::STATE_MODS_LOCKED),
         );
-        k.device.update_mask(depressed, latched, locked, 0, 0, k.group);
+        k.device.update_mask(depressed, latched, locked, 0, 0, group);
+    }
+
+    /// What a layout is called in the bar: `de`, or with its variant `de(neo)`.
+    pub(super) fn label(&self, group: u32) -> Option<String> {
+        let [_, _, layouts, variants, _] = &self.names;
+        let at = |names: &str| names.split(',').nth(group as usize).map(|name| name.trim().to_owned());
+        let layout = at(layouts).filter(|name| !name.is_empty())?;
+        match at(variants).filter(|name| !name.is_empty()) {
+            Some(variant) => Some(format!("{layout}({variant})")),
+            None => Some(layout),
+        }
     }
 }
 

@@ -120,6 +120,14 @@ pub struct Keyboard {
     told: ModifierState,
 }
 
+/// Asks XKB whether it knows this layout.
+///
+/// # Errors
+/// It does not; what is missing, in words.
+pub fn check(config: &KeyboardConfig) -> Result<(), String> {
+    Layout::new(config).map(drop)
+}
+
 impl Keyboard {
     /// A keyboard with these settings.
     ///
@@ -325,9 +333,24 @@ impl Keyboard {
         self.mods().meets(Mods::SUPER)
     }
 
-    /// The next of the layouts.
-    pub fn next_layout(&mut self) -> Vec<Outcome> {
-        self.layout.next();
+    /// How many layouts there are.
+    pub fn layouts(&self) -> u32 {
+        self.layout.count()
+    }
+
+    /// The layout in force, from 0.
+    pub fn layout(&self) -> u32 {
+        self.layout.group()
+    }
+
+    /// What the layouts are called, such as `us` or `de(neo)`.
+    pub fn layout_labels(&self) -> Vec<String> {
+        (0..self.layouts()).filter_map(|layout| self.layout.label(layout)).collect()
+    }
+
+    /// Puts a layout in force, from 0; nothing changes if there is none of that number.
+    pub fn set_layout(&mut self, layout: u32) -> Vec<Outcome> {
+        self.layout.set_group(layout);
         let mut out = Vec::new();
         self.tell_modifiers(&mut out);
         out
@@ -341,13 +364,6 @@ impl Keyboard {
     /// Modifiers that are down.
     pub fn held_mods(&self) -> Mods {
         self.mods()
-    }
-
-    /// Name of the layout in force, as in the settings; `None`: there is only one.
-    pub fn layout_shown(&self) -> Option<String> {
-        let names: Vec<&str> = self.names()[2].split(',').collect();
-        let name = names.get(self.layout.group() as usize).filter(|_| names.len() > 1)?;
-        Some((*name).to_owned())
     }
 
     /// Modifiers of the device itself, for a program that has every key.

@@ -149,9 +149,46 @@ fn locks_and_layouts_hold_everywhere() {
     let mut keyboard = Keyboard::new(&config).unwrap();
     let out = run(&mut keyboard, &[(CAPS, true), (CAPS, false)]);
     assert!(out.iter().any(|o| matches!(o, Outcome::Modifiers(state) if state.locked != 0)));
-    assert!(matches!(keyboard.next_layout()[..], [Outcome::Modifiers(state)] if state.group == 1));
+    assert!(matches!(keyboard.set_layout(1)[..], [Outcome::Modifiers(state)] if state.group == 1));
     let out = run(&mut keyboard, &[(SUPER, true), (C, true)]);
     assert_eq!(actions(&out), [&Action::ClipboardCopyOut], "chords work with a layout without Latin letters");
+}
+
+#[test]
+fn layouts_have_numbers_and_names() {
+    let config =
+        KeyboardConfig { layout: "us,de,de".into(), variant: ",,neo".into(), ..KeyboardConfig::default() };
+    let mut keyboard = Keyboard::new(&config).unwrap();
+    assert_eq!((keyboard.layouts(), keyboard.layout()), (3, 0));
+    assert_eq!(keyboard.layout_labels(), ["us", "de", "de(neo)"]);
+    keyboard.set_layout(2);
+    assert_eq!(keyboard.layout(), 2);
+    assert_eq!(keyboard.set_layout(3), [], "there is none of that number");
+    assert_eq!(keyboard.layout(), 2);
+}
+
+#[test]
+fn a_key_of_the_layout_chooses_another() {
+    let config = KeyboardConfig {
+        layout: "us,de".into(),
+        options: "grp:alt_shift_toggle".into(),
+        ..KeyboardConfig::default()
+    };
+    let mut keyboard = Keyboard::new(&config).unwrap();
+    let toggle = [(ALT, true), (SHIFT, true), (SHIFT, false), (ALT, false)];
+    let out = run(&mut keyboard, &toggle);
+    assert_eq!(keyboard.layout(), 1);
+    let last = out.iter().rev().find_map(|o| match o {
+        Outcome::Modifiers(state) => Some(*state),
+        _ => None,
+    });
+    assert_eq!(last, Some(ModifierState { group: 1, ..ModifierState::default() }), "the qube is told");
+    // One that was chosen otherwise is the beginning of the next step.
+    keyboard.set_layout(0);
+    run(&mut keyboard, &toggle);
+    assert_eq!(keyboard.layout(), 1);
+    run(&mut keyboard, &toggle);
+    assert_eq!(keyboard.layout(), 0);
 }
 
 #[test]

@@ -191,7 +191,8 @@ impl Proposer {
         let any = any_window(&all, dice);
         let keys = session.keyboard_focus().unwrap_or(any);
         let pointer = session.pointer_focus().unwrap_or(any);
-        match dice.below(56) {
+        let tool = session.tool_focus().unwrap_or(any);
+        match dice.below(61) {
             0..2 => ToQube::Ping(()).encode(0, dice.id(5), out),
             2..4 => {
                 let mut output = m::Output::random(dice);
@@ -245,7 +246,15 @@ impl Proposer {
             36 => ToQube::PointerFrame(()).encode(pointer, 0, out),
             37 => ToQube::RelativeMotion(&Random::random(dice)).encode(pointer, 0, out),
             38 => ToQube::ConstraintActive(&Random::random(dice)).encode(any, 0, out),
-            39 => ToQube::Gesture(&Random::random(dice)).encode(pointer, dice.id(9), out),
+            39 => {
+                let mut gesture = m::Gesture::random(dice);
+                match session.gesture() {
+                    Some(kind) if gesture.phase != GesturePhase::Begin => gesture.kind = kind,
+                    Some(_) => {}
+                    None => gesture.phase = GesturePhase::Begin,
+                }
+                ToQube::Gesture(&gesture).encode(pointer, dice.id(9), out);
+            }
             40 => ToQube::TouchDown(&touch(dice)).encode(any, dice.id(9), out),
             41 => ToQube::TouchMotion(&touch(dice)).encode(any, 0, out),
             42 => {
@@ -279,6 +288,15 @@ impl Proposer {
                 let (data, bytes) = m::PasteData::with_tail(dice);
                 ToQube::PasteData(With { fixed: &data, tail: &bytes }).encode(0, dice.id(9), out);
             }
+            55 => {
+                let mut enter = m::ToolEnter::random(dice);
+                enter.axes &= tool_axes::ALL;
+                ToQube::ToolEnter(&enter).encode(any, dice.id(9), out);
+            }
+            56 => ToQube::ToolLeave(()).encode(tool, 0, out),
+            57 => ToQube::ToolMotion(&Random::random(dice)).encode(tool, 0, out),
+            58 => ToQube::ToolTip(&Random::random(dice)).encode(tool, dice.id(9), out),
+            59 => ToQube::ToolButton(&Random::random(dice)).encode(tool, dice.id(9), out),
             _ => ToQube::WindowGone(()).encode(any, 0, out),
         }
     }

@@ -55,7 +55,7 @@ macro_rules! enums {
 }
 enums! {
     Format Transform Anchor Label WindowKind BufferChange Request GrantKind KeyState ButtonState
-    AxisSource Selection CursorKind Constraint GestureKind GesturePhase KeymapFormat
+    AxisSource Selection CursorKind Constraint GestureKind GesturePhase ToolKind KeymapFormat
 }
 
 macro_rules! structs {
@@ -107,11 +107,16 @@ structs! {
     m::Position { x y }
     m::TimedPosition { time x y }
     m::Button { time code state }
-    m::Axis { time source stop_x stop_y x y x120 y120 }
+    m::Axis { time source stop_x stop_y inverted x y x120 y120 }
     m::RelativeMotion { time_us x y raw_x raw_y }
     m::Gesture { time kind phase fingers x y scale rotation }
     m::TouchPoint { time id x y }
     m::TouchUp { time id }
+    m::ToolEnter { time tool axes x y }
+    m::ToolMotion {
+        time x y pressure distance tilt_x tilt_y rotation slider wheel wheel_clicks
+    }
+    m::ToolTip { time down }
     m::CursorChange { kind shape window hot_x hot_y }
     m::PointerConstraint { constraint has_hint hint_x hint_y rects }
     m::TextInput { enabled cursor anchor hint purpose rect }

@@ -179,7 +179,8 @@ every! { every_to_qube, ToQube;
     KeyboardEnter unit; KeyboardLeave unit; Key fixed; Modifiers fixed; PointerEnter fixed;
     PointerLeave unit; Motion fixed; Button fixed; Axis fixed; PointerFrame unit;
     RelativeMotion fixed; ConstraintActive fixed; Gesture fixed; TouchDown fixed; TouchMotion fixed;
-    TouchUp fixed; TouchFrame unit; TouchCancel unit; TextInputFocus fixed; Preedit tail;
+    TouchUp fixed; TouchFrame unit; TouchCancel unit; ToolEnter fixed; ToolLeave unit; ToolMotion fixed;
+    ToolTip fixed; ToolButton fixed; TextInputFocus fixed; Preedit tail;
     CommitText bytes MAX_INPUT_TEXT; DeleteSurrounding fixed; TextInputDone unit;
     SelectionRequest tail; SelectionCancel unit; Paste tail; PasteData tail;
 }
