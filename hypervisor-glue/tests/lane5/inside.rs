@@ -47,7 +47,7 @@ const MOST_KIB: u64 = 16 << 10;
 /// the guest's machine want its two processors, all of it emulated.
 const LATEST: Duration = Duration::from_secs(2);
 /// One boot, under two layers of emulation.
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_secs(80);
 
 /// Of what a guest says; all of it is shown when a test fails.
 const WORTH_SEEING: &[&str] = &[

@@ -7,11 +7,15 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::Child,
-    time::Instant,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::{Duration, Instant},
 };
 
 use rustix::process::{Pid, Signal, kill_process};
 
+/// A machine that says nothing for this long is stuck: whatever waits in it gives up, and says so, sooner.
+const SILENCE: Duration = Duration::from_secs(100);
 /// Runs before the emulation is given up.
 const RUNS: usize = 4;
 
@@ -22,10 +26,15 @@ pub(crate) enum End {
     Good,
     /// It did not: it switched itself off, panicked, or took too long.
     Failed,
-    /// It was gone from one moment to the next, or its kernel was stuck.
+    /// It was gone from one moment to the next, or it was stuck.
     Broke,
     /// It did not say so, and the machine inside it gave up.
     Faulted,
+}
+
+/// Ends a machine: `timeout`, which is what was started, passes it on.
+fn end(machine: &Child) {
+    let _ = kill_process(Pid::from_child(machine), Signal::TERM);
 }
 
 /// Shows what a machine says until its end. It is started by `timeout`; its output must be a pipe, with
@@ -33,15 +42,26 @@ pub(crate) enum End {
 pub(crate) fn watch(mut machine: Child, good: &str, is_ours: impl Fn(&str) -> bool) -> End {
     let start = Instant::now();
     let (mut is_good, mut last_words, mut stuck, mut faulted) = (false, false, false, false);
-    for line in BufReader::new(machine.stdout.take().unwrap()).split(b'\n') {
-        let line = String::from_utf8_lossy(&line.unwrap_or_default()).trim_end().to_owned();
+    let (teller, told) = mpsc::channel();
+    let console = BufReader::new(machine.stdout.take().unwrap());
+    thread::spawn(move || console.split(b'\n').map_while(Result::ok).try_for_each(|line| teller.send(line)));
+    loop {
+        let line = match told.recv_timeout(SILENCE) {
+            Ok(line) => String::from_utf8_lossy(&line).trim_end().to_owned(),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) => {
+                println!("[{:>5.1}] silent for {SILENCE:?}", start.elapsed().as_secs_f32());
+                stuck = true;
+                end(&machine);
+                continue;
+            }
+        };
         println!("[{:>5.1}] {line}", start.elapsed().as_secs_f32());
         is_good |= line == good;
         faulted |= ["triple fault", "TripleFault"].iter().any(|words| line.contains(words));
         if !stuck && !is_ours(&line) && line.contains("soft lockup") {
             stuck = true;
-            // Passed on to the machine by `timeout`, which is what was started.
-            let _ = kill_process(Pid::from_child(&machine), Signal::TERM);
+            end(&machine);
         }
         last_words |=
             !is_ours(&line) && ["reboot: ", "Kernel panic"].iter().any(|words| line.contains(words));
