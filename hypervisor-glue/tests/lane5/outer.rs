@@ -6,7 +6,8 @@
 
 use std::{
     io::{BufRead as _, BufReader},
-    process::Child,
+    path::Path,
+    process::{Child, Command, Stdio},
     sync::mpsc::{self, RecvTimeoutError},
     thread,
     time::{Duration, Instant},
@@ -30,6 +31,24 @@ pub(crate) enum End {
     Broke,
     /// It did not say so, and the machine inside it gave up.
     Faulted,
+}
+
+/// QEMU with AMD-V in software, for so many seconds at most, with this kernel and first file system.
+pub(crate) fn emulated(seconds: u64, mib: u32, words: &str, kernel: &Path, initramfs: &Path) -> Command {
+    let mut command = Command::new("timeout");
+    command
+        .arg(seconds.to_string())
+        .args(["qemu-system-x86_64", "-accel", "tcg,thread=multi"])
+        // One processor: with two, the emulation of AMD-V breaks down now and then.
+        .args(["-smp", "1", "-cpu", "max,+svm", "-m", &mib.to_string()])
+        .args(["-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none", "-serial", "stdio"])
+        .args(["-no-reboot", "-append", &format!("console=ttyS0 quiet panic=-1 {words}"), "-kernel"])
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(initramfs)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    command
 }
 
 /// Ends a machine: `timeout`, which is what was started, passes it on.

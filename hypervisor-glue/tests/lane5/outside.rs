@@ -19,7 +19,7 @@ use crate::{
     debian::{self, Kernel},
     figure::figure,
     initramfs::Initramfs,
-    outer::{End, until_it_ends_by_itself, watch},
+    outer::{End, emulated, until_it_ends_by_itself, watch},
 };
 
 /// The whole run: four boots of a kernel, each under two layers of emulation.
@@ -168,28 +168,7 @@ fn archive_of(outer: &Kernel, cloud: &Kernel, busybox: &[u8]) -> Vec<u8> {
 
 /// Runs one part in the machine.
 fn run(kernel: &Path, archive: &Path, part: &str) -> End {
-    let machine = Command::new("timeout")
-        .arg(LIMIT.as_secs().to_string())
-        .args([
-            "qemu-system-x86_64",
-            "-accel",
-            "tcg,thread=multi",
-            // One: with two, the emulation of AMD-V breaks down now and then.
-            "-smp",
-            "1",
-            "-cpu",
-            "max,+svm",
-            "-m",
-            "2048",
-        ])
-        .args(["-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none", "-serial", "stdio"])
-        .args(["-no-reboot", "-append", &format!("console=ttyS0 quiet panic=-1 part={part}"), "-kernel"])
-        .arg(kernel)
-        .arg("-initrd")
-        .arg(archive)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+    let words = format!("part={part}");
+    let machine = emulated(LIMIT.as_secs(), 2048, &words, kernel, archive).spawn().unwrap();
     watch(machine, GOOD, |line| line.starts_with(MARK))
 }

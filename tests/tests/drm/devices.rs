@@ -1,7 +1,7 @@
 //! A touchpad, a pen and keyboard layouts: devices that the kernel makes (uinput), libinput, the
 //! desktop, and programs in a qube that hear of them.
 
-use std::{env, fs, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use evdev::{
     AbsInfo, AbsoluteAxisCode as Abs, AttributeSet, BusType, EventType, InputEvent, InputId, KeyCode as Key,
@@ -10,13 +10,10 @@ use evdev::{
 };
 use serde::{Deserialize, Serialize};
 use transom::ipc::{Inputs, Reply, Request};
-use transom_tests::process::{House, binary, until};
+use transom_tests::process::until;
 use transom_theming::Label;
 
-use super::{
-    inside::{Ask, INSIDE},
-    machine::Machine,
-};
+use super::{inside::Ask, machine::Machine, screen::starts};
 
 /// Time between two reports of a device.
 const REPORT: Duration = Duration::from_millis(12);
@@ -33,12 +30,8 @@ type Way = ((i32, i32), (i32, i32));
 /// What is done inside the machine.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) enum Act {
-    /// Write the config file.
-    Config(String),
     /// Plug in a touchpad and a tablet.
     Plug,
-    /// Give a qube the program that tells what it hears.
-    Carry(String),
     /// Move fingers on the touchpad.
     Fingers(Vec<Way>),
     /// Draw a line with the pen, in parts of a thousand of the tablet.
@@ -79,16 +72,8 @@ fn at(axis: Abs, value: i32) -> InputEvent {
 }
 
 impl Desk {
-    pub(crate) fn act(&mut self, house: &House, act: Act) {
+    pub(crate) fn act(&mut self, act: Act) {
         match act {
-            Act::Config(text) => {
-                let file = house.path().join("config/transom/config.kdl");
-                fs::create_dir_all(file.parent().unwrap()).unwrap();
-                fs::write(file, text).unwrap();
-            }
-            Act::Carry(qube) => {
-                fs::copy(binary("transom-heard"), house.home(&qube).join("heard")).map(drop).unwrap();
-            }
             Act::Plug => self.plug(),
             Act::Fingers(fingers) => self.fingers(&fingers),
             Act::Draw(from, to) => self.draw(from, to),
@@ -202,25 +187,14 @@ const CONFIG: &str = r#"
 
 #[test]
 fn devices_of_the_machine() {
-    if env::var_os(INSIDE).is_some() {
-        return;
-    }
-    let mut machine = match Machine::start() {
-        Ok(machine) => machine,
-        Err(missing) => {
-            println!("SKIP no machine with a screen: {missing}");
-            return;
-        }
-    };
-    machine.ask(&Ask::Device(Act::Config(CONFIG.into())));
-    machine.ask(&Ask::Start("pixman".into()));
-    until("a monitor", || (!machine.state().monitors.is_empty()).then_some(()));
-    let label = format!("--label={}", Label::Blue);
-    machine.run(&["qube", "create", "work", &label].map(str::to_owned));
-    machine.run(&["qube", "start", "work"].map(str::to_owned));
+    let Some(mut machine) = Machine::start("") else { return };
+    machine.ask(&Ask::Configure(CONFIG.into()));
+    starts(&mut machine, "pixman", "pixman");
+    machine.create("work", Label::Blue);
+    machine.run(&["qube", "start", "work"]);
     settings_are_in_force(&mut machine);
-    machine.ask(&Ask::Device(Act::Carry("work".into())));
-    machine.run(&["qube", "run", "work", "sh", "-c", "exec ~/heard"].map(str::to_owned));
+    machine.ask(&Ask::Give("work".into(), "transom-heard".into()));
+    machine.run(&["qube", "run", "work", "sh", "-c", "exec ~/transom-heard"]);
     let [x, y, w, h] = machine.window("heard").content;
     machine.point((x + w / 2, y + h / 2));
     a_pinch_arrives(&mut machine);
@@ -310,10 +284,8 @@ fn a_pen_draws(machine: &mut Machine) {
 fn a_dead_key_makes_its_letter(machine: &mut Machine) {
     let script = r#"read x; if test "$x" = é; then printf '\033]2;it is the letter\007'; else printf '\033]2;it is %s\007' "$x"; fi; exec cat"#;
     let words = ["qube", "run", "work", "env", "LC_ALL=C.UTF-8", "foot", "--title=typed", "sh", "-c", script];
-    machine.run(&words.map(str::to_owned));
-    let [x, y, w, h] = machine.window("typed").content;
-    machine.click((x + w / 2, y + h / 2));
-    until("it has the keys", || machine.window("typed").focused.then_some(()));
+    machine.run(&words);
+    machine.focus("typed");
     machine.chord(&["meta_l", "spc"]);
     until("the other layout", || (inputs(machine).layout == 1).then_some(()));
     for letter in ["apostrophe", "e", "ret"] {

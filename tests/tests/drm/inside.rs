@@ -101,7 +101,7 @@ fn inside() {
             Ask::Give(qube, program) => {
                 fs::copy(binary(&program), house.home(&qube).join(program)).map(drop).unwrap();
             }
-            Ask::Device(act) => desk.act(house, act),
+            Ask::Device(act) => desk.act(act),
             Ask::Run(words) => house.must(&words.iter().map(String::as_str).collect::<Vec<_>>()),
         }
         writeln!(&wire, "{}", serde_json::to_string(&reply).unwrap()).unwrap();

@@ -1,18 +1,12 @@
 //! The lock screen on monitors (FAIL-CLOSED), with the password of a real account.
 
-use std::env;
-
 use transom_tests::{
-    fixture::look::{PAINT, paint_fills, painted},
+    fixture::look::{PAINT, painted},
     process::until,
 };
 use transom_theming::Label;
 
-use super::{
-    inside::{Ask, INSIDE},
-    machine::Machine,
-    viewer::Viewer,
-};
+use super::{inside::Ask, machine::Machine, screen::starts, viewer::Viewer};
 
 const TITLE: &str = "window";
 /// The password of root in the machine, and PAM's service as the package has it.
@@ -27,25 +21,13 @@ busybox mount -o bind /run/etc/shadow /etc/shadow
 
 #[test]
 fn a_locked_desktop_stays_locked() {
-    if env::var_os(INSIDE).is_some() {
-        return;
-    }
-    let mut machine = match Machine::start_after(ACCOUNT) {
-        Ok(machine) => machine,
-        Err(missing) => {
-            println!("SKIP no machine with a screen: {missing}");
-            return;
-        }
-    };
-    let label = format!("--label={}", Label::Blue);
-    machine.run(&["qube", "create", "work", &label].map(str::to_owned));
-    starts(&mut machine);
-    machine.run(&["qube", "start", "work"].map(str::to_owned));
+    let Some(mut machine) = Machine::start(ACCOUNT) else { return };
+    machine.create("work", Label::Blue);
+    starts(&mut machine, "pixman", "pixman");
+    machine.run(&["qube", "start", "work"]);
     machine.run(&painted("work", TITLE, "exec cat"));
     let before = seen(&mut machine);
-    let [x, y, w, h] = machine.window(TITLE).content;
-    machine.click((x + w / 2, y + h / 2));
-    until("it has the keys", || machine.window(TITLE).focused.then_some(()));
+    machine.focus(TITLE);
 
     machine.chord(&["meta_l", "l"]);
     locked(&mut machine, 1);
@@ -90,7 +72,7 @@ fn a_locked_desktop_stays_locked() {
 fn screens_sleep(machine: &mut Machine) {
     machine.ask(&Ask::Kill);
     machine.ask(&Ask::Configure(r#"idle { lock "never"; screens-off "5s"; }"#.into()));
-    starts(machine);
+    starts(machine, "pixman", "pixman");
     seen(machine);
     // QEMU writes a few words on black for an output without a signal; dark screens have none.
     let asleep = |machine: &mut Machine| {
@@ -102,7 +84,7 @@ fn screens_sleep(machine: &mut Machine) {
     until("a signal", || (!asleep(machine)).then_some(()));
     seen(machine);
     until("no signal again", || asleep(machine).then_some(()));
-    machine.run(&["msg", "lock"].map(str::to_owned));
+    machine.run(&["msg", "lock"]);
     assert!(asleep(machine), "a lock wakes nobody");
     machine.nudge((3, 3));
     until("a signal again", || {
@@ -112,23 +94,12 @@ fn screens_sleep(machine: &mut Machine) {
     locked(machine, 1);
 }
 
-fn starts(machine: &mut Machine) {
-    machine.ask(&Ask::Start("pixman".into()));
-    until("a monitor", || (machine.state().monitors.len() == 1).then_some(()));
-}
-
 /// The window's content, once it is on the connector.
 fn seen(machine: &mut Machine) -> Vec<u8> {
-    until("the qube's picture", || {
-        let (window, picture) = (machine.window(TITLE), machine.picture());
-        let [_, _, w, h] = window.content;
-        let [x, y, ..] = window.content;
-        let content = image::imageops::crop_imm(&picture, x as u32, y as u32, w as u32, h as u32);
-        // The cursor of the terminal differs with the focus: its first line is left out.
-        let content =
-            image::imageops::crop_imm(&content.to_image(), 0, 40, w as u32, h as u32 - 40).to_image();
-        paint_fills(&picture, &window).then(|| content.into_raw())
-    })
+    let (window, picture) = machine.seen(TITLE);
+    let [x, y, w, h] = window.content.map(|side| side as u32);
+    // The cursor of the terminal differs with the focus: its first line is left out.
+    image::imageops::crop_imm(&picture, x, y + 40, w, h - 40).to_image().into_raw()
 }
 
 /// Every connector shows the lock and nothing of the qube.

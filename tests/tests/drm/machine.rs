@@ -2,7 +2,7 @@
 //! read-only; and the wires to it.
 
 use std::{
-    fs,
+    env, fs,
     io::{BufRead as _, BufReader, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
@@ -17,6 +17,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use transom::ipc::{Reply, Request, State};
 use transom_tests::process::until;
+use transom_theming::Label;
 
 use super::{
     inside::{Ask, INSIDE},
@@ -80,13 +81,18 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Starts one; or why there can be none here.
-    pub(crate) fn start() -> Result<Self, String> {
-        Self::start_after("")
+    /// Starts one, which runs these lines of a shell first. `None`: there can be none here, as is said, or
+    /// this is the part of the test that runs in one.
+    pub(crate) fn start(lines: &str) -> Option<Self> {
+        if env::var_os(INSIDE).is_some() {
+            return None;
+        }
+        Self::try_start(lines)
+            .inspect_err(|missing| println!("SKIP no machine with a screen: {missing}"))
+            .ok()
     }
 
-    /// As [`Machine::start`], after these lines of a shell inside it.
-    pub(crate) fn start_after(lines: &str) -> Result<Self, String> {
+    fn try_start(lines: &str) -> Result<Self, String> {
         let missing = |path: &&str| !Path::new(path).exists();
         if let Some(missing) = NEEDED.iter().find(|path| missing(path)) {
             return Err(format!("{missing} is not installed"));
@@ -158,8 +164,13 @@ impl Machine {
     }
 
     /// A command of `transom`.
-    pub(crate) fn run(&mut self, words: &[String]) {
-        self.ask(&Ask::Run(words.to_vec()));
+    pub(crate) fn run<S: AsRef<str>>(&mut self, words: &[S]) {
+        self.ask(&Ask::Run(words.iter().map(|word| word.as_ref().to_owned()).collect()));
+    }
+
+    /// Makes a qube.
+    pub(crate) fn create(&mut self, qube: &str, label: Label) {
+        self.run(&["qube", "create", qube, &format!("--label={label}")]);
     }
 
     /// A file beside the machine's sockets.

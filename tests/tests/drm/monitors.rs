@@ -1,7 +1,5 @@
 //! Two monitors of different scale: what is on each, while windows and monitors come and go.
 
-use std::env;
-
 use transom::ipc::{Monitor, Reply, Request};
 use transom_tests::{
     fixture::look::{PAINT, assert_framed, on_screen, paint_fills, painted},
@@ -9,11 +7,7 @@ use transom_tests::{
 };
 use transom_theming::Label;
 
-use super::{
-    inside::{Ask, INSIDE},
-    machine::Machine,
-    viewer::Viewer,
-};
+use super::{inside::Ask, machine::Machine, person::head, screen::keep, viewer::Viewer};
 
 const TITLE: &str = "window";
 /// The first monitor is at the right of the second, which is shown at one and a half.
@@ -24,17 +18,8 @@ const CONFIG: &str = r#"
 
 #[test]
 fn monitors_of_their_own() {
-    if env::var_os(INSIDE).is_some() {
-        return;
-    }
-    let mut machine = match Machine::start() {
-        Ok(machine) => machine,
-        Err(missing) => {
-            println!("SKIP no machine with a screen: {missing}");
-            return;
-        }
-    };
-    machine.run(&["qube", "create", "work", "--label=blue"].map(str::to_owned));
+    let Some(mut machine) = Machine::start("") else { return };
+    machine.create("work", Label::Blue);
     machine.ask(&Ask::Configure(CONFIG.into()));
     machine.ask(&Ask::Start("pixman".into()));
     let mut viewer = Viewer::connect(&machine.file("viewer-1"));
@@ -43,7 +28,7 @@ fn monitors_of_their_own() {
     assert_eq!((first.area, first.scale), ([800, 0, 1024, 768], 1.0), "{first:?}");
     assert_eq!((second.area, second.scale), ([0, 0, 800, 600], 1.5), "{second:?}");
     assert_eq!(second.make, "RHT", "{second:?}");
-    machine.run(&["qube", "start", "work"].map(str::to_owned));
+    machine.run(&["qube", "start", "work"]);
     machine.run(&painted("work", TITLE, "exec cat"));
 
     // On the first, over both, on the second.
@@ -113,11 +98,10 @@ fn framed(machine: &mut Machine, shows: &[bool]) {
         let window = machine.window(TITLE);
         let mut seen = Vec::new();
         for monitor in monitors {
-            let number: usize = monitor.name.strip_prefix("Virtual-").unwrap().parse().unwrap();
-            let picture = machine.connector(number - 1);
+            let head = head(&monitor);
+            let picture = machine.connector(head);
             assert_eq!(picture.dimensions(), (monitor.size.0 as u32, monitor.size.1 as u32));
-            let name = format!("drm-monitors-{number}.png");
-            picture.save(super::debian::cache().join(name)).unwrap();
+            keep(&picture, &format!("monitors-{}", head + 1));
             let corner = (monitor.area[0], monitor.area[1]);
             let window = on_screen(&window, corner, (monitor.scale * 120.0).round() as i32);
             let [x, y, w, h] = window.outer;

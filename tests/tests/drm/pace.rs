@@ -7,43 +7,26 @@ use transom::ipc::{FrameFigures, Monitor};
 use transom_tests::{figure::figure, fixture::look::painted, process::until};
 use transom_theming::Label;
 
-use super::{
-    inside::{Ask, INSIDE},
-    machine::Machine,
-    screen::starts,
-};
+use super::{inside::Ask, machine::Machine, screen::starts};
 
 /// Set to so many seconds for which the window moves; `make bench` says 60.
 const SECONDS: &str = "TRANSOM_LANE_SECONDS";
 const LETTERS: u64 = 20;
 
-fn words(words: &[&str]) -> Vec<String> {
-    words.iter().map(|word| (*word).to_owned()).collect()
-}
-
 #[test]
 fn frames_and_keys_in_time() {
-    if env::var_os(INSIDE).is_some() {
-        return;
-    }
-    let mut machine = match Machine::start() {
-        Ok(machine) => machine,
-        Err(missing) => {
-            println!("SKIP no machine with a screen: {missing}");
-            return;
-        }
-    };
+    let Some(mut machine) = Machine::start("") else { return };
     let seconds = env::var(SECONDS).ok().and_then(|text| text.parse().ok()).unwrap_or(5);
-    machine.run(&words(&["qube", "create", "work", &format!("--label={}", Label::Blue)]));
+    machine.create("work", Label::Blue);
     starts(&mut machine, "pixman", "pixman");
-    machine.run(&words(&["qube", "start", "work"]));
+    machine.run(&["qube", "start", "work"]);
     machine.run(&painted("work", "letters", "exec cat"));
     let qube = letters(&mut machine, "letters");
     machine.ask(&Ask::Kill);
     starts(&mut machine, "pixman", "pixman");
     machine.window("letters");
     machine.chord(&["meta_l", "m"]);
-    machine.ask(&Ask::Native(words(&["foot", "--title=native", "sh", "-c", "exec cat"])));
+    machine.ask(&Ask::Native(["foot", "--title=native", "sh", "-c", "exec cat"].map(str::to_owned).to_vec()));
     let native = letters(&mut machine, "native");
     let refresh = f64::from(machine.state().monitors[0].refresh) / 1e3;
     let frames = |figures: &FrameFigures| figures.key_to_screen_us as f64 / 1e6 * refresh;
@@ -62,9 +45,7 @@ fn frames_and_keys_in_time() {
 
 /// Types letters into a window, each once the one before is on the screen.
 fn letters(machine: &mut Machine, title: &str) -> FrameFigures {
-    let [x, y, w, h] = machine.window(title).content;
-    machine.click((x + w / 2, y + h / 2));
-    until("it has the keys", || machine.window(title).focused.then_some(()));
+    machine.focus(title);
     super::screen::settled(machine);
     let before = machine.state().frames.keys;
     for number in 0..LETTERS {

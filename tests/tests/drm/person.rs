@@ -7,8 +7,8 @@ use std::{
 
 use image::RgbImage;
 use serde_json::{Value, json};
-use transom::ipc::Window;
-use transom_tests::process::until;
+use transom::ipc::{Monitor, Window};
+use transom_tests::{fixture::look::paint_fills, process::until};
 
 use super::machine::Machine;
 
@@ -21,6 +21,13 @@ fn axis(axis: &str, at: i32, of: i32) -> Value {
     // The tablet counts to 32767.
     let value = (f64::from(at) + 0.5) / f64::from(of) * 32_767.0;
     json!({ "type": "abs", "data": { "axis": axis, "value": value.round() as i32 } })
+}
+
+/// Which connector of QEMU's a monitor is at.
+pub(crate) fn head(monitor: &Monitor) -> usize {
+    // The kernel counts from 1.
+    let number: usize = monitor.name.strip_prefix("Virtual-").unwrap().parse().unwrap();
+    number - 1
 }
 
 impl Machine {
@@ -114,6 +121,21 @@ impl Machine {
         until(title, || self.state().windows.into_iter().find(|window| window.title == title))
     }
 
+    /// Clicks into a window, and waits until it has the keys.
+    pub(crate) fn focus(&mut self, title: &str) {
+        let [x, y, w, h] = self.window(title).content;
+        self.click((x + w / 2, y + h / 2));
+        until("it has the keys", || self.window(title).focused.then_some(()));
+    }
+
+    /// A painted window once it is on the connectors, and what is on them.
+    pub(crate) fn seen(&mut self, title: &str) -> (Window, RgbImage) {
+        until("the qube's picture", || {
+            let (window, picture) = (self.window(title), self.picture());
+            paint_fills(&picture, &window).then_some((window, picture))
+        })
+    }
+
     /// What is on one connector.
     pub(crate) fn connector(&mut self, head: usize) -> RgbImage {
         let path = self.file("screen.png");
@@ -127,9 +149,7 @@ impl Machine {
         let mut whole = RgbImage::new(state.screen.0 as u32, state.screen.1 as u32);
         for monitor in &state.monitors {
             let [x, y, w, h] = monitor.area;
-            // Connectors count from 1.
-            let number: usize = monitor.name.strip_prefix("Virtual-").unwrap().parse().unwrap();
-            let part = self.connector(number - 1);
+            let part = self.connector(head(monitor));
             assert_eq!(part.dimensions(), (w as u32, h as u32), "{monitor:?}");
             image::imageops::replace(&mut whole, &part, x.into(), y.into());
         }

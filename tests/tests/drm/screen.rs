@@ -1,6 +1,6 @@
 //! What is on the connectors, while a person does what persons do.
 
-use std::{env, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use image::RgbImage;
 use transom_tests::{
@@ -10,32 +10,18 @@ use transom_tests::{
 };
 use transom_theming::Label;
 
-use super::{
-    inside::{Ask, INSIDE},
-    machine::Machine,
-    viewer::Viewer,
-};
+use super::{inside::Ask, machine::Machine, viewer::Viewer};
 
 /// The one window.
 const TITLE: &str = "window";
 
 #[test]
 fn what_is_on_the_connectors() {
-    if env::var_os(INSIDE).is_some() {
-        return;
-    }
-    let mut machine = match Machine::start() {
-        Ok(machine) => machine,
-        Err(missing) => {
-            println!("SKIP no machine with a screen: {missing}");
-            return;
-        }
-    };
-    let label = format!("--label={}", Label::Blue);
-    machine.run(&["qube", "create", "work", &label].map(str::to_owned));
+    let Some(mut machine) = Machine::start("") else { return };
+    machine.create("work", Label::Blue);
     // The driver there draws in software only.
     starts(&mut machine, "auto", "pixman");
-    machine.run(&["qube", "start", "work"].map(str::to_owned));
+    machine.run(&["qube", "start", "work"]);
     machine.run(&painted("work", TITLE, "exec cat"));
     framed(&mut machine);
     keys_reach_it(&mut machine);
@@ -75,9 +61,8 @@ pub(crate) fn keep(picture: &RgbImage, name: &str) {
 }
 
 fn keys_reach_it(machine: &mut Machine) {
+    machine.focus(TITLE);
     let [x, y, w, h] = machine.window(TITLE).content;
-    machine.click((x + w / 2, y + h / 2));
-    until("it has the keys", || machine.window(TITLE).focused.then_some(()));
     let ink = |picture: &RgbImage| {
         let inside = picture.enumerate_pixels().filter(|(px, py, _)| {
             (x..x + w).contains(&(*px as i32)) && (y..y + h / 4).contains(&(*py as i32))

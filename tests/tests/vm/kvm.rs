@@ -4,13 +4,7 @@
 //! programs and libraries by 9p, read-only. Inside that machine it is started again, and is a person
 //! with a desktop and a qube.
 
-use std::{
-    env, fs,
-    path::Path,
-    process::{Command, Stdio},
-    thread,
-    time::Duration,
-};
+use std::{env, fs, path::Path, thread, time::Duration};
 
 use transom_tests::{figure::figure, process::until, procs};
 use transom_theming::Label;
@@ -20,7 +14,7 @@ use super::{
     life::{STRANGERS, must, needs_recovery},
     mirror::Mirror,
     network,
-    outer::{End, until_it_ends_by_itself, watch},
+    outer::{End, emulated, until_it_ends_by_itself, watch},
     paused,
     picture::{is_painted_within_its_frame, painted},
 };
@@ -30,7 +24,7 @@ const INSIDE: &str = "TRANSOM_INSIDE";
 /// The last line.
 const GOOD: &str = "KVM all good";
 /// The machine's life at most, in seconds; about 100 on 2 cores, for each of the two tests.
-const LIMIT: &str = "400";
+const LIMIT: u64 = 400;
 /// Modules for KVM with their parameters, in order.
 const MODULES: [(&str, &str); 4] =
     [("irqbypass", ""), ("ccp", ""), ("kvm", ""), ("kvm-amd", "vgif=0 avic=0 nested=0 vls=0")];
@@ -66,27 +60,9 @@ fn in_a_machine(test: &str) {
     let archive = mirror.archive(MODULES, &format!("{INSIDE}=1"), groups, test);
     fs::write(&initramfs, archive).unwrap();
     let end = until_it_ends_by_itself(test, || {
-        let mut command = Command::new("timeout");
-        command
-            .args([
-                LIMIT,
-                "qemu-system-x86_64",
-                "-accel",
-                "tcg,thread=multi",
-                // One: with two, the emulation of AMD-V breaks down now and then.
-                "-smp",
-                "1",
-                "-cpu",
-                "max,+svm",
-            ])
-            .args(["-m", "3072", "-display", "none", "-vga", "none", "-nic", "none", "-monitor", "none"])
-            .args(["-serial", "stdio", "-no-reboot", "-append", "console=ttyS0 quiet panic=-1", "-kernel"])
-            .arg(&mirror.kernel.image)
-            .arg("-initrd")
-            .arg(initramfs.path());
+        let mut command = emulated(LIMIT, 3072, "", &mirror.kernel.image, initramfs.path());
         mirror.share(&mut command);
-        let machine = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
-        watch(machine, GOOD, |_| false)
+        watch(command.spawn().unwrap(), GOOD, |_| false)
     });
     assert_ne!(end, End::Failed, "{test}: the machine ended without saying that all is good");
 }

@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use transom::config::Config;
 use transom_tests::fixture::World;
-use transom_theming::Label;
 
 const SUPER: u32 = 125;
 const C: u32 = 46;
@@ -14,24 +12,15 @@ const ENTER: u32 = 28;
 const TEXT: &str = "text/plain;charset=utf-8";
 
 fn world(config: &str) -> World {
-    let mut world = World::with(Config::parse("test.kdl", config).unwrap(), (800, 600), 120);
-    for (name, label) in [("work", Label::Blue), ("web", Label::Red)] {
-        let qube = world.add_qube(name, label);
-        let client = world.add_client(qube);
-        world.clients[client].listen();
-        world.clients[client].watch_clipboard();
-        world.add_window(client, name, (200, 100), 0xff00_8080);
+    let mut world = World::two_qubes(config);
+    for client in &mut world.clients {
+        client.watch_clipboard();
     }
     world
 }
 
-fn click_into(world: &mut World, title: &str) {
-    let [x, y, ..] = world.content(title);
-    world.click(f64::from(x) + 50.0, f64::from(y) + 50.0);
-}
-
 fn copy(world: &mut World, types: &[(&str, &[u8])]) {
-    click_into(world, "work");
+    world.click_into("work");
     world.clients[0].copy(types);
     world.turn();
 }
@@ -48,7 +37,7 @@ fn two_chords_carry_text_across() {
     copy(&mut world, &[(TEXT, "grüße".as_bytes())]);
     world.chord(&[SUPER, C]);
     assert_eq!(world.desktop.state().clipboard.as_deref(), Some("work → …, 60 s left"));
-    click_into(&mut world, "web");
+    world.click_into("web");
     assert!(world.clients[1].offered().is_empty(), "it knows of nothing before the paste (NO-ORACLE)");
     world.chord(&[SUPER, V]);
     assert_eq!(paste(&mut world, TEXT), "grüße".as_bytes());
@@ -62,7 +51,7 @@ fn pictures_cross_too() {
     let png: Vec<u8> = (0..60_000_u32).map(|i| (i * 7 % 251) as u8).collect();
     copy(&mut world, &[("image/png", &png), ("TARGETS", b"x")]);
     world.chord(&[SUPER, C]);
-    click_into(&mut world, "web");
+    world.click_into("web");
     world.chord(&[SUPER, V]);
     assert_eq!(world.clients[1].offered(), ["image/png"]);
     let got = paste(&mut world, "image/png");
@@ -73,7 +62,7 @@ fn pictures_cross_too() {
 fn nothing_crosses_without_the_chord() {
     let mut world = world("");
     copy(&mut world, &[(TEXT, b"secret")]);
-    click_into(&mut world, "web");
+    world.click_into("web");
     world.chord(&[SUPER, V]);
     assert!(world.clients[1].offered().is_empty());
     assert!(world.desktop.state().notices.iter().any(|n| n.contains("nothing to paste")));
@@ -84,7 +73,7 @@ fn a_rule_forbids() {
     let mut world = world("clipboard { deny from=\"work\" to=\"web\"; }");
     copy(&mut world, &[(TEXT, b"secret")]);
     world.chord(&[SUPER, C]);
-    click_into(&mut world, "web");
+    world.click_into("web");
     world.chord(&[SUPER, V]);
     assert!(world.clients[1].offered().is_empty());
     assert!(world.desktop.state().notices.iter().any(|n| n.contains("refused")));
@@ -95,7 +84,7 @@ fn a_rule_asks_and_the_hasty_answer_does_not_count() {
     let mut world = world("clipboard { otherwise \"ask\"; }");
     copy(&mut world, &[(TEXT, b"secret")]);
     world.chord(&[SUPER, C]);
-    click_into(&mut world, "web");
+    world.click_into("web");
     world.chord(&[SUPER, V]);
     assert!(world.desktop.state().prompt.is_some());
     world.chord(&[TAB]);

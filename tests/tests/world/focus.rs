@@ -2,32 +2,15 @@
 
 use transom::input::event::InputEvent;
 use transom_tests::fixture::World;
-use transom_theming::Label;
 
 const A: u32 = 30;
 const TAB: u32 = 15;
 const ALT: u32 = 56;
 const SUPER: u32 = 125;
 
-fn two_qubes() -> World {
-    let mut world = World::new();
-    for (name, label) in [("work", Label::Blue), ("web", Label::Red)] {
-        let qube = world.add_qube(name, label);
-        let client = world.add_client(qube);
-        world.clients[client].listen();
-        world.add_window(client, name, (200, 100), 0xff00_8080);
-    }
-    world
-}
-
-fn click_into(world: &mut World, title: &str) {
-    let [x, y, ..] = world.content(title);
-    world.click(f64::from(x) + 50.0, f64::from(y) + 50.0);
-}
-
 #[test]
 fn a_new_window_takes_no_keys() {
-    let mut world = two_qubes();
+    let mut world = World::two_qubes("");
     world.chord(&[A]);
     assert!(world.clients.iter().all(|c| c.heard.keys.is_empty() && !c.heard.keyboard));
     assert!(
@@ -38,12 +21,12 @@ fn a_new_window_takes_no_keys() {
 
 #[test]
 fn keys_go_to_the_window_that_was_clicked_and_nowhere_else() {
-    let mut world = two_qubes();
-    click_into(&mut world, "work");
+    let mut world = World::two_qubes("");
+    world.click_into("work");
     world.chord(&[A]);
     assert_eq!(world.clients[0].heard.keys, [(A, true), (A, false)]);
     assert!(world.clients[1].heard.keys.is_empty());
-    click_into(&mut world, "web");
+    world.click_into("web");
     world.chord(&[A]);
     assert_eq!(world.clients[0].heard.keys.len(), 2);
     assert_eq!(world.clients[1].heard.keys, [(A, true), (A, false)]);
@@ -51,7 +34,7 @@ fn keys_go_to_the_window_that_was_clicked_and_nowhere_else() {
 
 #[test]
 fn keys_wait_for_the_frame_that_shows_the_focus() {
-    let mut world = two_qubes();
+    let mut world = World::two_qubes("");
     let [x, y, ..] = world.content("work");
     world.desktop.input(InputEvent::PointerTo { x: f64::from(x) + 9.0, y: f64::from(y) + 9.0 });
     world.desktop.input(InputEvent::Button { code: transom::input::event::BTN_LEFT, pressed: true });
@@ -65,9 +48,9 @@ fn keys_wait_for_the_frame_that_shows_the_focus() {
 
 #[test]
 fn alt_tab_goes_back_and_no_qube_hears_of_it() {
-    let mut world = two_qubes();
-    click_into(&mut world, "work");
-    click_into(&mut world, "web");
+    let mut world = World::two_qubes("");
+    world.click_into("work");
+    world.click_into("web");
     world
         .input(&[InputEvent::Key { code: ALT, pressed: true }, InputEvent::Key { code: TAB, pressed: true }]);
     assert!(world.desktop.state().switcher.is_some());
@@ -85,8 +68,8 @@ fn alt_tab_goes_back_and_no_qube_hears_of_it() {
 
 #[test]
 fn super_reaches_nobody() {
-    let mut world = two_qubes();
-    click_into(&mut world, "work");
+    let mut world = World::two_qubes("");
+    world.click_into("work");
     world.chord(&[SUPER, A]);
     assert!(world.clients[0].heard.keys.is_empty());
     assert_eq!(world.clients[0].heard.modifiers, 0);
@@ -94,8 +77,8 @@ fn super_reaches_nobody() {
 
 #[test]
 fn a_key_repeats_once_for_each_repeat_of_dom0() {
-    let mut world = two_qubes();
-    click_into(&mut world, "work");
+    let mut world = World::two_qubes("");
+    world.click_into("work");
     world.input(&[InputEvent::Key { code: A, pressed: true }]);
     world.wait(std::time::Duration::from_millis(400));
     world.wait(std::time::Duration::from_millis(33));
@@ -105,7 +88,7 @@ fn a_key_repeats_once_for_each_repeat_of_dom0() {
 
 #[test]
 fn the_pointer_is_heard_of_only_inside() {
-    let mut world = two_qubes();
+    let mut world = World::two_qubes("");
     let [x, y, ..] = world.content("work");
     world.input(&[InputEvent::PointerTo { x: f64::from(x) + 7.0, y: f64::from(y) + 8.0 }]);
     let heard = &world.clients[0].heard.pointer;
@@ -118,7 +101,7 @@ fn the_pointer_is_heard_of_only_inside() {
 #[test]
 fn a_press_that_is_over_moves_no_window() {
     use transom::input::event::BTN_LEFT;
-    let mut world = two_qubes();
+    let mut world = World::two_qubes("");
     let [x, y, ..] = world.content("work");
     let at = (f64::from(x) + 50.0, f64::from(y) + 50.0);
     world.input(&[

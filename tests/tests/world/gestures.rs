@@ -1,7 +1,7 @@
 //! Gestures and scrolling: whose they are, and that each has an end.
 
 use transom::{
-    config::{Config, gestures::SwitchEvent},
+    config::gestures::SwitchEvent,
     input::event::{Gesture, InputEvent},
 };
 use transom_protocol::types::{
@@ -10,17 +10,11 @@ use transom_protocol::types::{
     GesturePhase::{self, Begin, Cancel, End, Update},
 };
 use transom_tests::fixture::World;
-use transom_theming::Label;
 
 fn world_with(config: &str) -> World {
-    let config = Config::parse("test.kdl", config).unwrap();
-    let mut world = World::with(config, (800, 600), 120);
-    for (name, label) in [("work", Label::Blue), ("web", Label::Red)] {
-        let qube = world.add_qube(name, label);
-        let client = world.add_client(qube);
-        world.clients[client].listen();
-        world.clients[client].listen_to_gestures();
-        world.add_window(client, name, (200, 100), 0xff00_8080);
+    let mut world = World::two_qubes(config);
+    for client in &mut world.clients {
+        client.listen_to_gestures();
     }
     point_at(&mut world, "work");
     world

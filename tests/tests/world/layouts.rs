@@ -1,9 +1,7 @@
 //! Several keyboard layouts: who has which, and what is typed with them inside a qube.
 
 use smithay::input::keyboard::xkb;
-use transom::config::Config;
 use transom_tests::fixture::{Client, World};
-use transom_theming::Label;
 
 const E: u32 = 18;
 const APOSTROPHE: u32 = 40;
@@ -11,20 +9,7 @@ const SPACE: u32 = 57;
 const SUPER: u32 = 125;
 
 fn two_qubes(keyboard: &str) -> World {
-    let config = Config::parse("test.kdl", &format!("keyboard {{ {keyboard}; }}")).unwrap();
-    let mut world = World::with(config, (800, 600), 120);
-    for (name, label) in [("work", Label::Blue), ("web", Label::Red)] {
-        let qube = world.add_qube(name, label);
-        let client = world.add_client(qube);
-        world.clients[client].listen();
-        world.add_window(client, name, (200, 100), 0xff00_8080);
-    }
-    world
-}
-
-fn click_into(world: &mut World, title: &str) {
-    let [x, y, ..] = world.content(title);
-    world.click(f64::from(x) + 50.0, f64::from(y) + 50.0);
+    World::two_qubes(&format!("keyboard {{ {keyboard}; }}"))
 }
 
 /// What a program makes of keys, by the keymap and the layout that it was told.
@@ -62,7 +47,7 @@ fn typed(client: &Client, keys: &[(u32, bool)]) -> String {
 #[test]
 fn a_dead_key_makes_its_letter_in_a_qube() {
     let mut world = two_qubes(r#"layout "us,us"; variant ",intl""#);
-    click_into(&mut world, "work");
+    world.click_into("work");
     world.chord(&[APOSTROPHE]);
     world.chord(&[E]);
     let keys = std::mem::take(&mut world.clients[0].heard.keys);
@@ -78,10 +63,10 @@ fn a_dead_key_makes_its_letter_in_a_qube() {
 #[test]
 fn the_layout_of_the_desktop_goes_with_the_keys() {
     let mut world = two_qubes(r#"layout "us,de""#);
-    click_into(&mut world, "work");
+    world.click_into("work");
     world.chord(&[SUPER, SPACE]);
     assert_eq!((world.clients[0].heard.group, world.clients[1].heard.group), (1, 0), "only who has the keys");
-    click_into(&mut world, "web");
+    world.click_into("web");
     assert_eq!(world.clients[1].heard.group, 1);
     assert_eq!(world.desktop.inputs().layouts, ["us", "de"]);
     assert_eq!(world.desktop.inputs().layout, 1);
@@ -90,12 +75,12 @@ fn the_layout_of_the_desktop_goes_with_the_keys() {
 #[test]
 fn each_window_has_its_own_layout_if_the_person_wants_it() {
     let mut world = two_qubes(r#"layout "us,de"; layout-scope "window""#);
-    click_into(&mut world, "work");
+    world.click_into("work");
     world.chord(&[SUPER, SPACE]);
     assert_eq!(world.clients[0].heard.group, 1);
-    click_into(&mut world, "web");
+    world.click_into("web");
     assert_eq!((world.clients[1].heard.group, world.desktop.inputs().layout), (0, 0), "the first at first");
-    click_into(&mut world, "work");
+    world.click_into("work");
     assert_eq!((world.clients[0].heard.group, world.desktop.inputs().layout), (1, 1));
 }
 

@@ -73,13 +73,8 @@ impl Locked {
             world.add_window(client, name, (300, 200), paint);
         }
         let mut locked = Self { world, dir };
-        locked.click_into("work");
+        locked.world.click_into("work");
         locked
-    }
-
-    fn click_into(&mut self, title: &str) {
-        let [x, y, ..] = self.world.content(title);
-        self.world.click(f64::from(x) + 50.0, f64::from(y) + 50.0);
     }
 
     pub(super) fn phase(&self) -> String {
@@ -360,11 +355,11 @@ fn what_is_asked_is_refused_by_locking() {
     for client in 0..2 {
         locked.world.clients[client].watch_clipboard();
     }
-    locked.click_into("work");
+    locked.world.click_into("work");
     locked.world.clients[0].copy(&[(TEXT, b"words")]);
     locked.world.turn();
     locked.world.chord(&[SUPER, 46]);
-    locked.click_into("web");
+    locked.world.click_into("web");
     locked.world.chord(&[SUPER, 47]);
     assert!(locked.world.desktop.state().prompt.is_some());
     locked.world.desktop.lock();

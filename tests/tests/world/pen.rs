@@ -3,7 +3,6 @@
 use transom::input::event::{InputEvent, ToolAct, ToolAxes};
 use transom_protocol::types::{ToolKind, tool_axes};
 use transom_tests::fixture::World;
-use transom_theming::Label;
 
 const BTN_LEFT: u32 = 0x110;
 const BTN_STYLUS: u32 = 0x14b;
@@ -11,16 +10,8 @@ const SUPER: u32 = 125;
 
 /// Two windows; the program of the first knows tablets.
 fn world() -> World {
-    let mut world = World::new();
-    for (name, label) in [("work", Label::Blue), ("web", Label::Red)] {
-        let qube = world.add_qube(name, label);
-        let client = world.add_client(qube);
-        world.clients[client].listen();
-        if name == "work" {
-            world.clients[client].listen_to_tablets();
-        }
-        world.add_window(client, name, (200, 100), 0xff00_8080);
-    }
+    let mut world = World::two_qubes("");
+    world.clients[0].listen_to_tablets();
     world.turn();
     world
 }
