@@ -1,7 +1,8 @@
 //! Screens and input devices.
 //!
-//! Headless: no screen at all, frames by timer or by hand. [`nested`]: a window on another desktop. Both draw on the same [`Canvas`](crate::render::canvas::Canvas). [`drm`]: the monitors and
-//! devices of the machine.
+//! Headless: no screen at all, frames by timer or by hand. [`nested`]: a window on another desktop. Both
+//! draw on the same [`Canvas`](crate::render::canvas::Canvas). [`drm`]: the monitors and devices of the
+//! machine.
 
 pub mod drm;
 mod host_gone;

@@ -4,6 +4,8 @@ use std::fmt;
 
 use smithay::input::keyboard::xkb::{self, Keysym};
 
+use super::bound::Bound;
+
 /// Consoles that have a key.
 const CONSOLES: i32 = 12;
 /// Layouts that a keyboard can have at once (XKB).
@@ -281,45 +283,16 @@ impl Action {
 }
 
 /// Chords in force, each with one action.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Bindings(Vec<(Chord, Action)>);
+pub type Bindings = Bound<Chord>;
 
-impl Bindings {
-    /// No chords.
-    pub fn none() -> Self {
-        Self(Vec::new())
-    }
-
-    /// Gives a chord something to do; what it did before is forgotten.
-    pub fn bind(&mut self, chord: Chord, action: Action) {
-        self.unbind(chord);
-        self.0.push((chord, action));
-    }
-
-    /// Takes a chord away. False if there was none.
-    pub fn unbind(&mut self, chord: Chord) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(bound, _)| *bound != chord);
-        self.0.len() != before
-    }
-
-    /// What a chord does.
-    pub fn action(&self, chord: Chord) -> Option<&Action> {
-        self.0.iter().find(|(bound, _)| *bound == chord).map(|(_, action)| action)
-    }
-
+impl Bound<Chord> {
     /// Modifiers that some chord uses. They are kept back until it is clear that no chord is meant.
     pub fn mods(&self) -> Mods {
-        self.0.iter().fold(Mods::SUPER, |all, (chord, _)| all.with(chord.mods))
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (&Chord, &Action)> {
-        self.0.iter().map(|(chord, action)| (chord, action))
+        self.iter().fold(Mods::SUPER, |all, (chord, _)| all.with(chord.mods))
     }
 }
 
-impl Default for Bindings {
+impl Default for Bound<Chord> {
     fn default() -> Self {
         use xkb::keysyms as k;
         let (sup, alt, shift, ctrl) = (Mods::SUPER, Mods::ALT, Mods::SHIFT, Mods::CTRL);

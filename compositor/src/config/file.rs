@@ -14,6 +14,7 @@ use transom_theming::Variant;
 use super::{
     Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, QubeConfig, ThemeConfig,
     bindings::{Action, Chord},
+    bound::Bound,
     device_nodes::InputNode,
     devices::DeviceConfig,
     gestures::{GestureName, Gestures, SwitchEvent},
@@ -260,7 +261,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
         }),
         idle: file.idle.map_or_else(IdleConfig::default, idle),
         gestures: Gestures::default(),
-        switches: Vec::new(),
+        switches: Bound::default(),
         qubes: Vec::new(),
         outputs: Vec::new(),
     };
@@ -298,8 +299,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
     }
     for node in &file.switches {
         let action = Action::parse(&node.action).map_err(|reason| wrong(&node.span, &reason))?;
-        config.switches.retain(|(event, _)| *event != node.event);
-        config.switches.push((node.event, action));
+        config.switches.bind(node.event, action);
     }
     for node in file.qubes {
         config.qubes.push(QubeConfig {

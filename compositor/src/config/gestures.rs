@@ -2,7 +2,7 @@
 
 use transom_protocol::types::GestureKind;
 
-use super::{bindings::Action, named::named};
+use super::{bindings::Action, bound::Bound, named::named};
 
 /// Fingers of gestures that can be the desktop's. Those of two are the programs'.
 const FINGERS: std::ops::RangeInclusive<u32> = 3..=5;
@@ -68,40 +68,24 @@ impl GestureName {
 }
 
 /// Gestures in force, each with one action.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Gestures(Vec<(GestureName, Action)>);
+pub type Gestures = Bound<GestureName>;
 
-impl Default for Gestures {
+impl Default for Bound<GestureName> {
     fn default() -> Self {
         let swipe = |way| GestureName { fingers: 3, kind: GestureKind::Swipe, way };
-        Self(vec![(swipe(Way::Left), Action::WorkspaceNext), (swipe(Way::Right), Action::WorkspacePrevious)])
+        let mut gestures = Self::none();
+        gestures.bind(swipe(Way::Left), Action::WorkspaceNext);
+        gestures.bind(swipe(Way::Right), Action::WorkspacePrevious);
+        gestures
     }
 }
 
-impl Gestures {
-    /// Gives a gesture something to do.
-    pub fn bind(&mut self, name: GestureName, action: Action) {
-        self.unbind(name);
-        self.0.push((name, action));
-    }
-
-    /// Takes a gesture away. False if there was none.
-    pub fn unbind(&mut self, name: GestureName) -> bool {
-        let before = self.0.len();
-        self.0.retain(|(bound, _)| *bound != name);
-        self.0.len() != before
-    }
-
-    /// What a gesture does.
-    pub fn action(&self, name: GestureName) -> Option<&Action> {
-        self.0.iter().find(|(bound, _)| *bound == name).map(|(_, action)| action)
-    }
-
+impl Bound<GestureName> {
     /// True if a gesture that begins so is the desktop's, wherever it goes. Fingers that rest are so
     /// if they may be about to do something that is.
     pub fn owns(&self, kind: GestureKind, fingers: u32) -> bool {
         let meant = |name: &GestureName| name.kind == kind || kind == GestureKind::Hold;
-        self.0.iter().any(|(name, _)| name.fingers == fingers && meant(name))
+        self.iter().any(|(name, _)| name.fingers == fingers && meant(name))
     }
 }
 
@@ -116,5 +100,12 @@ named! {
         TabletModeOn "tablet-mode-on",
         /// It is none any more.
         TabletModeOff "tablet-mode-off",
+    }
+}
+
+/// Switches do nothing by themselves.
+impl Default for Bound<SwitchEvent> {
+    fn default() -> Self {
+        Self::none()
     }
 }

@@ -3,6 +3,7 @@
 //! `default.kdl` shows every setting with its default; a test holds the two together.
 
 pub mod bindings;
+pub mod bound;
 mod device_nodes;
 pub mod devices;
 mod error;
@@ -19,7 +20,8 @@ use transom_protocol::session::Limits;
 use transom_theming::Variant;
 
 use self::{
-    bindings::{Action, Bindings},
+    bindings::Bindings,
+    bound::Bound,
     devices::DeviceConfig,
     gestures::{Gestures, SwitchEvent},
     named::named,
@@ -39,7 +41,7 @@ pub struct Config {
     /// Gestures of the desktop.
     pub gestures: Gestures,
     /// What switches of the machine do.
-    pub switches: Vec<(SwitchEvent, Action)>,
+    pub switches: Bound<SwitchEvent>,
     /// The clipboard between qubes.
     pub clipboard: ClipboardConfig,
     /// How it looks.

@@ -98,12 +98,14 @@ impl Desktop {
         }
     }
 
-    /// A switch of the machine says something.
+    /// A switch of the machine says something. A lid that closes locks, whatever else it is bound to.
     pub(super) fn switched(&mut self, event: SwitchEvent, now: Duration) {
         tracing::info!(%event, "a switch of the machine");
-        let bound = self.config.switches.iter().find(|(on, _)| *on == event);
-        if let Some((_, action)) = bound.cloned() {
+        if let Some(action) = self.config.switches.action(event).cloned() {
             self.action(action, now);
+        }
+        if event == SwitchEvent::LidClose {
+            self.lock();
         }
     }
 

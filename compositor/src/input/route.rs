@@ -18,7 +18,14 @@ use super::{
     keyboard::{ForwardState, ModifierState, Outcome},
     pointer::{Cursor, Under, Wish, shape},
 };
-use crate::{Desktop, clock::millis, render::scene::SurfaceKey, shell, trust::QubeId};
+use crate::{
+    Desktop,
+    clock::millis,
+    config::gestures::SwitchEvent,
+    render::{compose::bar_is_covered, scene::SurfaceKey},
+    shell,
+    trust::QubeId,
+};
 
 /// Two presses on a title bar within this time are a double click.
 const DOUBLE_CLICK_MS: u32 = 400;
@@ -29,7 +36,8 @@ impl Desktop {
     /// Something a person did. It lights monitors that are dark because nobody was there.
     pub fn input(&mut self, event: InputEvent) {
         let now = self.clock.now();
-        if event != InputEvent::Lost {
+        // Who closes the lid is on the way out.
+        if !matches!(event, InputEvent::Lost | InputEvent::Switch(SwitchEvent::LidClose)) {
             self.person_active();
         }
         if self.lock.covers() {
@@ -235,7 +243,7 @@ impl Desktop {
         let placed = self.placed_windows();
         if self.screens.at(at).is_some_and(|screen| {
             at.y - f64::from(screen.area.loc.y) < f64::from(self.ui.theme().bar_height())
-                && !self.bar_is_covered(screen.id)
+                && !bar_is_covered(&placed, screen.id)
         }) {
             return Under::Ui;
         }

@@ -31,6 +31,11 @@ pub(crate) struct Framed {
     pub inner: DeviceRect,
 }
 
+/// A fullscreen window takes the place of a screen's bar; its frame is the strip of rule OVER.
+pub(crate) fn bar_is_covered(placed: &[PlacedWindow], screen: u32) -> bool {
+    placed.iter().rfind(|window| window.output == screen).is_some_and(|window| window.fullscreen)
+}
+
 impl Desktop {
     /// Everything on a screen now.
     pub(crate) fn compose(&mut self, view: View) -> Scene {
@@ -42,7 +47,7 @@ impl Desktop {
         self.compose_cursor(view, &mut items);
         self.compose_overlays(view, &mut items);
         let placed = self.placed_windows();
-        if !self.bar_is_covered(view.screen) {
+        if !bar_is_covered(&placed, view.screen) {
             self.compose_bar(view, &mut items);
         }
         for window in placed.iter().rev() {
@@ -57,11 +62,6 @@ impl Desktop {
             self.compose_welcome(view, &mut items);
         }
         Scene { screen: view.screen, size: view.size, items, background: color(self.ui.theme().background()) }
-    }
-
-    /// A fullscreen window takes the place of a screen's bar; its frame is the strip of rule OVER.
-    pub(crate) fn bar_is_covered(&self, screen: u32) -> bool {
-        self.placed_windows().iter().rfind(|window| window.output == screen).is_some_and(|w| w.fullscreen)
     }
 
     fn compose_window(&mut self, view: View, window: &PlacedWindow, items: &mut Vec<Item>) {

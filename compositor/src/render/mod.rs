@@ -6,7 +6,7 @@
 //! the desktop a screen shows.
 
 pub mod canvas;
-mod compose;
+pub(crate) mod compose;
 pub mod element;
 pub mod guest;
 pub mod painter;

@@ -52,7 +52,8 @@ impl Desktop {
         true
     }
 
-    /// Takes up what is said of monitors, by number, until the desktop ends. `false`: a monitor cannot be driven so, and all is as it was.
+    /// Takes up what is said of monitors, by number, until the desktop ends. `false`: a monitor cannot be
+    /// driven so, and all is as it was.
     pub(crate) fn say_of_monitors(&mut self, said: &BTreeMap<u32, Said>) -> bool {
         let before = self.screens.said.clone();
         self.screens.said.extend(said);

@@ -5,7 +5,7 @@ use std::{thread, time::Duration};
 
 use evdev::{
     AbsInfo, AbsoluteAxisCode as Abs, AttributeSet, BusType, EventType, InputEvent, InputId, KeyCode as Key,
-    PropType, UinputAbsSetup,
+    PropType, SwitchCode, UinputAbsSetup,
     uinput::{VirtualDevice, VirtualDeviceBuilder},
 };
 use serde::{Deserialize, Serialize};
@@ -34,6 +34,8 @@ pub(crate) enum Act {
     Plug,
     /// Move fingers on the touchpad.
     Fingers(Vec<Way>),
+    /// Close the lid.
+    CloseLid,
     /// Draw a line with the pen, in parts of a thousand of the tablet.
     Draw((i32, i32), (i32, i32)),
 }
@@ -42,6 +44,7 @@ pub(crate) enum Act {
 #[derive(Default)]
 pub(crate) struct Desk {
     devices: Option<(VirtualDevice, VirtualDevice)>,
+    lid: Option<VirtualDevice>,
     contacts: i32,
 }
 
@@ -77,6 +80,7 @@ impl Desk {
             Act::Plug => self.plug(),
             Act::Fingers(fingers) => self.fingers(&fingers),
             Act::Draw(from, to) => self.draw(from, to),
+            Act::CloseLid => self.close_lid(),
         }
     }
 
@@ -117,6 +121,14 @@ impl Desk {
             &[PropType::POINTER],
         );
         self.devices = Some((pad, pen));
+        let switches: AttributeSet<_> = [SwitchCode::SW_LID].into_iter().collect();
+        let lid = VirtualDevice::builder().unwrap().name("A lid").with_switches(&switches).unwrap();
+        self.lid = Some(lid.build().unwrap());
+    }
+
+    fn close_lid(&mut self) {
+        let lid = self.lid.as_mut().expect("a lid");
+        lid.emit(&[InputEvent::new(EventType::SWITCH.0, SwitchCode::SW_LID.0, 1)]).unwrap();
     }
 
     fn fingers(&mut self, fingers: &[Way]) {
@@ -183,6 +195,7 @@ const CONFIG: &str = r#"
         touchpad { tap false; natural-scroll true; }
         device "1209:0002" { dwt true; }
     }
+    switch "lid-close" "workspace" "3"
 "#;
 
 #[test]
@@ -201,6 +214,7 @@ fn devices_of_the_machine() {
     a_swipe_switches_workspaces(&mut machine);
     a_pen_draws(&mut machine);
     a_dead_key_makes_its_letter(&mut machine);
+    the_lid_does_what_it_is_bound_to_and_locks(&mut machine);
 }
 
 fn inputs(machine: &mut Machine) -> Inputs {
@@ -300,4 +314,11 @@ fn a_dead_key_makes_its_letter(machine: &mut Machine) {
             .find(|title| title.starts_with("it is"))
     });
     assert_eq!(title, "it is the letter");
+}
+
+fn the_lid_does_what_it_is_bound_to_and_locks(machine: &mut Machine) {
+    assert_eq!(machine.state().lock, "open");
+    machine.ask(&Ask::Device(Act::CloseLid));
+    until("the lock", || (machine.state().lock == "locked").then_some(()));
+    assert_eq!(machine.state().workspace, 3);
 }

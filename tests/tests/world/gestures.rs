@@ -182,6 +182,9 @@ fn a_switch_does_what_it_is_bound_to() {
     let mut world = world_with("switch \"lid-close\" \"workspace\" \"4\"");
     world.input(&[InputEvent::Switch(SwitchEvent::TabletModeOn)]);
     assert_eq!(world.desktop.state().workspace, 1);
+    assert_eq!(world.desktop.state().lock, "open");
     world.input(&[InputEvent::Switch(SwitchEvent::LidClose)]);
     assert_eq!(world.desktop.state().workspace, 4);
+    world.frame();
+    assert_eq!(world.desktop.state().lock, "locked", "a lid that closes locks, too");
 }

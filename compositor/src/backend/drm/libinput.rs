@@ -155,13 +155,6 @@ impl Desktop {
                     drm.devices.removed(&device);
                 }
             }
-            DeviceEvent::SwitchToggle { event } => {
-                let (switch, state) = (SwitchToggleEvent::switch(&event), SwitchToggleEvent::state(&event));
-                if switch == Some(Switch::Lid) && state == SwitchState::On {
-                    info!("the lid is closed");
-                    self.lock();
-                }
-            }
             event => {
                 let key = matches!(event, DeviceEvent::Keyboard { .. });
                 if let Some(event) = translate(&event, |device| self.reach(device)) {

@@ -1,9 +1,9 @@
 //! The screen itself: kernel mode setting on a graphics card, a seat of the machine, its devices.
 //!
 //! libseat lends card and devices while this desktop's console is the one in front, and takes them
-//! back when another is; udev tells of monitors that come and go. A GPU draws with OpenGL ES into buffers of GBM; where there is none, pixman
-//! draws into dumb buffers. Each monitor is drawn only when something on it changed, and a frame
-//! counts as shown once that monitor has flipped to it.
+//! back when another is; udev tells of monitors that come and go. A GPU draws with OpenGL ES into
+//! buffers of GBM; where there is none, pixman draws into dumb buffers. Each monitor is drawn only when
+//! something on it changed, and a frame counts as shown once that monitor has flipped to it.
 
 mod connectors;
 mod heads;
