@@ -9,6 +9,7 @@
 #[path = "../../../hypervisor-glue/tests/lane5/debian.rs"]
 mod debian;
 mod devices;
+mod golden;
 mod hostile;
 #[allow(dead_code, reason = "lane 5 packs programs too")]
 #[path = "../../../hypervisor-glue/tests/lane5/initramfs.rs"]

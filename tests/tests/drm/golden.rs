@@ -1,0 +1,94 @@
+//! Pictures of two connectors, pixel by pixel: the same by both renderers.
+
+use transom_tests::{
+    fixture::{
+        assert_golden,
+        look::{on_screen, paint_fills, painted},
+    },
+    process::until,
+};
+use transom_theming::Label;
+
+use super::{
+    inside::Ask,
+    machine::Machine,
+    person::head,
+    screen::{keep, settled},
+    viewer::Viewer,
+};
+
+/// The second monitor is shown at one and a half.
+const CONFIG: &str = r#"
+    output "Virtual-1" { position 0 0; }
+    output "Virtual-2" { scale 1.5; position 1024 0; }
+"#;
+/// The bar's clock is right after a start, and this is what it says for a minute.
+const NOON: &str = "date -u -s '2026-03-01 12:00:00'";
+
+#[test]
+fn the_connectors_are_as_painted() {
+    let Some(mut machine) = Machine::start("") else { return };
+    for (qube, label) in [("work", Label::Blue), ("personal", Label::Yellow)] {
+        machine.create(qube, label);
+    }
+    machine.ask(&Ask::Configure(CONFIG.into()));
+    let mut viewer = Viewer::connect(&machine.file("viewer-1"));
+    viewer.size(Some((1200, 900)));
+    machine.ask(&Ask::Start("pixman".into()));
+    monitors(&mut machine);
+    for qube in ["work", "personal"] {
+        machine.run(&["qube", "start", qube]);
+        machine.run(&painted(qube, qube, "printf '\\033[?25l'; exec sleep 1000"));
+        machine.window(qube);
+    }
+    for renderer in ["pixman", "gles"] {
+        machine.ask(&Ask::Kill);
+        machine.ask(&Ask::Shell(NOON.into()));
+        machine.ask(&Ask::Start(renderer.into()));
+        monitors(&mut machine);
+        place(&mut machine);
+        let pictures = until("both are painted", || {
+            settled(&mut machine);
+            let windows = ["work", "personal"].map(|title| machine.window(title));
+            let pictures = [0, 1].map(|head| machine.connector(head));
+            let on = [on_screen(&windows[0], (0, 0), 120), on_screen(&windows[1], (1024, 0), 180)];
+            pictures.iter().zip(&on).all(|(picture, window)| paint_fills(picture, window)).then_some(pictures)
+        });
+        for (number, picture) in (1..).zip(&pictures) {
+            keep(picture, &format!("golden-{renderer}-{number}"));
+        }
+        for (number, picture) in (1..).zip(&pictures) {
+            assert_golden(&format!("connector-{number}"), picture);
+        }
+    }
+}
+
+/// One window at the left of the first monitor, the other on the second; the first one has the keys.
+fn place(machine: &mut Machine) {
+    switch_to(machine, "personal");
+    let [x, y, ..] = machine.window("personal").outer;
+    machine.drag("personal", (1080 - x, 60 - y));
+    switch_to(machine, "work");
+    machine.chord(&["meta_l", "left"]);
+    until("it has its half", || (machine.window("work").outer[2] == 512).then_some(()));
+    machine.point((800, 740));
+}
+
+fn switch_to(machine: &mut Machine, title: &str) {
+    machine.window(title);
+    until("it has the keys", || {
+        let has = machine.window(title).focused;
+        if !has {
+            machine.chord(&["alt", "tab"]);
+        }
+        has.then_some(())
+    });
+}
+
+fn monitors(machine: &mut Machine) {
+    until("two monitors", || {
+        let monitors = machine.state().monitors;
+        (monitors.len() == 2 && monitors.iter().all(|monitor| monitor.scale == [1.0, 1.5][head(monitor)]))
+            .then_some(())
+    });
+}
