@@ -80,3 +80,4 @@ bench-quick: deps
 
 golden: build
 	TRANSOM_BLESS=1 $(CARGO) test --workspace
+	TRANSOM_BLESS=1 $(CARGO) test -p transom-tests --features vm --test drm golden

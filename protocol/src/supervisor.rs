@@ -11,7 +11,7 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.
@@ -185,6 +185,26 @@ pub enum RequestBody {
         #[serde(default)]
         backend: BackendChoice,
     },
+    /// Makes a copy of a halted qube, which stays halted until then. Answer: [`ReplyBody::Qube`] of the
+    /// copy when it is there.
+    Clone {
+        /// Which.
+        qube: QubeName,
+        /// The copy's name.
+        name: QubeName,
+    },
+    /// Gives a halted qube another name. Answer: [`ReplyBody::Qube`].
+    Rename {
+        /// Which.
+        qube: QubeName,
+        /// Its new name.
+        name: QubeName,
+    },
+    /// Where the file is that describes a qube. Answer: [`ReplyBody::File`].
+    File {
+        /// Which.
+        qube: QubeName,
+    },
     /// Starts a qube. Answer: [`ReplyBody::Qube`] when its agent is ready, or an error.
     Start {
         /// Which.
@@ -242,6 +262,9 @@ impl RequestBody {
     pub fn qube(&self) -> Option<&QubeName> {
         match self {
             Self::Info { qube }
+            | Self::Clone { qube, .. }
+            | Self::Rename { qube, .. }
+            | Self::File { qube }
             | Self::Start { qube }
             | Self::Stop { qube, .. }
             | Self::Kill { qube }
@@ -426,6 +449,11 @@ pub enum ReplyBody {
         /// Whole lines, cleaned of control characters; at most about 32 KiB.
         lines: Vec<String>,
         /// Where all of it is, in dom0.
+        path: String,
+    },
+    /// The file that describes a qube.
+    File {
+        /// Where it is, in dom0.
         path: String,
     },
     /// To [`RequestBody::Attach`].

@@ -14,10 +14,14 @@ use crate::machine::MachineSpec;
 pub const OWN_INITRAMFS: &str = "initramfs";
 
 /// Makes the private volume where it is missing: a file that takes room as it is filled. The guest
-/// makes its file system; dom0 never looks into it.
+/// makes its file system; dom0 never looks into it. One that is there grows to its size, and the guest
+/// grows its file system; it never shrinks.
 pub fn make_volume(path: &Path, bytes: u64) -> io::Result<()> {
-    if path.exists() {
-        return Ok(());
+    match File::options().write(true).open(path) {
+        Ok(file) if file.metadata()?.len() < bytes => return file.set_len(bytes),
+        Ok(_) => return Ok(()),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(_) => {}
     }
     let part = path.with_extension("part");
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;

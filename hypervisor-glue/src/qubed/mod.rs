@@ -4,6 +4,7 @@
 //! are ready within budgets, and writes what is queued.
 
 mod cables;
+mod copies;
 mod log;
 mod rate;
 mod requests;

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     machine::{MachineSpec, VmSpec},
     paths,
-    store::{QubeConfig, StoreError},
+    store::{QUBE_FILE, QubeConfig, StoreError},
 };
 
 /// Most of a page of qubes, in bytes of JSON.
@@ -57,6 +57,7 @@ pub(super) fn store_error(source: &StoreError) -> ErrorBody {
         StoreError::Exists(_) => ErrorKind::Exists,
         StoreError::File(_) => ErrorKind::BadQubeFile,
         StoreError::Template(_) => ErrorKind::BadRequest,
+        StoreError::Panicked => ErrorKind::Other,
         StoreError::Io { .. } => ErrorKind::Io,
     };
     error(kind, source.to_string())
@@ -101,6 +102,12 @@ impl Server {
             RequestBody::Info { qube } => self.answer_info(&qube),
             RequestBody::Create { name, label, template, backend } => {
                 self.create(name, label, template, backend)
+            }
+            RequestBody::Clone { qube, name } => self.copy(&qube, name),
+            RequestBody::Rename { qube, name } => self.rename(&qube, &name),
+            RequestBody::File { qube } => {
+                let path = self.store.dir(&qube).join(QUBE_FILE).display().to_string();
+                Ok(Ok(ReplyBody::File { path }).into())
             }
             RequestBody::Start { qube } => self.start(qube, now),
             RequestBody::Stop { qube, timeout_ms } => {
@@ -151,6 +158,7 @@ impl Server {
         template: Option<String>,
         backend: BackendChoice,
     ) -> Result<Outcome, ErrorBody> {
+        self.copies.leave_alone(&name)?;
         let config = QubeConfig { template, backend, ..QubeConfig::new(label) };
         self.store.create(&name, &config).map_err(|e| store_error(&e))?;
         tracing::info!(qube = %name, "created");
@@ -158,13 +166,63 @@ impl Server {
         self.answer_info(&name)
     }
 
-    fn remove(&mut self, name: &QubeName) -> Result<Outcome, ErrorBody> {
-        if self.running(name).is_some() {
+    /// Refuses if a qube is up.
+    fn halted(&mut self, name: &QubeName) -> Result<(), ErrorBody> {
+        let refusal = || format!("{name} is running; stop it first with `transom qube stop {name}`");
+        match self.running(name) {
+            Some(_) => Err(error(ErrorKind::NotHalted, refusal())),
+            None => Ok(()),
+        }
+    }
+
+    fn copy(&mut self, from: &QubeName, to: QubeName) -> Result<Outcome, ErrorBody> {
+        self.halted(from)?;
+        // Copies of one qube may be made at once, but no copy of a copy that is not there yet.
+        self.copies.leave_alone(&to)?;
+        let copying = self.store.copy(from, &to).map_err(|e| store_error(&e))?;
+        self.copies.begin(from.clone(), to.clone(), copying)?;
+        tracing::info!(qube = %from, copy = %to, "being cloned");
+        Ok(Outcome::Later(to, Until::Copied))
+    }
+
+    /// A copy has come to its end.
+    pub(super) fn copied(&mut self, name: &QubeName) {
+        let Some(result) = self.copies.end(name) else { return };
+        let result = result.map_err(|source| {
+            tracing::warn!(qube = %name, %source, "not cloned");
+            store_error(&source)
+        });
+        self.refresh(name);
+        let info = || self.info(name).ok_or_else(|| store_error(&StoreError::NoSuchQube(name.clone())));
+        let answer = result.and_then(|()| info()).map(|qube| ReplyBody::Qube { qube });
+        self.answer(name, |until| until == Until::Copied, &answer);
+    }
+
+    fn rename(&mut self, from: &QubeName, to: &QubeName) -> Result<Outcome, ErrorBody> {
+        self.halted(from)?;
+        self.copies.leave_alone(from)?;
+        self.copies.leave_alone(to)?;
+        self.refresh_all();
+        let through =
+            |qube: &Qube| qube.config.as_ref().is_ok_and(|config| config.network.as_ref() == Some(from));
+        if let Some((client, _)) = self.qubes.iter().find(|(_, qube)| through(qube)) {
             return Err(error(
-                ErrorKind::NotHalted,
-                format!("{name} is running; stop it first with `transom qube stop {name}`"),
+                ErrorKind::BadRequest,
+                format!(
+                    "the network of {client} goes through {from}; change that first with `transom qube edit {client}`"
+                ),
             ));
         }
+        self.store.rename(from, to).map_err(|e| store_error(&e))?;
+        tracing::info!(qube = %from, new = %to, "renamed");
+        self.refresh(from);
+        self.refresh(to);
+        self.answer_info(to)
+    }
+
+    fn remove(&mut self, name: &QubeName) -> Result<Outcome, ErrorBody> {
+        self.halted(name)?;
+        self.copies.leave_alone(name)?;
         let trash = self.store.remove(name).map_err(|e| store_error(&e))?;
         empty_trash(trash);
         tracing::info!(qube = %name, "removed");
@@ -188,6 +246,7 @@ impl Server {
             }
             None => {}
         }
+        self.copies.leave_alone(&name)?;
         let result = self.launch(&name, now);
         if let Some(qube) = self.qubes.get_mut(name.as_str()) {
             match result {

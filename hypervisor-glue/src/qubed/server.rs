@@ -18,6 +18,7 @@ use transom_protocol::supervisor::{
 use super::{
     Options, SHUTDOWN_S,
     cables::{Cables, Plug},
+    copies::Copies,
     requests::store_error,
     running::{Note, Part, Phase, Running},
     session::{Role, Session},
@@ -43,6 +44,8 @@ pub(super) enum Source {
     Client(ClientId),
     Qube(QubeName, Part),
     Cable(Plug),
+    /// The copy with this name.
+    Copy(QubeName),
 }
 
 /// A qube that is known.
@@ -77,6 +80,8 @@ pub(super) enum Until {
     Started(u32),
     /// The machine is paused, or goes on.
     Paused(bool),
+    /// The copy is made.
+    Copied,
 }
 
 /// Everything.
@@ -93,6 +98,7 @@ pub(super) struct Server {
     pub(super) qubes: BTreeMap<QubeName, Qube>,
     pub(super) waiters: Vec<Waiter>,
     pub(super) cables: Cables,
+    pub(super) copies: Copies,
     next_link: u64,
     /// True once we are told to end.
     pub(super) closing: bool,
@@ -112,6 +118,7 @@ impl Server {
             qubes: BTreeMap::new(),
             waiters: Vec::new(),
             cables: Cables::default(),
+            copies: Copies::default(),
             next_link: 1,
             closing: false,
         };
@@ -144,6 +151,8 @@ impl Server {
         }
         let loose = self.cables.sources(now).map(|(plug, fd)| (Source::Cable(plug), fd, PollFlags::IN));
         sources.extend(loose);
+        sources
+            .extend(self.copies.sources().map(|(name, fd)| (Source::Copy(name.clone()), fd, PollFlags::IN)));
         sources
     }
 
@@ -185,6 +194,7 @@ impl Server {
                 self.sweep();
             }
             Source::Cable(plug) => self.cables.discard(plug, now),
+            Source::Copy(name) => self.copied(name),
             Source::Qube(name, part) => {
                 let running = self.qubes.get_mut(name.as_str()).and_then(|qube| qube.running.as_mut());
                 let notes = running.map(|running| running.ready(*part, now)).unwrap_or_default();

@@ -6,8 +6,9 @@ use std::{
     path::Path,
 };
 
-/// Writes a file beside its final place, brings it to the disk, and puts it there.
-pub(super) fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
+/// Writes a file beside its final place, brings it to the disk, and puts it there: it is the old or the
+/// new one at any time.
+pub fn write(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let dir = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
     // Deleted again if anything fails before `persist`.
     let mut file = tempfile::Builder::new().prefix(".write-").tempfile_in(dir)?;

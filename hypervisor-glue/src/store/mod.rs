@@ -5,6 +5,7 @@
 //! one makes that qube unusable and no other.
 
 mod atomic;
+mod copy;
 mod qube_file;
 
 use std::{
@@ -17,7 +18,11 @@ use rustix::fs::{CWD, RenameFlags, renameat_with};
 use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
 
 pub(crate) use self::qube_file::is_template;
-pub use self::qube_file::{FileError, parse, write};
+pub use self::{
+    atomic::write as replace,
+    copy::Copying,
+    qube_file::{FileError, parse, write},
+};
 
 /// The file that describes a qube.
 pub const QUBE_FILE: &str = "qube.kdl";
@@ -136,6 +141,9 @@ pub enum StoreError {
     /// The template's name is none.
     #[error("{0:?} is not the name of a template: use a-z, A-Z, 0-9, '.', '_' and '-'")]
     Template(String),
+    /// A mistake of ours.
+    #[error("it broke off by a mistake of transom-qubed")]
+    Panicked,
     /// Reading or writing failed.
     #[error("cannot {doing} {path}: {}", reason(.source))]
     Io {
@@ -288,6 +296,19 @@ impl Store {
         atomic::sync_dir(&self.qubes).map_err(StoreError::io("write", &self.qubes))
     }
 
+    /// Gives a qube another name.
+    ///
+    /// The caller makes sure that it does not run.
+    pub fn rename(&self, from: &QubeName, to: &QubeName) -> Result<(), StoreError> {
+        let (old, new) = (self.dir(from), self.dir(to));
+        renameat_with(CWD, &old, CWD, &new, RenameFlags::NOREPLACE).map_err(|errno| match errno {
+            rustix::io::Errno::EXIST => StoreError::Exists(to.clone()),
+            rustix::io::Errno::NOENT => StoreError::NoSuchQube(from.clone()),
+            other => StoreError::io("rename", &old)(other.into()),
+        })?;
+        atomic::sync_dir(&self.qubes).map_err(StoreError::io("write", &self.qubes))
+    }
+
     /// Takes a qube away. Its files are deleted by [`Trash::empty`], which can take long.
     ///
     /// The caller makes sure that it does not run.
@@ -299,7 +320,10 @@ impl Store {
         for n in 0..1_000 {
             let gone = self.qubes.join(format!("{HIDDEN}removed-{name}-{n}"));
             match renameat_with(CWD, &dir, CWD, &gone, RenameFlags::NOREPLACE) {
-                Ok(()) => return Ok(Trash { paths: vec![gone] }),
+                Ok(()) => {
+                    atomic::sync_dir(&self.qubes).map_err(StoreError::io("write", &self.qubes))?;
+                    return Ok(Trash { paths: vec![gone] });
+                }
                 Err(rustix::io::Errno::EXIST) => {}
                 Err(error) => return Err(StoreError::io("remove", &dir)(error.into())),
             }

@@ -68,6 +68,11 @@ impl Qubed {
     }
 
     pub(crate) fn start_in(temp: tempfile::TempDir, more: &[&str]) -> Self {
+        Self::start_from(temp, more, &std::env::var("PATH").unwrap())
+    }
+
+    /// One that finds its programs by `path`.
+    pub(crate) fn start_from(temp: tempfile::TempDir, more: &[&str], path: &str) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_transom-qubed"));
         command
             .arg("--runtime-dir")
@@ -80,6 +85,7 @@ impl Qubed {
         }
         let mut child = command
             .args(more)
+            .env("PATH", path)
             .env("TRANSOM_TEST_SECRET", "dom0 only")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

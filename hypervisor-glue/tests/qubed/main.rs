@@ -6,4 +6,5 @@ mod command_line;
 mod desktop;
 mod harness;
 mod life;
+mod store;
 mod walls;

@@ -87,8 +87,9 @@ fn switch_to(machine: &mut Machine, title: &str) {
 
 fn monitors(machine: &mut Machine) {
     until("two monitors", || {
-        let monitors = machine.state().monitors;
-        (monitors.len() == 2 && monitors.iter().all(|monitor| monitor.scale == [1.0, 1.5][head(monitor)]))
-            .then_some(())
+        let mut monitors = machine.state().monitors;
+        monitors.sort_by_key(head);
+        let scales: Vec<f64> = monitors.iter().map(|monitor| monitor.scale).collect();
+        (scales == [1.0, 1.5]).then_some(())
     });
 }

@@ -5,6 +5,7 @@ mod complaints;
 mod crash;
 mod demo;
 mod dom0;
+mod edit;
 mod lock;
 mod outputs;
 mod session;

@@ -23,3 +23,4 @@ mod network;
 mod outer;
 mod paused;
 mod picture;
+mod volume;

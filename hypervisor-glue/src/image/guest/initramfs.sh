@@ -23,6 +23,15 @@ load() {
     done < "/modules/$1"
 }
 
+# A number of the private volume's superblock, by its place in units of four bytes.
+superblock() {
+    $b dd if=/new/dev/vdb bs=4 skip=$((256 + $1)) count=1 2>/dev/null | $b hexdump -e '1/4 "%u"'
+}
+# Its blocks are of 1 KiB, doubled so many times.
+file_system_sectors() {
+    echo $(($(superblock 1) * (2 << $(superblock 6))))
+}
+
 stage initramfs
 load disk
 # The stream to dom0 is needed only once the agent runs.
@@ -46,7 +55,15 @@ if [ -b /new/dev/vdb ]; then
             give_up "the private volume cannot be made"
         stage volume-made
     fi
-    $b mount -t ext4 -o noatime,nodev /new/dev/vdb /new/rw || give_up "the private volume is damaged"
+    # Mounted from within, so that its tools find it under its name.
+    $b chroot /new /bin/busybox mount -t ext4 -o noatime,nodev /dev/vdb /rw ||
+        give_up "the private volume is damaged"
+    if [ "$(file_system_sectors)" -lt $(($($b cat /sys/class/block/vdb/size) - 2048)) ]; then
+        $b mount -t proc proc /new/proc
+        $b chroot /new resize2fs /dev/vdb || echo "transom: the private volume cannot grow"
+        $b umount /new/proc
+        stage volume-grown
+    fi
     $b mkdir -p /new/rw/home
     $b mount -o bind /new/rw/home /new/home
 fi

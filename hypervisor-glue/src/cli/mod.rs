@@ -4,6 +4,8 @@
 //! reaches the terminal raw (rule CLEAN-TEXT).
 #![allow(clippy::print_stdout, reason = "this is the command line")]
 
+mod edit;
+
 use std::{
     io::{self, BufRead as _, IsTerminal as _},
     time::{Duration, Instant},
@@ -14,10 +16,13 @@ use transom_protocol::supervisor::{
     BUILT_IN_LABELS, BackendChoice, LabelName, QubeInfo, QubeName, QubeState, ReplyBody, RequestBody,
 };
 
+pub use self::edit::EditError;
 use crate::client::{Client, ClientError, Launch, ensure_running, unexpected};
 
 /// How long an answer that needs no waiting may take.
 const SOON: Duration = Duration::from_secs(15);
+/// How long copying may take: volumes are large, and disks slow.
+const LONG: Duration = Duration::from_hours(24);
 /// How long starting may take: longer than qubed itself allows.
 const START: Duration = Duration::from_mins(4);
 
@@ -48,6 +53,25 @@ pub enum QubeCommand {
         /// What it runs on [default: the best that works here]
         #[arg(long, value_parser = parse_backend, value_name = "auto|sandbox|kvm|qemu")]
         backend: Option<BackendChoice>,
+    },
+    /// Make a copy of a halted qube, with all that is in it
+    Clone {
+        /// Its name
+        name: QubeName,
+        /// The copy's name
+        new: QubeName,
+    },
+    /// Give a halted qube another name
+    Rename {
+        /// Its name
+        name: QubeName,
+        /// Its new name
+        new: QubeName,
+    },
+    /// Change the file that describes a qube, in $VISUAL or $EDITOR
+    Edit {
+        /// Its name
+        name: QubeName,
     },
     /// Start a qube
     Start {
@@ -125,6 +149,9 @@ pub enum CliError {
     /// The person said no.
     #[error("nothing was deleted")]
     Declined,
+    /// Its file was not changed.
+    #[error(transparent)]
+    Edit(#[from] edit::EditError),
     /// The terminal is gone.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
@@ -160,6 +187,13 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
             let body = RequestBody::Create { name, label, template, backend };
             client.call(body, Instant::now() + SOON)?;
         }
+        QubeCommand::Clone { name, new } => {
+            client.call(RequestBody::Clone { qube: name, name: new }, Instant::now() + LONG)?;
+        }
+        QubeCommand::Rename { name, new } => {
+            client.call(RequestBody::Rename { qube: name, name: new }, Instant::now() + SOON)?;
+        }
+        QubeCommand::Edit { name } => edit::edit(client, &name, out)?,
         QubeCommand::Start { name } => {
             client.call(RequestBody::Start { qube: name }, Instant::now() + START)?;
         }

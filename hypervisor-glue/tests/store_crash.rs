@@ -1,0 +1,172 @@
+//! Power cuts, as far as a process can feel them: it is killed at each of its system calls that has to
+//! do with files, one after another. What is on the disk then is the old or the new.
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+use std::{
+    collections::BTreeMap,
+    env, fs,
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    path::Path,
+    process::{Command, Stdio},
+    sync::mpsc,
+    thread,
+    time::{Duration, Instant},
+};
+
+use transom_hypervisor::{
+    image::make_volume,
+    store::{QUBE_FILE, QubeConfig, Store, replace, write},
+    supervisor::{LabelName, QubeName},
+};
+
+/// What the other part of this test does, and where.
+const DOES: &str = "TRANSOM_TEST_DOES";
+const DATA: &str = "TRANSOM_TEST_DATA";
+/// It says which of its threads does it.
+const THREAD: &str = "acting thread: ";
+
+fn name(text: &str) -> QubeName {
+    QubeName::new(text).unwrap()
+}
+
+fn config(label: &str) -> QubeConfig {
+    QubeConfig::new(LabelName::new(label).unwrap())
+}
+
+/// The part that is killed.
+#[test]
+fn act() {
+    let (Ok(does), Some(data)) = (env::var(DOES), env::var_os(DATA)) else { return };
+    let store = Store::open(Path::new(&data)).unwrap();
+    let (work, other) = (name("work"), name("other"));
+    // It is watched from here on, and waits by calls that have nothing to do with files.
+    println!("{}{}", THREAD, rustix::thread::gettid().as_raw_nonzero());
+    let (ready, wait) = mpsc::channel();
+    thread::spawn(move || ready.send(io::stdin().read_exact(&mut [0])));
+    wait.recv().unwrap().unwrap();
+    match does.as_str() {
+        "create" => store.create(&other, &config("red")).unwrap(),
+        "clone" => store.copy(&work, &other).unwrap().run().unwrap(),
+        "rename" => store.rename(&work, &other).unwrap(),
+        "remove" => store.remove(&work).unwrap().empty().unwrap(),
+        "edit" => replace(&store.dir(&work).join(QUBE_FILE), write(&config("red")).as_bytes()).unwrap(),
+        "grow" => make_volume(&store.volume(&work), 2 << 20).unwrap(),
+        "volume" => make_volume(&store.dir(&work).join("new.img"), 2 << 20).unwrap(),
+        other => panic!("{other}"),
+    }
+}
+
+/// What is to be seen of a store: each qube with its label, what is in its home, how long its volume is.
+fn seen(store: &Store) -> Vec<(String, String, Vec<String>, u64)> {
+    let names = store.names().unwrap();
+    let one = |name: &QubeName| {
+        let dir = store.dir(name);
+        let label = store.load(name).unwrap().label.to_string();
+        let files = fs::read_dir(dir.join("home")).unwrap().map(|entry| {
+            let path = entry.unwrap().path();
+            format!("{}: {}", path.file_name().unwrap().display(), fs::read_to_string(&path).unwrap())
+        });
+        let mut files: Vec<_> = files.collect();
+        files.sort();
+        let volume = [store.volume(name), dir.join("new.img")];
+        let volume = volume.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum();
+        (name.to_string(), label, files, volume)
+    };
+    names.iter().map(one).collect()
+}
+
+fn make(data: &Path) -> Store {
+    let _ = fs::remove_dir_all(data);
+    let store = Store::open(data).unwrap();
+    store.create(&name("work"), &config("blue")).unwrap();
+    let dir = store.dir(&name("work"));
+    for file in ["a", "b", "c"] {
+        fs::write(dir.join("home").join(file), file.repeat(3)).unwrap();
+    }
+    make_volume(&store.volume(&name("work")), 1 << 20).unwrap();
+    store
+}
+
+/// A call of the acting thread: its name, and the how many-eth of that name it is.
+type Call = (String, usize);
+
+/// Runs the other part, killed at a call. True if it came to its end; and the calls that it made.
+fn run(does: &str, data: &Path, at: Option<&Call>) -> (bool, Vec<Call>) {
+    let exe = env::current_exe().unwrap();
+    let mut acting = Command::new(exe)
+        .args(["--exact", "act", "--nocapture"])
+        .env(DOES, does)
+        .env(DATA, data)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(acting.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let thread = said.find_map(|line| Some(line.split_once(THREAD)?.1.to_owned())).unwrap();
+    let log = data.with_extension("calls");
+    let mut strace = Command::new("strace");
+    strace.args(["-e", "trace=%file,%desc", "-p", &thread, "-o"]).arg(&log).stderr(Stdio::piped());
+    if let Some((call, number)) = at {
+        strace.args(["-e", &format!("inject={call}:signal=KILL:when={number}")]);
+    }
+    let mut strace = strace.spawn().unwrap();
+    let mut attached = BufReader::new(strace.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(attached.next().is_some_and(|line| line.contains("attached")), "strace cannot watch it");
+    acting.stdin.take().unwrap().write_all(b"!").unwrap();
+    said.for_each(drop);
+    let ended = acting.wait().unwrap().success();
+    strace.wait().unwrap();
+    let mut count = BTreeMap::new();
+    let text = fs::read_to_string(log).unwrap();
+    let names = text.lines().filter_map(|line| line.split_once('(')).map(|(name, _)| name.to_owned());
+    let names = names.filter(|name| name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_'));
+    let calls = names.map(|name| {
+        let number = count.entry(name.clone()).or_insert(0);
+        *number += 1;
+        (name, *number)
+    });
+    (ended, calls.collect())
+}
+
+fn killed_at_every_call(does: &str) {
+    if !Command::new("strace").args(["-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|s| s.success()) {
+        println!("SKIP strace cannot run here");
+        return;
+    }
+    let temp = tempfile::tempdir().unwrap();
+    let data = temp.path().join("data");
+    let old = seen(&make(&data));
+    let (ended, calls) = run(does, &data, None);
+    assert!(ended, "{does}");
+    let new = seen(&Store::open(&data).unwrap());
+    assert_ne!(old, new);
+    let (mut olds, mut news) = (0, 0);
+    for (number, call) in calls.iter().enumerate() {
+        let store = make(&data);
+        let (ended, _) = run(does, &data, Some(call));
+        assert!(!ended, "{does} was not killed at {call:?}");
+        let now = seen(&store);
+        assert!(now == old || now == new, "{does}, killed at {call:?}: {now:?}");
+        // The next start cleans up, once the program is gone that copied.
+        let limit = Instant::now() + Duration::from_secs(20);
+        while store.leftovers().empty().is_err() || !store.leftovers().is_empty() {
+            assert!(Instant::now() < limit, "{does}, killed at {call:?}: leftovers stay");
+            thread::yield_now();
+        }
+        assert_eq!(seen(&store), now);
+        // And it works then.
+        if now == old && number % 4 == 0 {
+            assert!(run(does, &data, None).0, "{does} once more, after it was killed at {call:?}");
+            assert_eq!(seen(&store), new);
+        }
+        if now == old { olds += 1 } else { news += 1 }
+    }
+    println!("{does}: killed at {} calls, {olds} times the old, {news} times the new", calls.len());
+    assert!(olds > 0 && news > 0, "it was killed before or after, but not in the middle");
+}
+
+macro_rules! killed {
+    ($($does:ident)*) => { $( #[test] fn $does() { killed_at_every_call(stringify!($does)); } )* };
+}
+killed!(create clone rename remove edit grow volume);

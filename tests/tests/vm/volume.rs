@@ -1,0 +1,42 @@
+//! What a machine stores: it lasts, grows and is copied.
+
+use std::fs;
+
+use super::{lab::Lab, life::needs_recovery};
+
+#[test]
+fn a_volume_grows_and_is_cloned() {
+    let Some(lab) = Lab::new() else { return };
+    lab.create("work", "blue", "memory \"512MiB\"\nvolume \"256MiB\"");
+    lab.start("work");
+    assert_eq!(lab.ends_with("work", "echo mine > ~/kept"), 0);
+    let refused = lab.house.run(&["qube", "clone", "work", "copy"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("work is running"), "{refused:?}");
+    lab.house.must(&["qube", "stop", "work"]);
+
+    let file = lab.data().join("qubes/work/qube.kdl");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("256MiB", "640MiB")).unwrap();
+    lab.house.must(&["qube", "clone", "work", "copy"]);
+    lab.house.must(&["qube", "rename", "work", "office"]);
+    let kept = "test $(cat ~/kept) = mine && test $(df -m --output=size ~ | tail -n 1) -gt 500";
+    for qube in ["copy", "office"] {
+        let stages = lab.start(qube);
+        assert!(stages.contains_key("volume-grown"), "{stages:?}\n{}", lab.log(qube));
+        let script = format!("test $(hostname) = {qube} && {kept} && echo {qube} > ~/own");
+        assert_eq!(lab.ends_with(qube, &script), 0, "{}", lab.log(qube));
+        lab.house.must(&["qube", "stop", qube]);
+        assert!(!needs_recovery(&lab, qube), "{}", lab.log(qube));
+    }
+    // It is that large already; and each has its own.
+    let stages = lab.start("copy");
+    assert!(!stages.contains_key("volume-grown") && !stages.contains_key("volume-made"), "{stages:?}");
+    assert_eq!(lab.ends_with("copy", &format!("test $(cat ~/own) = copy && {kept}")), 0);
+    // Less is not given: what is there stays.
+    lab.house.must(&["qube", "kill", "copy"]);
+    let file = lab.data().join("qubes/copy/qube.kdl");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, text.replace("640MiB", "128MiB")).unwrap();
+    lab.start("copy");
+    assert_eq!(lab.ends_with("copy", kept), 0);
+}
