@@ -4,10 +4,12 @@
 //! reaches the terminal raw (rule CLEAN-TEXT).
 #![allow(clippy::print_stdout, reason = "this is the command line")]
 
+mod console;
 mod edit;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -117,6 +119,11 @@ pub enum QubeCommand {
         #[arg(long, short)]
         yes: bool,
     },
+    /// Show what a qube's console says, as it comes, until you interrupt it
+    Console {
+        /// Its name
+        name: QubeName,
+    },
     /// Show the end of what a qube's console said
     Log {
         /// Its name
@@ -220,19 +227,27 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
             }
             client.call(RequestBody::Remove { qube: name }, Instant::now() + SOON)?;
         }
+        QubeCommand::Console { name } => {
+            let (_, path) = log(client, name)?;
+            console::follow(Path::new(&path), out)?;
+        }
         QubeCommand::Log { name } => {
-            match client.call(RequestBody::Log { qube: name }, Instant::now() + SOON)? {
-                ReplyBody::Log { lines, path } => {
-                    for line in lines {
-                        writeln!(out, "{line}")?;
-                    }
-                    writeln!(out, "All of it: {path}")?;
-                }
-                other => return Err(unexpected(&other).into()),
+            let (lines, path) = log(client, name)?;
+            for line in lines {
+                writeln!(out, "{line}")?;
             }
+            writeln!(out, "All of it: {path}")?;
         }
     }
     Ok(())
+}
+
+/// The end of a log, and where all of it is.
+fn log(client: &mut Client, name: QubeName) -> Result<(Vec<String>, String), ClientError> {
+    match client.call(RequestBody::Log { qube: name }, Instant::now() + SOON)? {
+        ReplyBody::Log { lines, path } => Ok((lines, path)),
+        other => Err(unexpected(&other)),
+    }
 }
 
 fn qube(reply: ReplyBody) -> Result<QubeInfo, ClientError> {

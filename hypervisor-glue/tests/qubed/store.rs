@@ -6,7 +6,9 @@ use std::{
     path::Path,
 };
 
-use transom_hypervisor::supervisor::{ErrorBody, ErrorKind, QubeInfo, QubeState, ReplyBody, RequestBody};
+use transom_hypervisor::supervisor::{
+    BackendChoice, ErrorBody, ErrorKind, QubeInfo, QubeState, ReplyBody, RequestBody,
+};
 
 use crate::harness::*;
 
@@ -138,7 +140,7 @@ fn nothing_happens_to_a_qube_that_is_being_cloned() {
             refused(RequestBody::Clone { qube: work.clone(), name: copy.clone() }).contains("is being made")
         );
         let label = transom_hypervisor::supervisor::LabelName::new("red").unwrap();
-        refused(RequestBody::Create { name: copy, label, template: None, backend: Default::default() });
+        refused(RequestBody::Create { name: copy, label, template: None, backend: BackendChoice::Auto });
         // Everybody else is served.
         create(&mut qubed.client(), "mail").unwrap();
         assert_eq!(qubed.client().list(deadline()).unwrap().len(), 2);

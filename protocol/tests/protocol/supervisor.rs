@@ -31,6 +31,9 @@ fn request() -> impl Strategy<Value = RequestBody> {
         (qube(), label(), option::of(".*"), backend).prop_map(|(name, label, template, backend)| {
             RequestBody::Create { name, label, template, backend }
         }),
+        (qube(), qube()).prop_map(|(qube, name)| RequestBody::Clone { qube, name }),
+        (qube(), qube()).prop_map(|(qube, name)| RequestBody::Rename { qube, name }),
+        qube().prop_map(|qube| RequestBody::File { qube }),
         qube().prop_map(|qube| RequestBody::Start { qube }),
         (qube(), any::<u64>()).prop_map(|(qube, timeout_ms)| RequestBody::Stop { qube, timeout_ms }),
         qube().prop_map(|qube| RequestBody::Kill { qube }),
@@ -94,6 +97,7 @@ fn reply() -> impl Strategy<Value = ReplyBody> {
         (vec(info(), 0..5), any::<bool>()).prop_map(|(qubes, more)| ReplyBody::Qubes { qubes, more }),
         info().prop_map(|qube| ReplyBody::Qube { qube }),
         (vec(".*", 0..5), ".*").prop_map(|(lines, path)| ReplyBody::Log { lines, path }),
+        ".*".prop_map(|path| ReplyBody::File { path }),
         any::<u32>().prop_map(|version| ReplyBody::Attached { version }),
     ]
 }
@@ -135,11 +139,15 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Create { .. } | RequestBody::Start { .. } | RequestBody::Stop { .. } => {}
         RequestBody::Pause { .. } | RequestBody::Resume { .. } => {}
         RequestBody::Kill { .. } | RequestBody::Remove { .. } | RequestBody::Run { .. } => {}
+        RequestBody::Clone { .. } | RequestBody::Rename { .. } | RequestBody::File { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
     }
     match reply {
         ReplyBody::Done | ReplyBody::Pong { .. } | ReplyBody::Qubes { .. } => {}
-        ReplyBody::Qube { .. } | ReplyBody::Log { .. } | ReplyBody::Attached { .. } => {}
+        ReplyBody::Qube { .. }
+        | ReplyBody::Log { .. }
+        | ReplyBody::File { .. }
+        | ReplyBody::Attached { .. } => {}
     }
     match event {
         Event::QubeState { .. } | Event::Link { .. } => {}
