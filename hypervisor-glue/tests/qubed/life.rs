@@ -1,7 +1,7 @@
 //! The life of a qube.
 
 use rustix::process::Signal;
-use transom_hypervisor::supervisor::{ErrorKind, Event, QubeState, ReplyBody, RequestBody};
+use transom_hypervisor::supervisor::{ErrorKind, Event, QubeState, ReplyBody, RequestBody, VERSION};
 
 use crate::harness::*;
 
@@ -13,7 +13,7 @@ fn start_run_stop() {
     let qubed = Qubed::start();
     let mut client = qubed.client();
     assert!(
-        matches!(call(&mut client, RequestBody::Ping), Ok(ReplyBody::Pong { version: 2, pid }) if pid == qubed.pid())
+        matches!(call(&mut client, RequestBody::Ping), Ok(ReplyBody::Pong { version: VERSION, pid }) if pid == qubed.pid())
     );
     let made = create(&mut client, "work").unwrap();
     assert_eq!((made.state, made.pid, made.isolated), (QubeState::Halted, None, false));
