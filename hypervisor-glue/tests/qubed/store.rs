@@ -1,4 +1,5 @@
 //! Clones and new names.
+#![allow(clippy::print_stdout, reason = "a test that is skipped says so")]
 
 use std::{
     fs::{self, File},
@@ -190,4 +191,80 @@ fn a_new_name() {
         assert_eq!(rename(&qubed, "mail", "post").unwrap_err().kind, ErrorKind::NotHalted);
         assert_eq!(clone(&qubed, "mail", "post").unwrap_err().kind, ErrorKind::NotHalted);
     }
+}
+
+/// A file system of its own, whose files can share blocks.
+struct Xfs {
+    dir: tempfile::TempDir,
+}
+
+impl Xfs {
+    /// `Err`: why there can be none.
+    fn mount() -> Result<Self, String> {
+        let dir = tempfile::tempdir().unwrap();
+        let image = dir.path().join("image");
+        File::create(&image).unwrap().set_len(400 << 20).unwrap();
+        let xfs = Self { dir };
+        fs::create_dir(xfs.path()).unwrap();
+        xfs.run("mkfs.xfs", &["-q", "-m", "reflink=1"], &image)?;
+        xfs.run("mount", &["-o", "loop", "-t", "xfs"], &image)?;
+        Ok(xfs)
+    }
+
+    fn path(&self) -> std::path::PathBuf {
+        self.dir.path().join("mounted")
+    }
+
+    fn run(&self, program: &str, options: &[&str], image: &Path) -> Result<(), String> {
+        let mut command = std::process::Command::new(program);
+        command.args(options).arg(image);
+        if program == "mount" {
+            command.arg(self.path());
+        }
+        match command.output() {
+            Ok(output) if output.status.success() => Ok(()),
+            Ok(output) => Err(format!("{program}: {}", String::from_utf8_lossy(&output.stderr).trim())),
+            Err(error) => Err(format!("{program}: {error}")),
+        }
+    }
+
+    fn free(&self) -> u64 {
+        let stat = rustix::fs::statvfs(self.path()).unwrap();
+        stat.f_bfree * stat.f_frsize
+    }
+}
+
+impl Drop for Xfs {
+    fn drop(&mut self) {
+        let _ = std::process::Command::new("umount").arg("--lazy").arg(self.path()).output();
+    }
+}
+
+#[test]
+fn a_clone_shares_its_blocks_where_the_file_system_can() {
+    let xfs = match Xfs::mount() {
+        Ok(xfs) => xfs,
+        Err(missing) => {
+            println!("SKIP no file system with shared blocks: {missing}");
+            return;
+        }
+    };
+    let qubed = Qubed::start_in(tempfile::tempdir_in(xfs.path()).unwrap(), &[]);
+    qubed.create("work", "good");
+    // More than half of what there is.
+    let megabyte: Vec<u8> = (0..1 << 20).map(|n: u32| (n >> 12 ^ n) as u8).collect();
+    let volume = File::create(qubed.qube_dir("work").join("private.img")).unwrap();
+    for at in 0..200 {
+        volume.write_all_at(&megabyte, at << 20).unwrap();
+    }
+    volume.sync_all().unwrap();
+    let before = xfs.free();
+    clone(&qubed, "work", "copy").unwrap();
+    assert!(before - xfs.free() < 8 << 20, "{} bytes of a clone are its own", before - xfs.free());
+    let copy = File::options().write(true).open(qubed.qube_dir("copy").join("private.img")).unwrap();
+    copy.write_all_at(b"another", 5 << 20).unwrap();
+    let mut bytes = [0; 7];
+    let volume = File::open(qubed.qube_dir("work").join("private.img")).unwrap();
+    volume.read_exact_at(&mut bytes, 5 << 20).unwrap();
+    assert_eq!(bytes, megabyte[..7]);
 }
