@@ -25,8 +25,8 @@ use crate::{
 pub struct MachineSpec<'a> {
     /// The qube.
     pub name: &'a QubeName,
-    /// Its directory that lasts.
-    pub home: &'a Path,
+    /// Its directory that lasts; `None`: nothing of it lasts, and home is in memory.
+    pub home: Option<&'a Path>,
     /// A directory for sockets and files of this run, ours alone; it exists and is empty.
     pub run_dir: &'a Path,
     /// The agent's program.
@@ -44,8 +44,8 @@ pub struct MachineSpec<'a> {
 pub struct VmSpec<'a> {
     /// Kernel, initramfs and read-only root.
     pub image: &'a Image,
-    /// Its private volume; made by the back end at the first start.
-    pub volume: &'a Path,
+    /// Its private volume, made by the back end at the first start; `None`: home is in the guest's memory.
+    pub volume: Option<&'a Path>,
     /// Memory, processors, size of a new volume.
     pub config: &'a MachineConfig,
     /// Its network cards, in the guest's order.

@@ -11,7 +11,7 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 3;
+pub const VERSION: u32 = 4;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.
@@ -244,6 +244,25 @@ pub enum RequestBody {
         /// Program and arguments: 1 to [`MAX_ARGUMENTS`], [`MAX_COMMAND`] bytes, no zero bytes.
         argv: Vec<String>,
     },
+    /// Starts a program in a qube of its own, of which nothing is left once its last window is closed.
+    /// Answer: [`ReplyBody::Qube`] when it runs.
+    RunDisposable {
+        /// What it is made like: the name of a qube, of which it has the settings and none of the files,
+        /// or of a template.
+        pattern: String,
+        /// Its trust label; else its pattern's, and of a template's [`LabelName::unknown`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<LabelName>,
+        /// As for [`Self::Run`].
+        argv: Vec<String>,
+    },
+    /// From the compositor: how many windows a disposable qube shows now. Answer: [`ReplyBody::Done`].
+    Windows {
+        /// Which.
+        qube: QubeName,
+        /// So many.
+        windows: u32,
+    },
     /// The end of a qube's log. Answer: [`ReplyBody::Log`].
     Log {
         /// Which.
@@ -272,14 +291,20 @@ impl RequestBody {
             | Self::Resume { qube }
             | Self::Remove { qube }
             | Self::Run { qube, .. }
+            | Self::Windows { qube, .. }
             | Self::Log { qube } => Some(qube),
-            Self::Ping | Self::List { .. } | Self::Create { .. } | Self::Attach | Self::Events => None,
+            Self::Ping
+            | Self::List { .. }
+            | Self::Create { .. }
+            | Self::RunDisposable { .. }
+            | Self::Attach
+            | Self::Events => None,
         }
     }
 
     /// Checks what the types do not say: the limits of a command line.
     pub fn check(&self) -> Result<(), ErrorBody> {
-        let Self::Run { argv, .. } = self else { return Ok(()) };
+        let (Self::Run { argv, .. } | Self::RunDisposable { argv, .. }) = self else { return Ok(()) };
         let bytes: usize = argv.iter().map(|arg| arg.len() + 1).sum();
         let reason = match argv.first() {
             None => "no program was named".to_owned(),
@@ -382,6 +407,16 @@ impl fmt::Display for QubeState {
     }
 }
 
+/// Of a qube that does not last: what it is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Disposable {
+    /// It waits for a program, so that one can start at once. It has no link and shows nothing.
+    Spare,
+    /// It was started for a program, and is gone with its last window.
+    InUse,
+}
+
 /// What dom0's programs are told of a qube. It holds nothing that the qube said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QubeInfo {
@@ -404,6 +439,9 @@ pub struct QubeInfo {
     /// The template it is made from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
+    /// It does not last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disposable: Option<Disposable>,
     /// Why its file cannot be used, in one line with file and line number. Such a qube can only be
     /// stopped and removed; its label is [`LabelName::unknown`] if it was never known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -592,6 +630,7 @@ mod tests {
             isolated: false,
             pid: Some(7),
             template: None,
+            disposable: None,
             problem: None,
         }
     }

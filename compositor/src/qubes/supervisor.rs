@@ -11,12 +11,14 @@ use tracing::{error, info, warn};
 use transom_hypervisor::{
     client::Client,
     memory::RamLayout,
-    supervisor::{Event, FromQubed, MemoryKind, QubeInfo, QubeName, QubeState, ReplyBody, RequestBody},
+    supervisor::{
+        Disposable, Event, FromQubed, MemoryKind, QubeInfo, QubeName, QubeState, ReplyBody, RequestBody,
+    },
 };
 use transom_theming::{Label, QubeMark};
 
 use super::{LinkMemory, QubeIdentity};
-use crate::{Desktop, DesktopError, ui::notices::Notice};
+use crate::{Desktop, DesktopError, trust::QubeId, ui::notices::Notice};
 
 /// What dom0 knows of its qubes.
 #[derive(Debug)]
@@ -39,6 +41,8 @@ impl Supervisor {
     pub(crate) fn marks(&self) -> Vec<(String, Label, QubeMark, bool)> {
         self.qubes
             .values()
+            // What waits is nothing to look at.
+            .filter(|info| info.disposable != Some(Disposable::Spare))
             .map(|info| {
                 let mark = match info.state {
                     QubeState::Running => QubeMark::Running,
@@ -140,10 +144,12 @@ impl Desktop {
                 let identity = identity(&qube);
                 let added = link_parts(&memory, fds)
                     .and_then(|(socket, memory)| self.add_link_with_memory(identity, socket, memory));
-                if let Err(error) = added {
-                    error!(%error, "a qube's link cannot be used");
-                }
                 self.know_qube(qube);
+                match added {
+                    // A desktop before this one may have told of some that are gone.
+                    Ok(id) => self.count_windows(id),
+                    Err(error) => error!(%error, "a qube's link cannot be used"),
+                }
             }
             FromQubed::Event(Event::QubeRemoved { qube }) => {
                 if let Some(supervisor) = &mut self.supervisor {
@@ -160,6 +166,19 @@ impl Desktop {
             supervisor.qubes.insert(info.name.as_str().to_owned(), info);
         }
         self.leave_when_done();
+    }
+
+    /// Tells how many windows a disposable qube has: it ends with the last one.
+    pub(super) fn count_windows(&mut self, qube: QubeId) {
+        let Some(name) = self.qubes.get(qube).and_then(|link| QubeName::new(&link.qube.name).ok()) else {
+            return;
+        };
+        let known = self.supervisor.as_ref().and_then(|supervisor| supervisor.qubes.get(name.as_str()));
+        if known.is_some_and(|info| info.disposable.is_some()) {
+            let mapped = self.windows.iter().filter(|(key, record)| key.qube == qube && record.mapped);
+            let windows = mapped.count().try_into().unwrap_or(u32::MAX);
+            self.ask_qubed(RequestBody::Windows { qube: name, windows });
+        }
     }
 
     /// Asks the supervisor for something; the answer comes as an event.

@@ -151,6 +151,7 @@ impl Desktop {
                 record.told = None;
                 self.shell.remove(key);
                 self.after_window_gone(key);
+                self.count_windows(key.qube);
             }
             (false, false) => {}
         }
@@ -188,14 +189,19 @@ impl Desktop {
         }
         self.windows.insert(key, record);
         self.attention(key);
+        self.count_windows(key.qube);
     }
 
     /// A toplevel is gone.
     pub(super) fn unmap(&mut self, key: SurfaceKey) {
-        if self.windows.remove(&key).is_some_and(|record| record.mapped) {
+        let mapped = self.windows.remove(&key).is_some_and(|record| record.mapped);
+        if mapped {
             self.shell.remove(key);
         }
         self.after_window_gone(key);
+        if mapped {
+            self.count_windows(key.qube);
+        }
     }
 
     fn after_window_gone(&mut self, key: SurfaceKey) {

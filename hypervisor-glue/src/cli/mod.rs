@@ -15,7 +15,8 @@ use std::{
 
 use clap::Subcommand;
 use transom_protocol::supervisor::{
-    BUILT_IN_LABELS, BackendChoice, LabelName, QubeInfo, QubeName, QubeState, ReplyBody, RequestBody,
+    BUILT_IN_LABELS, BackendChoice, Disposable, LabelName, NameError, QubeInfo, QubeName, QubeState,
+    ReplyBody, RequestBody,
 };
 
 pub use self::edit::EditError;
@@ -103,10 +104,16 @@ pub enum QubeCommand {
         /// Its name
         name: QubeName,
     },
-    /// Start a program in a running qube
+    /// Start a program in a running qube, or in one that is thrown away with its last window
     Run {
+        /// Make a qube for this program alone: like the qube NAME, or of the template NAME, and empty
+        #[arg(long)]
+        disposable: bool,
+        /// How far you trust the disposable [default: as its qube; red]
+        #[arg(long, short, requires = "disposable")]
+        label: Option<LabelName>,
         /// Its name
-        name: QubeName,
+        name: String,
         /// Program and arguments
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         argv: Vec<String>,
@@ -150,6 +157,9 @@ pub enum CliError {
     /// No such label.
     #[error("there is no label {0}: use one of {labels}", labels = BUILT_IN_LABELS.join(", "))]
     Label(LabelName),
+    /// That is not the name of a qube.
+    #[error(transparent)]
+    Name(#[from] NameError),
     /// Deleting needs a yes, and there is nobody to ask.
     #[error("this deletes {0} and everything in it: say --yes")]
     Confirm(QubeName),
@@ -218,7 +228,15 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
         QubeCommand::Resume { name } => {
             client.call(RequestBody::Resume { qube: name }, Instant::now() + SOON)?;
         }
-        QubeCommand::Run { name, argv } => {
+        QubeCommand::Run { disposable: true, label, name: pattern, argv } => {
+            if let Some(label) = label.as_ref().filter(|label| !label.is_built_in()) {
+                return Err(CliError::Label(label.clone()));
+            }
+            let body = RequestBody::RunDisposable { pattern, label, argv };
+            writeln!(out, "{}", qube(client.call(body, Instant::now() + START)?)?.name)?;
+        }
+        QubeCommand::Run { name, argv, .. } => {
+            let name = QubeName::new(&name)?;
             client.call(RequestBody::Run { qube: name, argv }, Instant::now() + START)?;
         }
         QubeCommand::Remove { name, yes } => {
@@ -267,6 +285,9 @@ fn table(qubes: &[QubeInfo], out: &mut dyn io::Write) -> io::Result<()> {
         let note = match (&qube.problem, &qube.state) {
             (Some(problem), _) => problem.as_str(),
             (None, QubeState::Failed { reason }) => reason,
+            (None, _) if qube.disposable == Some(Disposable::Spare) => "disposable, ready",
+            (None, _) if qube.disposable.is_some() && !qube.isolated => "disposable, not isolated",
+            (None, _) if qube.disposable.is_some() => "disposable",
             (None, _) if !qube.isolated => "not isolated",
             (None, _) => "",
         };
@@ -291,6 +312,11 @@ fn details(qube: &QubeInfo, out: &mut dyn io::Write) -> io::Result<()> {
     }
     if let Some(template) = &qube.template {
         writeln!(out, "template: {template}")?;
+    }
+    match qube.disposable {
+        Some(Disposable::Spare) => writeln!(out, "lasts:    no; it waits for a program")?,
+        Some(Disposable::InUse) => writeln!(out, "lasts:    no; it ends with its last window")?,
+        None => {}
     }
     if let Some(pid) = qube.pid {
         writeln!(out, "process:  {pid}")?;

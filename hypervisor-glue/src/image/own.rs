@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{Image, settings};
-use crate::machine::MachineSpec;
+use crate::machine::{MachineSpec, StartError, VmSpec};
 
 /// The initramfs with a qube's settings, in its run directory.
 pub const OWN_INITRAMFS: &str = "initramfs";
@@ -27,6 +27,14 @@ pub fn make_volume(path: &Path, bytes: u64) -> io::Result<()> {
     let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(&part)?;
     file.set_len(bytes)?;
     fs::rename(part, path)
+}
+
+/// Makes a machine's private volume where it is missing, and opens it; `None` if it is to have none.
+pub fn open_volume(vm: &VmSpec<'_>) -> Result<Option<File>, StartError> {
+    let Some(path) = vm.volume else { return Ok(None) };
+    make_volume(path, vm.config.volume).map_err(StartError::at("make the private volume"))?;
+    let file = File::options().read(true).write(true).open(path);
+    file.map(Some).map_err(StartError::at("open the private volume"))
 }
 
 /// Writes the image's initramfs, and behind it what is this qube's own, to [`OWN_INITRAMFS`].

@@ -117,9 +117,8 @@ impl Hypervisor for Kvm {
             return Err(StartError::Unable("a virtual machine needs an image".to_owned()));
         };
         let read = |path: &Path| File::open(path).map_err(StartError::at("open the image"));
-        image::make_volume(vm.volume, vm.config.volume).map_err(StartError::at("make the private volume"))?;
+        let volume = image::open_volume(vm)?;
         image::write_initramfs(spec, vm.image).map_err(StartError::at("write the qube's initramfs"))?;
-        let volume = File::options().read(true).write(true).open(vm.volume);
         let disk = |serial: &str, file, read_only| DiskFile {
             serial: serial.to_owned(),
             file,
@@ -129,6 +128,8 @@ impl Hypervisor for Kvm {
         let cables: io::Result<_> =
             vm.cards.iter().map(|card| Ok((card.cable.try_clone()?, card.address))).collect();
         let cables = cables.map_err(StartError::at("copy a cable"))?;
+        let mut disks = vec![disk("root", read(&vm.image.root())?, true)];
+        disks.extend(volume.map(|volume| disk("private", volume, false)));
         let launch = Launch {
             kvm: open_device().map_err(StartError::at("open /dev/kvm"))?,
             ram: vm.config.memory,
@@ -136,10 +137,7 @@ impl Hypervisor for Kvm {
             kernel: read(&vm.image.kernel())?,
             initramfs: Some(read(&spec.run_dir.join(OWN_INITRAMFS))?),
             command_line: "console=ttyS0 quiet panic=-1".to_owned(),
-            disks: vec![
-                disk("root", read(&vm.image.root())?, true),
-                disk("private", volume.map_err(StartError::at("open the private volume"))?, false),
-            ],
+            disks,
             nets: cables,
             vsock: Some((CID, Channel::ALL.map(Channel::vsock_port).to_vec())),
             uid: own_uid(spec.name.as_str()),

@@ -20,8 +20,8 @@ pub(super) struct Arguments<'a> {
     pub(super) kernel: RawFd,
     /// the image's root, read-only,
     pub(super) root: RawFd,
-    /// the private volume.
-    pub(super) volume: RawFd,
+    /// the private volume, if it has one.
+    pub(super) volume: Option<RawFd>,
     /// Guest RAM's descriptor in QEMU.
     pub(super) ram: RawFd,
     /// QEMU's end of the line to us.
@@ -63,7 +63,8 @@ impl Arguments<'_> {
         add("-kernel", format!("/proc/self/fd/{}", self.kernel));
         add("-initrd", OWN_INITRAMFS.into());
         add("-append", format!("console=ttyS0 quiet panic=-1{kernel}"));
-        for (set, id, fd, read_only) in [(1, "root", self.root, true), (2, "private", self.volume, false)] {
+        let private = self.volume.map(|volume| (2, "private", volume, false));
+        for (set, id, fd, read_only) in [(1, "root", self.root, true)].into_iter().chain(private) {
             add("-add-fd", format!("fd={fd},set={set}"));
             let path = format!("/dev/fdset/{set}");
             let mut drive = serde_json::json!({

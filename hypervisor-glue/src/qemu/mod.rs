@@ -111,7 +111,7 @@ impl Hypervisor for Qemu {
         };
         let accelerator = accelerator(vm.config);
         let ram = GuestRam::new(vm.config.memory)?;
-        image::make_volume(vm.volume, vm.config.volume).map_err(StartError::at("make the private volume"))?;
+        let volume = image::open_volume(vm)?;
         image::write_initramfs(spec, vm.image).map_err(StartError::at("write the qube's initramfs"))?;
         let listen = |channel: Channel| {
             Listener::bind(&spec.run_dir.join(format!("{STREAMS}_{}", channel.vsock_port())))
@@ -145,7 +145,6 @@ impl Hypervisor for Qemu {
         drop(held);
         let connector = Connector::start(spec.run_dir.join(VHOST), uid)?;
 
-        let volume = File::options().read(true).write(true).open(vm.volume);
         let mut inherited: Vec<OwnedFd> = vec![qmp_theirs.into()];
         let mut pass = |file: File| -> RawFd {
             inherited.push(file.into());
@@ -161,7 +160,7 @@ impl Hypervisor for Qemu {
             return Err(StartError::Unable(text));
         }
         let (kernel, root) = (pass(kernel), pass(open(vm.image.root())?));
-        let volume = pass(volume.map_err(StartError::at("open the private volume"))?);
+        let volume = volume.map(&mut pass);
 
         let cables: io::Result<Vec<OwnedFd>> = vm.cards.iter().map(|card| card.cable.try_clone()).collect();
         let cables = cables.map_err(StartError::at("copy a cable"))?;

@@ -5,6 +5,7 @@
 
 mod cables;
 mod copies;
+mod disposables;
 mod log;
 mod rate;
 mod requests;
@@ -113,14 +114,16 @@ impl Qubed {
             other => other.map_err(at("take the lock file"))?,
         }
         // From here on we are alone: what lies here is of one that died.
-        let runs = dir.join("qubes");
-        match fs::remove_dir_all(&runs) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                return Err(at("clean the runtime directory")(error));
+        for left in ["qubes", disposables::LOGS] {
+            let left = dir.join(left);
+            match fs::remove_dir_all(&left) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(at("clean the runtime directory")(error));
+                }
+                _ => {}
             }
-            _ => {}
+            paths::private_dir(&left)?;
         }
-        paths::private_dir(&runs)?;
         let store = Store::open(&options.data_dir)?;
         empty_trash(store.leftovers());
 

@@ -1,6 +1,9 @@
 //! What clients ask for.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use transom_protocol::supervisor::{
     Backend, BackendChoice, ErrorBody, ErrorKind, Event, LabelName, QubeName, ReplyBody, Request,
@@ -29,7 +32,7 @@ const MAX_WAITING: usize = 256;
 type Answer = Result<ReplyBody, ErrorBody>;
 
 /// An answer, or none yet.
-enum Outcome {
+pub(super) enum Outcome {
     Now(Answer),
     /// When this happens.
     Later(QubeName, Until),
@@ -43,7 +46,7 @@ impl From<Answer> for Outcome {
     }
 }
 
-fn error(kind: ErrorKind, message: impl Into<String>) -> ErrorBody {
+pub(super) fn error(kind: ErrorKind, message: impl Into<String>) -> ErrorBody {
     ErrorBody::new(kind, message)
 }
 
@@ -106,6 +109,7 @@ impl Server {
             RequestBody::Clone { qube, name } => self.copy(&qube, name),
             RequestBody::Rename { qube, name } => self.rename(&qube, &name),
             RequestBody::File { qube } => {
+                self.lasting(&qube)?;
                 let path = self.store.dir(&qube).join(QUBE_FILE).display().to_string();
                 Ok(Ok(ReplyBody::File { path }).into())
             }
@@ -116,12 +120,21 @@ impl Server {
                 self.end(qube, |running| running.stop(now, deadline))
             }
             RequestBody::Kill { qube } => self.end(qube, |running| running.kill(Ending::Asked)),
-            RequestBody::Pause { qube } => self.set_paused(qube, true),
-            RequestBody::Resume { qube } => self.set_paused(qube, false),
+            RequestBody::Pause { qube } => self.set_paused(qube, true, now),
+            RequestBody::Resume { qube } => self.set_paused(qube, false, now),
             RequestBody::Remove { qube } => self.remove(&qube),
             RequestBody::Run { qube, argv } => self.run(qube, &argv),
+            RequestBody::RunDisposable { pattern, label, argv } => {
+                self.run_disposable(pattern, label, argv, now)
+            }
+            RequestBody::Windows { qube, windows } => {
+                if self.compositor == Some(client) {
+                    self.windows(&qube, windows, now);
+                }
+                Ok(Ok(ReplyBody::Done).into())
+            }
             RequestBody::Log { qube } => self.log(&qube),
-            RequestBody::Attach => self.attach(client, request.id),
+            RequestBody::Attach => self.attach(client, request.id, now),
             RequestBody::Events => {
                 self.refresh_all();
                 self.reply(client, request.id, Ok(ReplyBody::Done));
@@ -176,6 +189,7 @@ impl Server {
     }
 
     fn copy(&mut self, from: &QubeName, to: QubeName) -> Result<Outcome, ErrorBody> {
+        self.lasting(from)?;
         self.halted(from)?;
         // Copies of one qube may be made at once, but no copy of a copy that is not there yet.
         self.copies.leave_alone(&to)?;
@@ -199,6 +213,7 @@ impl Server {
     }
 
     fn rename(&mut self, from: &QubeName, to: &QubeName) -> Result<Outcome, ErrorBody> {
+        self.lasting(from)?;
         self.halted(from)?;
         self.copies.leave_alone(from)?;
         self.copies.leave_alone(to)?;
@@ -221,6 +236,7 @@ impl Server {
     }
 
     fn remove(&mut self, name: &QubeName) -> Result<Outcome, ErrorBody> {
+        self.lasting(name)?;
         self.halted(name)?;
         self.copies.leave_alone(name)?;
         let trash = self.store.remove(name).map_err(|e| store_error(&e))?;
@@ -269,7 +285,7 @@ impl Server {
         Ok(Outcome::Later(name, Until::Ready))
     }
 
-    fn launch(&mut self, name: &QubeName, now: Instant) -> Result<Running, ErrorBody> {
+    pub(super) fn launch(&mut self, name: &QubeName, now: Instant) -> Result<Running, ErrorBody> {
         let config = match self.qubes.get(name.as_str()) {
             Some(Qube { config: Ok(config), .. }) => config.clone(),
             Some(Qube { config: Err(problem), .. }) => return Err(problem.clone()),
@@ -285,25 +301,30 @@ impl Server {
             _ => Some(self.backends.image(&config).map_err(|e| refused(e.to_string()))?),
         };
         let (clients, network_note) = self.network(name, &config, choice.backend).map_err(refused)?;
-        let home = self.store.home(name).map_err(|e| store_error(&e))?;
-        let log_dir = self.store.log_dir(name).map_err(|e| store_error(&e))?;
-        let volume = self.store.volume(name);
-        let run_dir = self.options.runtime_dir.join("qubes").join(name.as_str());
+        let lasts = self.lasting(name).is_ok();
+        let home = lasts.then(|| self.store.home(name)).transpose().map_err(|e| store_error(&e))?;
+        let log_dir = self.log_dir(name).map_err(|e| store_error(&e))?;
+        let volume = lasts.then(|| self.store.volume(name));
+        let run_dir = self.run_dir(name);
         let _ = std::fs::remove_dir_all(&run_dir);
-        paths::private_dir(&run_dir).map_err(|e| error(ErrorKind::Io, e.to_string()))?;
+        // The store makes its own.
+        let ours = (!lasts).then_some(&log_dir);
+        for dir in [&run_dir].into_iter().chain(ours) {
+            paths::private_dir(dir).map_err(|e| error(ErrorKind::Io, e.to_string()))?;
+        }
         let cards = self.cables.plug(name, config.network.as_ref(), &clients, now);
         let cards =
             cards.map_err(|e| error(ErrorKind::Io, format!("{name} cannot start: its network: {e}")))?;
         let spec = MachineSpec {
             name,
-            home: &home,
+            home: home.as_deref(),
             run_dir: &run_dir,
             agent: &self.options.agent,
             environment: &config.environment,
             limits: &config.limits,
             vm: image.as_ref().map(|image| VmSpec {
                 image,
-                volume: &volume,
+                volume: volume.as_deref(),
                 config: &config.machine,
                 cards: &cards,
             }),
@@ -323,6 +344,11 @@ impl Server {
         }
         let how = (choice.backend, choice.reason, start_limit);
         Ok(Running::new(name.clone(), machine, how, run_dir, log, config.autostart, now))
+    }
+
+    /// Where the sockets and files of a run are.
+    pub(super) fn run_dir(&self, name: &QubeName) -> PathBuf {
+        self.options.runtime_dir.join("qubes").join(name.as_str())
     }
 
     /// The qubes whose network goes through this one, and what to say of its own. `Err`: why it cannot be.
@@ -372,7 +398,7 @@ impl Server {
         Ok(Outcome::Later(name, Until::Halted))
     }
 
-    fn set_paused(&mut self, name: QubeName, paused: bool) -> Result<Outcome, ErrorBody> {
+    fn set_paused(&mut self, name: QubeName, paused: bool, now: Instant) -> Result<Outcome, ErrorBody> {
         let up = |running: &&mut Running| matches!(running.phase, Phase::Running | Phase::Paused);
         let Some(running) = self.running(&name).filter(up) else {
             return Err(error(ErrorKind::NotRunning, format!("{name} is not running")));
@@ -384,7 +410,7 @@ impl Server {
         let other = error(ErrorKind::Cancelled, "somebody wanted the opposite meanwhile");
         self.answer(&name, |until| until == Until::Paused(!paused), &Err(other));
         if note.is_some() {
-            self.paused(&name, paused);
+            self.paused(&name, paused, now);
         }
         if done { self.answer_info(&name) } else { Ok(Outcome::Later(name, Until::Paused(paused))) }
     }
@@ -405,14 +431,14 @@ impl Server {
     }
 
     fn log(&mut self, name: &QubeName) -> Result<Outcome, ErrorBody> {
-        let dir = self.store.log_dir(name).map_err(|e| store_error(&e))?;
+        let dir = self.log_dir(name).map_err(|e| store_error(&e))?;
         let path = log::path(&dir);
         let lines = log::tail(&dir)
             .map_err(|source| error(ErrorKind::Io, format!("cannot read {}: {source}", path.display())))?;
         Ok(Ok(ReplyBody::Log { lines, path: path.display().to_string() }).into())
     }
 
-    fn attach(&mut self, client: ClientId, id: u64) -> Result<Outcome, ErrorBody> {
+    fn attach(&mut self, client: ClientId, id: u64, now: Instant) -> Result<Outcome, ErrorBody> {
         if let Some(first) = self.compositor.filter(|first| *first != client) {
             let pid = self.clients.get(&first).map_or(0, |first| first.pid);
             return Err(error(
@@ -429,6 +455,7 @@ impl Server {
         for name in names {
             self.deliver_link(&name);
         }
+        self.spares_soon(now);
         Ok(Outcome::Answered)
     }
 

@@ -60,6 +60,8 @@ pub(super) enum Note {
     Ready,
     /// A program was started, or not.
     Program { serial: u32, result: Result<(), String> },
+    /// A program has ended.
+    Ended,
     /// The service stream is gone; what was asked on it is not answered.
     StreamLost,
     /// A control stream waits for the compositor.
@@ -324,7 +326,7 @@ impl Running {
                     0 => format!("program {serial} ended with status {code}"),
                     _ => format!("program {serial} was ended by signal {signal}"),
                 });
-                None
+                Some(Note::Ended)
             }
         }
     }
@@ -341,6 +343,11 @@ impl Running {
         // Nothing of the command line goes into the log: it may hold a secret.
         self.note(&format!("program {serial} was asked for"));
         Ok(serial)
+    }
+
+    /// Programs that were asked for and have not ended.
+    pub(super) fn programs(&self) -> usize {
+        self.programs.open()
     }
 
     /// Writes what waits for the agent. Gives [`Note::StreamLost`] if that ends the stream.

@@ -19,6 +19,7 @@ use super::{
     Options, SHUTDOWN_S,
     cables::{Cables, Plug},
     copies::Copies,
+    disposables::{Fleeting, Refill},
     requests::store_error,
     running::{Note, Part, Phase, Running},
     session::{Role, Session},
@@ -58,6 +59,8 @@ pub(super) struct Qube {
     pub(super) running: Option<Running>,
     /// Why it is not running, if that is a failure.
     pub(super) failure: Option<String>,
+    /// It is disposable: not in the store, and forgotten when its machine is gone.
+    pub(super) fleeting: Option<Fleeting>,
 }
 
 /// What a client waits for.
@@ -82,6 +85,8 @@ pub(super) enum Until {
     Paused(bool),
     /// The copy is made.
     Copied,
+    /// The program runs that a disposable is there for.
+    FirstProgram,
 }
 
 /// Everything.
@@ -99,6 +104,7 @@ pub(super) struct Server {
     pub(super) waiters: Vec<Waiter>,
     pub(super) cables: Cables,
     pub(super) copies: Copies,
+    pub(super) refill: Refill,
     next_link: u64,
     /// True once we are told to end.
     pub(super) closing: bool,
@@ -119,6 +125,7 @@ impl Server {
             waiters: Vec::new(),
             cables: Cables::default(),
             copies: Copies::default(),
+            refill: Refill::default(),
             next_link: 1,
             closing: false,
         };
@@ -159,7 +166,11 @@ impl Server {
     /// When to look again even if no descriptor is ready.
     pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let qubes = self.qubes.values().filter_map(|qube| qube.running.as_ref()?.next_wake(now));
-        qubes.chain(self.listener_pause).chain(self.cables.next_wake(now)).min()
+        qubes
+            .chain(self.listener_pause)
+            .chain(self.cables.next_wake(now))
+            .chain(self.disposables_wake())
+            .min()
     }
 
     /// What the clock brings.
@@ -179,6 +190,7 @@ impl Server {
         for name in changed {
             self.announce(&name);
         }
+        self.disposables_tick(now);
     }
 
     /// Serves a descriptor that is ready, if what it belonged to is still there.
@@ -191,7 +203,7 @@ impl Server {
                 for request in client.read() {
                     self.request(*id, request, now);
                 }
-                self.sweep();
+                self.sweep(now);
             }
             Source::Cable(plug) => self.cables.discard(plug, now),
             Source::Copy(name) => self.copied(name),
@@ -218,7 +230,7 @@ impl Server {
         for client in self.clients.values_mut() {
             client.flush();
         }
-        self.sweep();
+        self.sweep(now);
     }
 
     /// Ends everything; a second call ends it at once.
@@ -279,7 +291,7 @@ impl Server {
     }
 
     /// Forgets clients whose connection is over.
-    fn sweep(&mut self) {
+    fn sweep(&mut self, now: Instant) {
         let over: Vec<ClientId> =
             self.clients.iter().filter(|(_, client)| client.over).map(|(id, _)| *id).collect();
         for id in over {
@@ -288,6 +300,7 @@ impl Server {
             if self.compositor == Some(id) {
                 tracing::info!("the compositor is gone; its qubes go on");
                 self.compositor = None;
+                self.windows_unknown(now);
             }
         }
     }
@@ -301,16 +314,20 @@ impl Server {
                     ErrorBody::new(ErrorKind::Agent, format!("the program did not start in {name}: {reason}"))
                 });
                 self.answer(name, |until| until == Until::Started(serial), &answer);
+                self.first_program(name, serial, &answer.map(|_| ()), now);
             }
+            Note::Ended => self.look_at_programs(name, now),
             Note::StreamLost => {
                 let lost = ErrorBody::new(
                     ErrorKind::Agent,
                     format!("the agent of {name} broke off the conversation"),
                 );
-                self.answer(name, |until| matches!(until, Until::Started(_)), &Err(lost));
+                let asked = |until| matches!(until, Until::Started(_) | Until::FirstProgram);
+                self.answer(name, asked, &Err(lost));
+                self.look_at_programs(name, now);
             }
             Note::Link => self.deliver_link(name),
-            Note::Paused(paused) => self.paused(name, paused),
+            Note::Paused(paused) => self.paused(name, paused, now),
             Note::Gone(exit) => self.machine_gone(name, &exit),
         }
     }
@@ -334,13 +351,17 @@ impl Server {
         if let Some(info) = self.info(name) {
             self.answer(name, |until| until == Until::Ready, &Ok(ReplyBody::Qube { qube: info }));
         }
+        self.disposable_ready(name, now);
     }
 
-    pub(super) fn paused(&mut self, name: &QubeName, paused: bool) {
+    pub(super) fn paused(&mut self, name: &QubeName, paused: bool, now: Instant) {
         tracing::info!(qube = %name, paused, "paused or resumed");
         self.announce(name);
         if let Some(info) = self.info(name) {
             self.answer(name, |until| until == Until::Paused(paused), &Ok(ReplyBody::Qube { qube: info }));
+        }
+        if !paused {
+            self.run_first(name, now);
         }
     }
 
@@ -371,12 +392,15 @@ impl Server {
         let info = self.info(name);
         let cancelled = |kind| Err(ErrorBody::new(kind, ended.clone()));
         self.answer(name, |until| until == Until::Ready, &cancelled(ErrorKind::Backend));
-        let of_a_machine = |until| matches!(until, Until::Started(_) | Until::Paused(_));
+        let of_a_machine =
+            |until| matches!(until, Until::Started(_) | Until::Paused(_) | Until::FirstProgram);
         self.answer(name, of_a_machine, &cancelled(ErrorKind::Cancelled));
         if let Some(qube) = info {
             self.answer(name, |until| until == Until::Halted, &Ok(ReplyBody::Qube { qube }));
         }
+        self.forget_disposable(name);
     }
+
 
     /// Answers those who wait for something of this qube.
     pub(super) fn answer(
@@ -424,6 +448,7 @@ impl Server {
             isolated: backend.isolated(),
             pid: qube.running.as_ref().map(Running::pid),
             template: config.ok().and_then(|config| config.template.clone()),
+            disposable: qube.fleeting.as_ref().map(Fleeting::shown),
             problem: config.err().map(|problem| problem.message.chars().take(500).collect()),
         })
     }
@@ -449,7 +474,8 @@ impl Server {
 
     /// Hands the waiting control stream of a qube to the compositor, if there is one.
     pub(super) fn deliver_link(&mut self, name: &QubeName) {
-        if self.compositor.is_none() {
+        let spare = |qube: &Qube| qube.fleeting.as_ref().is_some_and(Fleeting::is_spare);
+        if self.compositor.is_none() || self.qubes.get(name.as_str()).is_some_and(spare) {
             return;
         }
         let Some(info) = self.info(name) else { return };
@@ -475,7 +501,7 @@ impl Server {
     /// Reads a qube's file again, unless it is up: a running qube stays what it was started as.
     pub(super) fn refresh(&mut self, name: &QubeName) {
         let known = self.qubes.get(name.as_str());
-        if known.is_some_and(|qube| qube.running.is_some()) {
+        if known.is_some_and(|qube| qube.running.is_some() || qube.fleeting.is_some()) {
             return;
         }
         let config = match self.store.load(name) {
@@ -500,7 +526,7 @@ impl Server {
             (Err(_), None) => LabelName::unknown(),
         };
         let failure = known.and_then(|qube| qube.failure.clone());
-        self.qubes.insert(name.clone(), Qube { config, label, running: None, failure });
+        self.qubes.insert(name.clone(), Qube { config, label, running: None, failure, fleeting: None });
         self.announce(name);
     }
 

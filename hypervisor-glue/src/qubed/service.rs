@@ -91,6 +91,11 @@ impl Programs {
         }
     }
 
+    /// Those that were asked for and have not ended.
+    pub(super) fn open(&self) -> usize {
+        self.open.len()
+    }
+
     /// Gives up on what was asked and not answered: the stream it was asked on is gone.
     pub(super) fn forget_asked(&mut self) {
         self.open.retain(|_, program| *program != Program::Asked);

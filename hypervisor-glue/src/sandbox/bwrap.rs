@@ -31,6 +31,8 @@ pub(super) const AGENT_ARGUMENTS: [&str; 6] = [
 ];
 /// `XDG_RUNTIME_DIR` in the qube.
 const RUNTIME_DIR: &str = "/run/user";
+/// Most that a home in memory holds, in bytes.
+const IN_MEMORY: u64 = 4 << 30;
 /// Home in the qube.
 const HOME: &str = "/home/user";
 /// Directories and files in dom0's `/etc` that programs need and that tell nothing about the
@@ -157,7 +159,10 @@ pub(super) fn arguments(
         a.bind("--ro-bind", &spec.run_dir.join(name), &format!("/etc/{name}"));
     }
     a.add(["--dir", "/home"]);
-    a.bind("--bind", spec.home, HOME);
+    match spec.home {
+        Some(home) => a.bind("--bind", home, HOME),
+        None => a.tmpfs(spec.limits.memory.unwrap_or(u64::MAX).min(IN_MEMORY), "0700", HOME),
+    }
     a.bind("--ro-bind", spec.agent, AGENT);
     a.bind("--bind", &spec.run_dir.join(DISPLAY_SOCKET), "/run/transom/display.sock");
     a.bind("--bind", &spec.run_dir.join(SERVICE_SOCKET), "/run/transom/service.sock");
@@ -247,7 +252,7 @@ mod tests {
         let name = QubeName::new("work").unwrap();
         let spec = MachineSpec {
             name: &name,
-            home: Path::new("/d/home"),
+            home: Some(Path::new("/d/home")),
             run_dir: Path::new("/r"),
             agent: Path::new("/a/agent"),
             environment,

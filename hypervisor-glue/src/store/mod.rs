@@ -50,6 +50,8 @@ pub struct QubeConfig {
     pub machine: MachineConfig,
     /// What its programs find in their environment, besides the usual.
     pub environment: Vec<(String, String)>,
+    /// Disposable qubes that are made like it.
+    pub disposables: Disposables,
 }
 
 impl QubeConfig {
@@ -64,6 +66,7 @@ impl QubeConfig {
             limits: Limits::default(),
             machine: MachineConfig::default(),
             environment: Vec::new(),
+            disposables: Disposables::default(),
         }
     }
 
@@ -75,6 +78,19 @@ impl QubeConfig {
             _ => false,
         }
     }
+}
+
+/// Most of [`Disposables::ready`]: each holds the memory of a qube that has just started.
+pub const MAX_READY: u8 = 8;
+
+/// Disposable qubes that are made like this one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Disposables {
+    /// So many wait, started and paused, for a program: at most [`MAX_READY`].
+    pub ready: u8,
+    /// Started in each of them before it waits, and ended again, so that what this program needs is in
+    /// memory; empty: none.
+    pub warm: Vec<String>,
 }
 
 /// How much a qube may use.

@@ -10,7 +10,7 @@ use std::{
 use miette::Diagnostic as _;
 use transom_protocol::supervisor::{BackendChoice, LabelName, MAX_ARGUMENTS, MAX_COMMAND, QubeName};
 
-use super::{Accelerator, Limits, MachineConfig, QubeConfig};
+use super::{Accelerator, Disposables, Limits, MAX_READY, MachineConfig, QubeConfig};
 
 /// Why a qube's file cannot be used: file, line and reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -36,13 +36,15 @@ struct QubeFile {
     #[knus(child, unwrap(argument, str))]
     network: Option<QubeName>,
     #[knus(children(name = "autostart"))]
-    autostart: Vec<Autostart>,
+    autostart: Vec<Program>,
     #[knus(child)]
     limits: Option<LimitsNode>,
     #[knus(child)]
     machine: Option<MachineNode>,
     #[knus(child)]
     environment: Option<Environment>,
+    #[knus(child)]
+    disposables: Option<DisposablesNode>,
 }
 
 #[derive(Debug, knus::DecodeScalar)]
@@ -53,8 +55,9 @@ enum BackendName {
     Qemu,
 }
 
+/// Program and arguments.
 #[derive(Debug, knus::Decode)]
-struct Autostart {
+struct Program {
     #[knus(arguments, str)]
     argv: Vec<Argument>,
 }
@@ -81,6 +84,14 @@ struct MachineNode {
     volume: Option<Bytes>,
     #[knus(child, unwrap(argument))]
     accelerator: Option<AcceleratorName>,
+}
+
+#[derive(Debug, Default, knus::Decode)]
+struct DisposablesNode {
+    #[knus(child, unwrap(argument))]
+    ready: Option<u8>,
+    #[knus(child)]
+    warm: Option<Program>,
 }
 
 #[derive(Debug, knus::DecodeScalar)]
@@ -179,7 +190,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
         autostart: file
             .autostart
             .into_iter()
-            .map(|program| program.argv.into_iter().map(|argument| argument.0).collect())
+            .map(Program::words)
             .collect(),
         network: file.network,
         limits: limits(file.limits.unwrap_or_default()),
@@ -190,9 +201,20 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
             .flat_map(|node| node.variables)
             .map(|variable| (variable.name, variable.value.0))
             .collect(),
+        disposables: disposables(file.disposables.unwrap_or_default()),
     };
     check(&config).map_err(|(node, reason)| bad(line_of_node(text, node), reason))?;
     Ok(config)
+}
+
+impl Program {
+    fn words(self) -> Vec<String> {
+        self.argv.into_iter().map(|argument| argument.0).collect()
+    }
+}
+
+fn disposables(node: DisposablesNode) -> Disposables {
+    Disposables { ready: node.ready.unwrap_or(0), warm: node.warm.map(Program::words).unwrap_or_default() }
 }
 
 fn limits(node: LimitsNode) -> Limits {
@@ -219,13 +241,16 @@ fn machine(node: MachineNode) -> MachineConfig {
 
 /// What the form does not say: name of the node and reason.
 fn check(config: &QubeConfig) -> Result<(), (&'static str, String)> {
-    for argv in &config.autostart {
+    let warm = &config.disposables.warm;
+    let warm = (!warm.is_empty()).then_some(("warm", warm));
+    for (node, argv) in config.autostart.iter().map(|argv| ("autostart", argv)).chain(warm) {
         let bytes: usize = argv.iter().map(|argument| argument.len() + 1).sum();
         if argv.first().is_none_or(String::is_empty) {
-            return Err(("autostart", "autostart needs the name of a program".to_owned()));
+            return Err((node, format!("{node} needs the name of a program")));
         }
-        if argv.len() > MAX_ARGUMENTS || bytes > MAX_COMMAND {
-            return Err(("autostart", "the command line is too long".to_owned()));
+        // Room for what is put before it.
+        if argv.len() > MAX_ARGUMENTS - 8 || bytes > MAX_COMMAND - 100 {
+            return Err((node, "the command line is too long".to_owned()));
         }
     }
     let bad_variable = config.environment.iter().find(|(name, _)| {
@@ -245,6 +270,9 @@ fn check(config: &QubeConfig) -> Result<(), (&'static str, String)> {
     }
     if config.limits.cpu_percent == Some(0) {
         return Err(("cpu-percent", "a qube needs processor time".to_owned()));
+    }
+    if config.disposables.ready > MAX_READY {
+        return Err(("disposables", format!("at most {MAX_READY} disposables can be kept ready")));
     }
     let machine = &config.machine;
     if !(128 << 20..=64 << 30).contains(&machine.memory) || !machine.memory.is_multiple_of(1 << 20) {
@@ -305,8 +333,7 @@ pub fn write(config: &QubeConfig) -> String {
         node(format!("network {}", quoted(network.as_str())));
     }
     for argv in &config.autostart {
-        let argv: Vec<String> = argv.iter().map(|argument| quoted(argument)).collect();
-        node(format!("autostart {}", argv.join(" ")));
+        node(format!("autostart {}", line(argv)));
     }
     let default = Limits::default();
     let limits = &config.limits;
@@ -354,7 +381,19 @@ pub fn write(config: &QubeConfig) -> String {
         }
         node("}".to_owned());
     }
+    if config.disposables != Disposables::default() {
+        node(format!("disposables {{\n    ready {}", config.disposables.ready));
+        if !config.disposables.warm.is_empty() {
+            node(format!("    warm {}", line(&config.disposables.warm)));
+        }
+        node("}".to_owned());
+    }
     out
+}
+
+/// A command line.
+fn line(argv: &[String]) -> String {
+    argv.iter().map(|argument| quoted(argument)).collect::<Vec<_>>().join(" ")
 }
 
 /// A KDL string.

@@ -76,6 +76,10 @@ fn a_full_file() {
         environment {
             GTK_THEME "Adwaita:dark"
         }
+        disposables {
+            ready 2
+            warm "foot" "--server"
+        }
         "#,
     )
     .unwrap();
@@ -90,6 +94,8 @@ fn a_full_file() {
         MachineConfig { memory: 2 << 30, vcpus: 3, volume: 64 << 20, accelerator: Some(Accelerator::Kvm) };
     assert_eq!(config.machine, machine);
     assert_eq!(config.environment, [("GTK_THEME".to_owned(), "Adwaita:dark".to_owned())]);
+    let warm = vec!["foot".to_owned(), "--server".to_owned()];
+    assert_eq!(config.disposables, Disposables { ready: 2, warm });
     assert_eq!(parsed(&write(&config)).unwrap(), config);
 }
 
@@ -114,6 +120,8 @@ fn mistakes_have_file_line_and_reason() {
         ("label \"blue\"\nmachine {\n  vcpus 0\n}", 3, "processors"),
         ("label \"blue\"\nmachine {\n  volume \"1KiB\"\n}", 3, "whole MiB"),
         ("label \"blue\"\nenvironment {\n  \"A=B\" \"c\"\n}", 2, "A=B"),
+        ("label \"blue\"\ndisposables {\n  ready 9\n}", 2, "at most 8"),
+        ("label \"blue\"\ndisposables {\n  warm \"\"\n}", 3, "needs the name"),
         ("label \"blue\"\ntemplate \"../etc\"", 2, "template"),
         ("label \"blue\"\nlabel \"red\"", 2, "label"),
         ("label \"blue\" {", 1, ""),

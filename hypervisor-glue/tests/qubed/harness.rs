@@ -116,6 +116,11 @@ impl Qubed {
 
     pub(crate) fn create_with(&self, qube: &str, mode: &str, more: &str) {
         create(&mut self.client(), qube).unwrap();
+        self.write_file(qube, mode, more);
+    }
+
+    /// Writes its file anew.
+    pub(crate) fn write_file(&self, qube: &str, mode: &str, more: &str) {
         let text = format!("label \"blue\"\n{more}\nenvironment {{\n    FAKE_AGENT \"{mode}\"\n}}\n");
         fs::write(self.qube_dir(qube).join("qube.kdl"), text).unwrap();
     }

@@ -4,6 +4,7 @@
 mod bad_input;
 mod command_line;
 mod desktop;
+mod disposables;
 mod harness;
 mod life;
 mod store;

@@ -41,6 +41,9 @@ fn request() -> impl Strategy<Value = RequestBody> {
         qube().prop_map(|qube| RequestBody::Resume { qube }),
         qube().prop_map(|qube| RequestBody::Remove { qube }),
         (qube(), vec(".*", 0..6)).prop_map(|(qube, argv)| RequestBody::Run { qube, argv }),
+        (".*", option::of(label()), vec(".*", 0..6))
+            .prop_map(|(pattern, label, argv)| RequestBody::RunDisposable { pattern, label, argv }),
+        (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
         qube().prop_map(|qube| RequestBody::Log { qube }),
     ]
 }
@@ -65,10 +68,11 @@ prop_compose! {
         isolated: bool,
         pid in option::of(any::<u32>()),
         template in option::of(".*"),
+        disposable in option::of(prop_oneof![Just(Disposable::Spare), Just(Disposable::InUse)]),
         problem in option::of(".*"),
     ) -> QubeInfo {
         let backend = Backend::Qemu;
-        QubeInfo { name, label, state, backend, backend_reason, isolated, pid, template, problem }
+        QubeInfo { name, label, state, backend, backend_reason, isolated, pid, template, disposable, problem }
     }
 }
 

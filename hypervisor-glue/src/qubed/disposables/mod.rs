@@ -1,0 +1,431 @@
+//! Disposable qubes: made for one program, gone with its last window, and nothing of them was ever on
+//! disk. Some are kept ready, so that a program shows at once.
+//!
+//! A disposable is a qube without a directory in the store: home is in memory, and so is the log, in the
+//! runtime directory. A *spare* is one that waits, paused, for its program. It gets its link to the
+//! compositor only then, so that nothing in it can show a window before.
+
+mod life;
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use transom_protocol::supervisor::{Disposable, ErrorBody, ErrorKind, Event, LabelName, QubeName, ReplyBody};
+
+use self::life::Life;
+use super::{
+    requests::{Outcome, error},
+    running::{Ending, Phase},
+    server::{Qube, Server, Until},
+};
+use crate::store::{QubeConfig, StoreError, is_template};
+
+/// How long a disposable has to end its programs.
+const POLITENESS: Duration = Duration::from_secs(3);
+/// After this long spares are made: the program that one was taken for comes first.
+const REFILL: Duration = Duration::from_secs(2);
+/// Where their logs are, below the runtime directory.
+pub(super) const LOGS: &str = "disposables";
+/// So long runs the program that warms a spare, in seconds.
+const WARM_S: &str = "6";
+/// What disposables are called, before their number.
+const PREFIX: &str = "disp-";
+
+/// What makes a qube a disposable one.
+#[derive(Debug)]
+pub(super) struct Fleeting {
+    /// What it was made like.
+    pattern: String,
+    /// It waits for its program.
+    spare: bool,
+    /// Its memory is still to be filled with what programs need.
+    cold: bool,
+    /// The program that it was taken for, until that is asked for.
+    first: Option<Vec<String>>,
+    /// The question about that program.
+    asked: Option<u32>,
+    life: Life,
+}
+
+impl Fleeting {
+    pub(super) fn shown(&self) -> Disposable {
+        if self.spare { Disposable::Spare } else { Disposable::InUse }
+    }
+
+    pub(super) fn is_spare(&self) -> bool {
+        self.spare
+    }
+
+    fn ends_at(&self) -> Option<Instant> {
+        if self.spare { None } else { self.life.ends_at() }
+    }
+}
+
+/// What is to be done for spares, and when.
+#[derive(Debug, Default)]
+pub(super) struct Refill(Option<Instant>);
+
+impl Server {
+    /// Serves [`RequestBody::RunDisposable`](transom_protocol::supervisor::RequestBody::RunDisposable).
+    pub(super) fn run_disposable(
+        &mut self,
+        pattern: String,
+        label: Option<LabelName>,
+        argv: Vec<String>,
+        now: Instant,
+    ) -> Result<Outcome, ErrorBody> {
+        if self.closing {
+            return Err(error(ErrorKind::Cancelled, "transom-qubed is ending"));
+        }
+        let mut config = self.pattern(&pattern)?;
+        let label = label.unwrap_or_else(|| config.label.clone());
+        config.label = label.clone();
+        self.refill = Refill(Some(now + REFILL));
+        let name = match self.spare(&pattern, &config) {
+            Some(name) => {
+                tracing::info!(qube = %name, pattern, "a disposable that was ready is used");
+                name
+            }
+            None => self.make_disposable(pattern, config, now)?,
+        };
+        if let Some(qube) = self.qubes.get_mut(name.as_str()) {
+            qube.label = label.clone();
+            if let Ok(config) = &mut qube.config {
+                config.label = label;
+            }
+            if let Some(fleeting) = &mut qube.fleeting {
+                fleeting.spare = false;
+                fleeting.first = Some(argv);
+            }
+        }
+        // Everybody hears of it now.
+        self.announce(&name);
+        self.deliver_link(&name);
+        let phase = self.running(&name).map(|running| running.phase);
+        match phase {
+            Some(Phase::Running) => self.run_first(&name, now),
+            Some(Phase::Paused) => {
+                let goes_on = self.running(&name).map(|running| running.set_paused(false)).transpose();
+                match goes_on {
+                    Ok(Some(Some(_))) => self.paused(&name, false, now),
+                    Ok(_) => {}
+                    Err(source) => {
+                        self.end_disposable(&name, now);
+                        let said = format!("{name} does not go on: {source}");
+                        return Err(error(ErrorKind::Backend, said));
+                    }
+                }
+            }
+            _ => {}
+        }
+        Ok(Outcome::Later(name, Until::FirstProgram))
+    }
+
+    fn fleeting(&mut self, name: &QubeName) -> Option<&mut Fleeting> {
+        self.qubes.get_mut(name.as_str())?.fleeting.as_mut()
+    }
+
+    /// What disposables of this pattern are made of.
+    fn pattern(&mut self, pattern: &str) -> Result<QubeConfig, ErrorBody> {
+        if let Ok(name) = QubeName::new(pattern) {
+            self.refresh(&name);
+            match self.qubes.get(name.as_str()) {
+                Some(Qube { fleeting: Some(_), .. }) => {
+                    let said = format!("{name} is disposable itself; name what it was made like");
+                    return Err(error(ErrorKind::BadRequest, said));
+                }
+                Some(Qube { config: Ok(config), .. }) => {
+                    // What starts with it is work of its own.
+                    return Ok(QubeConfig { autostart: Vec::new(), ..config.clone() });
+                }
+                Some(Qube { config: Err(problem), .. }) => return Err(problem.clone()),
+                None => {}
+            }
+        }
+        let config = QubeConfig { template: Some(pattern.to_owned()), ..QubeConfig::new(LabelName::unknown()) };
+        if is_template(pattern) && self.backends.image(&config).is_ok() {
+            return Ok(config);
+        }
+        let shown = transom_protocol::text::clean(pattern.as_bytes(), 40);
+        Err(error(ErrorKind::NoSuchQube, format!("there is neither a qube nor a template {shown}")))
+    }
+
+    /// The spare of this kind that is furthest.
+    fn spare(&self, pattern: &str, config: &QubeConfig) -> Option<QubeName> {
+        let fits = |qube: &&Qube| {
+            qube.fleeting.as_ref().is_some_and(|fleeting| fleeting.spare && fleeting.pattern == pattern)
+                // Only dom0 knows of labels: one that waits can still get another.
+                && qube.config.as_ref().is_ok_and(|made| {
+                    QubeConfig { label: config.label.clone(), ..made.clone() } == *config
+                })
+        };
+        let distance = |qube: &Qube| match qube.running.as_ref().map(|running| running.phase) {
+            Some(Phase::Paused) => Some(0),
+            Some(Phase::Running) => Some(1),
+            Some(Phase::Starting) => Some(2),
+            _ => None,
+        };
+        let spares = self.qubes.iter().filter(|(_, qube)| fits(qube));
+        let spares = spares.filter_map(|(name, qube)| Some((distance(qube)?, name)));
+        spares.min().map(|(_, name)| name.clone())
+    }
+
+    /// Starts one, as a spare.
+    fn make_disposable(
+        &mut self,
+        pattern: String,
+        config: QubeConfig,
+        now: Instant,
+    ) -> Result<QubeName, ErrorBody> {
+        let name = self.new_name()?;
+        let fleeting =
+            Fleeting { pattern, spare: true, cold: true, first: None, asked: None, life: Life::default() };
+        let label = config.label.clone();
+        let qube =
+            Qube { config: Ok(config), label, running: None, failure: None, fleeting: Some(fleeting) };
+        self.qubes.insert(name.clone(), qube);
+        match self.launch(&name, now) {
+            Ok(running) => {
+                if let Some(qube) = self.qubes.get_mut(name.as_str()) {
+                    qube.running = Some(running);
+                }
+                tracing::info!(qube = %name, "a disposable is starting");
+                Ok(name)
+            }
+            Err(refusal) => {
+                self.forget_disposable(&name);
+                Err(refusal)
+            }
+        }
+    }
+
+    /// A name that no qube has, and no recent disposable is likely to have had.
+    fn new_name(&self) -> Result<QubeName, ErrorBody> {
+        let io = |e: std::io::Error| error(ErrorKind::Io, format!("no name can be made: {e}"));
+        for _ in 0..64 {
+            let mut bytes = [0; 4];
+            rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
+                .map_err(|e| io(e.into()))?;
+            let number = u32::from_ne_bytes(bytes) % 10_000;
+            let name = QubeName::new(&format!("{PREFIX}{number}"))
+                .map_err(|e| io(std::io::Error::other(e)))?;
+            if !self.qubes.contains_key(name.as_str()) && !self.store.contains(&name) {
+                return Ok(name);
+            }
+        }
+        Err(error(ErrorKind::BadRequest, "too many disposables"))
+    }
+
+    /// Refuses what only qubes that last can have done to them.
+    pub(super) fn lasting(&self, name: &QubeName) -> Result<(), ErrorBody> {
+        match self.qubes.get(name.as_str()).is_some_and(|qube| qube.fleeting.is_some()) {
+            true => Err(error(ErrorKind::BadRequest, format!("{name} is disposable; nothing of it lasts"))),
+            false => Ok(()),
+        }
+    }
+
+    /// Where a qube's log is: of a disposable beside the sockets, in memory on most systems, and not in
+    /// its run directory, which may be another user's.
+    pub(super) fn log_dir(&self, name: &QubeName) -> Result<PathBuf, StoreError> {
+        match self.lasting(name) {
+            Ok(()) => self.store.log_dir(name),
+            Err(_) => Ok(self.options.runtime_dir.join(LOGS).join(name.as_str())),
+        }
+    }
+
+    /// Forgets a disposable whose machine is gone.
+    pub(super) fn forget_disposable(&mut self, name: &QubeName) {
+        if self.lasting(name).is_ok() {
+            return;
+        }
+        if let Ok(log) = self.log_dir(name)
+            && let Err(source) = std::fs::remove_dir_all(&log)
+            && source.kind() != std::io::ErrorKind::NotFound
+        {
+            tracing::warn!(qube = %name, %source, "its log stays");
+        }
+        self.qubes.remove(name.as_str());
+        self.tell_watchers(&Event::QubeRemoved { qube: name.clone() });
+    }
+
+    /// A disposable can take its program, or is a spare that now waits.
+    pub(super) fn disposable_ready(&mut self, name: &QubeName, now: Instant) {
+        let Some(fleeting) = self.fleeting(name) else { return };
+        if !fleeting.spare {
+            self.run_first(name, now);
+            return;
+        }
+        if std::mem::take(&mut fleeting.cold) && self.warm_up(name) {
+            return;
+        }
+        // Where it cannot be paused it waits all the same.
+        match self.running(name).map(|running| running.set_paused(true)).transpose() {
+            Ok(_) => {}
+            Err(source) => tracing::debug!(qube = %name, %source, "a spare is not paused"),
+        }
+    }
+
+    /// Starts the program for which a spare is to be warm. It cannot show anything, for it has no
+    /// desktop, and waits for one until it is ended.
+    fn warm_up(&mut self, name: &QubeName) -> bool {
+        let Some(Qube { config: Ok(config), running: Some(running), .. }) = self.qubes.get_mut(name.as_str())
+        else {
+            return false;
+        };
+        let warm = &config.disposables.warm;
+        if warm.is_empty() {
+            return false;
+        }
+        let argv: Vec<String> =
+            ["timeout", "--kill-after=2", WARM_S, "--"].map(str::to_owned).into_iter().chain(warm.clone()).collect();
+        match running.run(&argv) {
+            Ok(_) => true,
+            Err(reason) => {
+                running.note(&format!("not warm: {reason}"));
+                false
+            }
+        }
+    }
+
+    /// Asks for the program that a disposable is there for, once.
+    pub(super) fn run_first(&mut self, name: &QubeName, now: Instant) {
+        let Some(argv) = self.fleeting(name).and_then(|fleeting| fleeting.first.take()) else { return };
+        let Some(running) = self.running(name) else { return };
+        match running.run(&argv) {
+            Ok(serial) => {
+                if let Some(fleeting) = self.fleeting(name) {
+                    fleeting.asked = Some(serial);
+                }
+            }
+            Err(reason) => self.first_failed(name, error(ErrorKind::Agent, reason), now),
+        }
+    }
+
+    /// A program has started in a qube, or has not.
+    pub(super) fn first_program(&mut self, name: &QubeName, serial: u32, answer: &Result<(), ErrorBody>, now: Instant) {
+        if self.fleeting(name).is_none_or(|fleeting| fleeting.asked != Some(serial)) {
+            return;
+        }
+        match answer {
+            Ok(()) => {
+                self.look_at_programs(name, now);
+                if let Some(qube) = self.info(name) {
+                    self.answer(name, |until| until == Until::FirstProgram, &Ok(ReplyBody::Qube { qube }));
+                }
+            }
+            Err(refusal) => self.first_failed(name, refusal.clone(), now),
+        }
+    }
+
+    fn first_failed(&mut self, name: &QubeName, refusal: ErrorBody, now: Instant) {
+        self.answer(name, |until| until == Until::FirstProgram, &Err(refusal));
+        self.end_disposable(name, now);
+    }
+
+    /// Counts the programs of a disposable.
+    pub(super) fn look_at_programs(&mut self, name: &QubeName, now: Instant) {
+        let Some(qube) = self.qubes.get_mut(name.as_str()) else { return };
+        let (Some(fleeting), Some(running)) = (&mut qube.fleeting, &qube.running) else { return };
+        if !fleeting.spare {
+            fleeting.life.programs(running.programs(), now);
+        } else if running.programs() == 0 {
+            // It is warm.
+            self.disposable_ready(name, now);
+        }
+    }
+
+    /// The compositor counts its windows.
+    pub(super) fn windows(&mut self, name: &QubeName, windows: u32, now: Instant) {
+        if let Some(fleeting) = self.fleeting(name) {
+            fleeting.life.windows(Some(windows), now);
+        }
+    }
+
+    /// Nobody counts windows any more.
+    pub(super) fn windows_unknown(&mut self, now: Instant) {
+        for qube in self.qubes.values_mut() {
+            if let Some(fleeting) = &mut qube.fleeting {
+                fleeting.life.windows(None, now);
+            }
+        }
+    }
+
+    fn end_disposable(&mut self, name: &QubeName, now: Instant) {
+        if let Some(running) = self.running(name).filter(|running| running.phase != Phase::Stopping) {
+            running.note("it has done its work and is thrown away");
+            running.stop(now, now + POLITENESS);
+            self.announce(name);
+        }
+    }
+
+    /// When to look at disposables again.
+    pub(super) fn disposables_wake(&self) -> Option<Instant> {
+        let alive = |qube: &&Qube| {
+            qube.running.as_ref().is_some_and(|running| running.phase != Phase::Stopping)
+        };
+        let ends = self.qubes.values().filter(alive).filter_map(|qube| qube.fleeting.as_ref()?.ends_at());
+        ends.chain(self.refill.0).min()
+    }
+
+    /// What the clock brings for disposables.
+    pub(super) fn disposables_tick(&mut self, now: Instant) {
+        let over = |qube: &Qube| qube.fleeting.as_ref().and_then(Fleeting::ends_at).is_some_and(|at| at <= now);
+        let over: Vec<QubeName> =
+            self.qubes.iter().filter(|(_, qube)| over(qube)).map(|(name, _)| name.clone()).collect();
+        for name in over {
+            self.end_disposable(&name, now);
+        }
+        if self.refill.0.is_some_and(|at| at <= now) {
+            self.refill = Refill::default();
+            self.refill(now);
+        }
+    }
+
+    /// A desktop is there: spares will be of use.
+    pub(super) fn spares_soon(&mut self, now: Instant) {
+        self.refill = Refill(Some(now + REFILL));
+    }
+
+    /// Makes spares where a qube's file asks for more than there are, and ends those that fit none any more.
+    fn refill(&mut self, now: Instant) {
+        if self.closing || self.compositor.is_none() {
+            return;
+        }
+        self.refresh_all();
+        let patterns: Vec<(QubeName, QubeConfig)> = self
+            .qubes
+            .iter()
+            .filter(|(_, qube)| qube.fleeting.is_none())
+            .filter_map(|(name, qube)| {
+                let config = qube.config.as_ref().ok()?;
+                Some((name.clone(), QubeConfig { autostart: Vec::new(), ..config.clone() }))
+            })
+            .collect();
+        let spares = self.qubes.iter().filter_map(|(name, qube)| {
+            let fleeting = qube.fleeting.as_ref().filter(|fleeting| fleeting.spare)?;
+            Some((name.clone(), fleeting.pattern.clone(), qube.config.clone().ok()?))
+        });
+        let mut left: Vec<(QubeName, String, QubeConfig)> = spares.collect();
+        for (pattern, config) in patterns {
+            for _ in 0..config.disposables.ready {
+                let fits = |(_, of, made): &(QubeName, String, QubeConfig)| *of == pattern.as_str() && *made == config;
+                if let Some(at) = left.iter().position(fits) {
+                    left.swap_remove(at);
+                } else if let Err(refusal) =
+                    self.make_disposable(pattern.as_str().to_owned(), config.clone(), now)
+                {
+                    // Not tried again before the next one is asked for.
+                    tracing::warn!(%pattern, reason = refusal.message, "no disposable can be kept ready");
+                    break;
+                }
+            }
+        }
+        for (name, ..) in left {
+            if let Some(running) = self.running(&name) {
+                running.kill(Ending::Asked);
+            }
+        }
+    }
+}
