@@ -6,6 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::{Timestamp, Zoned, tz::TimeZone};
+
+/// 2001-01-01, noon, in seconds since 1970.
+const MANUAL_START: i64 = 978_350_400;
+
 /// Where "now" comes from. Times are counted from the start of the compositor: a qube that sees
 /// one learns nothing of dom0's uptime (rule NO-ORACLE).
 #[derive(Clone, Debug)]
@@ -33,6 +38,17 @@ impl Clock {
         match self {
             Self::Monotonic(start) => start.elapsed(),
             Self::Manual(time) => time.get(),
+        }
+    }
+
+    /// The date and time of day where this machine is. A manual clock starts on a noon in UTC.
+    pub fn local(&self) -> Zoned {
+        match self {
+            Self::Monotonic(_) => Zoned::now(),
+            Self::Manual(time) => {
+                let start = Timestamp::from_second(MANUAL_START).unwrap_or_default();
+                start.saturating_add(time.get()).unwrap_or(start).to_zoned(TimeZone::UTC)
+            }
         }
     }
 

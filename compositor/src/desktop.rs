@@ -24,7 +24,7 @@ use crate::{
         canvas::{Canvas, CanvasError, RendererKind},
         scene::SurfaceKey,
     },
-    screens::{Monitor, Screens},
+    screens::{Monitor, Ramps, Screens},
     shell::Shell,
     trust::{QubeId, Trust},
     ui::Ui,
@@ -114,6 +114,7 @@ pub struct Desktop {
     pub(crate) backend: Backend,
     /// The screens.
     pub screens: Screens,
+    pub(crate) ramps: Ramps,
     /// What draws, and what screens without a monitor of their own show.
     pub(crate) canvas: Canvas,
     /// Links to the qubes.
@@ -153,6 +154,7 @@ impl Desktop {
         } = options;
         let canvas = Canvas::new(renderer)?;
         let theme = theme.unwrap_or_else(|| Theme::builtin(Variant::Dark));
+        let config = Config { night: config.night.clone().within(&theme), ..config };
         let mut desktop = Self {
             input: Input::new(&config),
             trust: Trust::new(&config),
@@ -167,6 +169,7 @@ impl Desktop {
             failure: None,
             backend: Backend::new(pace),
             screens: Screens::new(scale),
+            ramps: Ramps::default(),
             canvas,
             qubes: Qubes::default(),
             windows: BTreeMap::new(),

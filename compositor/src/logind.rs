@@ -108,6 +108,9 @@ impl Desktop {
                 info!("the machine has woken");
                 self.logind.sleeps = false;
                 self.person_active();
+                // What the machine's sleep has left there is unknown.
+                self.backend.forget_ramps();
+                self.sync_ramps();
             }
             Event::Lock => self.lock(),
             Event::Unlock => info!("logind asks to unlock: only the person does"),

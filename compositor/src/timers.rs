@@ -38,6 +38,7 @@ impl Desktop {
             self.next_idle(),
             self.next_leaving(),
             self.timers.next_minute,
+            self.next_ramp(),
         ]
         .into_iter()
         .flatten()
@@ -86,6 +87,9 @@ impl Desktop {
         self.lock_tick(now);
         self.idle_tick();
         self.leave_when_done();
+        if self.next_ramp().is_some_and(|at| now >= at) {
+            self.sync_ramps();
+        }
         if self.timers.next_minute.is_some_and(|minute| now >= minute) {
             self.show_time_of_day();
         }
@@ -97,12 +101,14 @@ impl Desktop {
 
     /// Brings the clock in the bar up to date; once a minute from then on.
     pub(crate) fn show_time_of_day(&mut self) {
-        let local = jiff::Zoned::now();
+        let local = self.clock.local();
         self.ui.clock_text = local.strftime("%H:%M").to_string();
         self.ui.date_text = local.strftime("%A, %-d %B").to_string();
         let left = 60_u64.saturating_sub(u64::try_from(local.second()).unwrap_or(0)).max(1);
         self.timers.next_minute = Some(self.clock.now() + Duration::from_secs(left));
         self.damage_all();
+        // The clock on the wall may have been set, or the machine have slept.
+        self.sync_ramps();
     }
 
     fn hidden_roots(&self) -> Vec<crate::render::scene::SurfaceKey> {

@@ -293,18 +293,26 @@ impl Theme {
         if contrast(self.steel.color, self.steel.pattern) < LEAST_PATTERN {
             return Some(Fault::FaintPattern(None));
         }
+        self.texts()
+            .into_iter()
+            .find(|[(_, text), (_, on)]| contrast(*text, *on) < 4.5)
+            .map(|[(text, _), (on, _)]| Fault::Unreadable(text, on))
+    }
+
+    /// Each text of dom0's and what it is written on, with their names in theme files.
+    pub(crate) fn texts(&self) -> [[(&'static str, Rgb); 2]; 7] {
         let n = &self.neutrals;
+        let (text, dim) = (("text", n.text), ("dim", n.dim));
+        let (panel, background) = (("panel", n.panel), ("background", n.background));
+        let (inactive, raised) = (("inactive", n.inactive), ("raised", n.raised));
         [
-            ("text", n.text, "panel", n.panel),
-            ("text", n.text, "background", n.background),
-            ("text", n.text, "inactive", n.inactive),
-            ("text", n.text, "raised", n.raised),
-            ("dim", n.dim, "panel", n.panel),
-            ("dim", n.dim, "inactive", n.inactive),
-            ("dim", n.dim, "background", n.background),
+            [text, panel],
+            [text, background],
+            [text, inactive],
+            [text, raised],
+            [dim, panel],
+            [dim, inactive],
+            [dim, background],
         ]
-        .into_iter()
-        .find(|(_, text, _, on)| contrast(*text, *on) < 4.5)
-        .map(|(text, _, on, _)| Fault::Unreadable(text, on))
     }
 }

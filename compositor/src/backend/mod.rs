@@ -8,12 +8,18 @@ pub mod drm;
 mod host_gone;
 pub mod nested;
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
-use crate::render::{
-    canvas::{Canvas, CanvasError},
-    scene::Scene,
+use crate::{
+    render::{
+        canvas::{Canvas, CanvasError},
+        scene::Scene,
+    },
+    screens::gamma::Ramp,
 };
+
+/// Entries of a ramp where there is no monitor that could have another number.
+const HEADLESS_RAMP: u32 = 256;
 
 /// Who says when a frame is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,6 +102,30 @@ impl Backend {
     /// The pointer has a plane of its own on a screen.
     pub(crate) fn pointer_plane(&self, screen: u32) -> bool {
         self.drm().is_some_and(|drm| drm.pointer_plane(screen))
+    }
+
+    /// Entries of a lit monitor's gamma ramp; 0: it has none. A window's light is its own desktop's.
+    pub(crate) fn gamma_size(&self, screen: u32) -> u32 {
+        match &self.kind {
+            Kind::Headless => HEADLESS_RAMP,
+            Kind::Nested(_) => 0,
+            Kind::Drm(drm) => drm.gamma_size(screen),
+        }
+    }
+
+    /// Sets a monitor's gamma ramp. Where it has that already, nothing happens.
+    ///
+    /// # Errors
+    /// The graphics card refuses.
+    pub(crate) fn set_ramp(&mut self, screen: u32, ramp: &Ramp) -> io::Result<()> {
+        self.drm_mut().map_or(Ok(()), |drm| drm.set_ramp(screen, ramp))
+    }
+
+    /// Others may have set ramps: the next that is set is set in any case.
+    pub(crate) fn forget_ramps(&mut self) {
+        if let Some(drm) = self.drm_mut() {
+            drm.forget_ramps();
+        }
     }
 
     /// Devices, where they are the machine's.

@@ -18,7 +18,7 @@ use transom_hypervisor::{cli::QubeCommand, image::cli::ImageCommand};
 use self::session::On;
 use crate::{
     config::Config,
-    ipc::{self, Reply, Request},
+    ipc::{self, NightMode, Reply, Request},
     render::canvas::RendererKind,
     screens::Monitor,
 };
@@ -107,6 +107,12 @@ enum Message {
         #[arg(value_enum)]
         power: Power,
     },
+    /// Night colour, at once and until it is said otherwise.
+    Night {
+        /// Night, day, or as the config's schedule says.
+        #[arg(value_enum)]
+        mode: Night,
+    },
     /// Write the desktop to a PNG file.
     Screenshot {
         /// The file.
@@ -135,6 +141,17 @@ enum Power {
     On,
     /// It is dark.
     Off,
+}
+
+/// Night colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Night {
+    /// Night.
+    On,
+    /// Day.
+    Off,
+    /// As the schedule says.
+    Auto,
 }
 
 /// Runs the command.
@@ -170,6 +187,13 @@ fn send(message: Message) -> Result<(), String> {
         Message::Inputs => Request::Inputs,
         Message::Outputs => Request::Outputs,
         Message::Output { name, power } => Request::Power { output: name, on: power == Power::On },
+        Message::Night { mode } => Request::Night {
+            mode: match mode {
+                Night::On => NightMode::On,
+                Night::Off => NightMode::Off,
+                Night::Auto => NightMode::Auto,
+            },
+        },
         Message::Screenshot { path, output } => {
             Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())?, output }
         }

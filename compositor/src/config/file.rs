@@ -12,12 +12,14 @@ use knus::{
 use transom_theming::Variant;
 
 use super::{
-    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, QubeConfig, ThemeConfig,
+    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, NightConfig, QubeConfig,
+    ThemeConfig,
     bindings::{Action, Chord},
     bound::Bound,
     device_nodes::InputNode,
     devices::DeviceConfig,
     gestures::{GestureName, Gestures, SwitchEvent},
+    night_node::{self, NightNode},
     outputs,
 };
 use crate::trust::{
@@ -38,6 +40,8 @@ struct File {
     theme: Option<ThemeNode>,
     #[knus(child)]
     idle: Option<IdleNode>,
+    #[knus(child)]
+    night_colour: Option<NightNode>,
     #[knus(children(name = "bind"))]
     binds: Vec<BindNode>,
     #[knus(children(name = "unbind"))]
@@ -185,7 +189,7 @@ struct IdleNode {
 
 /// `"90s"`, `"10m"`, `"4h"`; `None`: `"never"`.
 #[derive(Clone, Copy, Debug)]
-struct TimeSpan(Option<Duration>);
+pub(super) struct TimeSpan(pub(super) Option<Duration>);
 
 impl std::str::FromStr for TimeSpan {
     type Err = &'static str;
@@ -260,11 +264,16 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
             file: node.file.map(Into::into),
         }),
         idle: file.idle.map_or_else(IdleConfig::default, idle),
+        night: NightConfig::default(),
         gestures: Gestures::default(),
         switches: Bound::default(),
         qubes: Vec::new(),
         outputs: Vec::new(),
     };
+    if let Some(node) = file.night_colour {
+        let span = node.span;
+        config.night = night_node::night(node).map_err(|reason| wrong(&span, &reason))?;
+    }
     for node in file.outputs {
         let span = node.span;
         config.outputs.push(outputs::output(node).map_err(|reason| wrong(&span, reason))?);

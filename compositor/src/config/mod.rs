@@ -10,6 +10,7 @@ mod error;
 mod file;
 pub mod gestures;
 mod named;
+mod night_node;
 mod outputs;
 
 use std::{path::Path, path::PathBuf, time::Duration};
@@ -26,7 +27,7 @@ use self::{
     gestures::{Gestures, SwitchEvent},
     named::named,
 };
-pub use crate::{idle::IdleConfig, trust::clipboard::ClipboardConfig};
+pub use crate::{idle::IdleConfig, screens::night::NightConfig, trust::clipboard::ClipboardConfig};
 
 /// The commented default config.
 pub const DEFAULT: &str = include_str!("default.kdl");
@@ -48,6 +49,8 @@ pub struct Config {
     pub theme: ThemeConfig,
     /// What happens when nobody is there.
     pub idle: IdleConfig,
+    /// Night colour.
+    pub night: NightConfig,
     /// What single qubes may do.
     pub qubes: Vec<QubeConfig>,
     /// Monitors; the first that fits holds.

@@ -31,6 +31,7 @@ fn settings_are_taken_up() {
         bind "Super+Return" "launch" "work" "foot" "-e" "sh"
         qube "web" { windows 8; memory-mib 64; idle-inhibit "never"; }
         idle { lock "90s"; screens-off "never"; inhibit-at-most "1h"; }
+        night-colour { temperature 3400; from "20:30"; until "7:00"; fade "1h"; }
         output "HDMI-A-1" { scale 1.5; position 0 -20; mode "1920x1080@60"; transform "90"; }
         output make="DEL" model="U2720Q" { off; scale 2; }
     "#;
@@ -54,6 +55,10 @@ fn settings_are_taken_up() {
     assert_eq!(config.idle.inhibit_at_most, Duration::from_hours(1));
     assert_eq!(config.limits("work").windows, Limits::default().windows);
     assert_eq!(config.limits("web").selection_bytes, 1 << 20);
+    assert_eq!(config.night.temperature, 3_400);
+    let time = |hour, minute| jiff::civil::time(hour, minute, 0, 0);
+    let night = crate::screens::night::Schedule::new(time(20, 30), time(7, 0), Duration::from_hours(1));
+    assert_eq!(config.night.schedule, night.ok());
     let [hdmi, dell] = &config.outputs[..] else { panic!("{:?}", config.outputs) };
     assert!(hdmi.which.fits(&Identity::of("HDMI-A-1")) && !dell.which.fits(&Identity::of("HDMI-A-1")));
     assert_eq!((hdmi.said.scale, hdmi.said.at, hdmi.said.on), (Some(180), Some((0, -20).into()), None));
@@ -75,6 +80,12 @@ fn a_bad_file_says_where_and_why() {
         ("bind \"Super+c\"", 1, "something to do"),
         ("bind \"Super+1\" \"workspace\" \"77\"", 1, "needs a number"),
         ("unbind \"Super+F12\"", 1, "does nothing by default"),
+        ("\nnight-colour { temperature 2500; }", 2, "2500 K is too warm: below 3000 K trust labels"),
+        ("night-colour { temperature 9000; }", 1, "colder than the screen's own white"),
+        ("night-colour { from \"20:00\"; }", 1, "both \"from\" and \"until\""),
+        ("night-colour {\n  from \"25:00\"; until \"7:00\"\n}", 2, "as in \"20:00\""),
+        ("night-colour { from \"20:00\"; until \"20:00\"; }", 1, "at the same time"),
+        ("night-colour { from \"20:00\"; until \"20:20\"; }", 1, "the fade is longer than the night"),
         ("clipboard {\n  otherwise \"maybe\"\n}", 2, "\"allow\", \"ask\" or \"deny\""),
         ("clipboard {\n  deny from=\"a\"\n}", 2, "to"),
         ("clipboard {\n  max-mib 0\n}", 2, "out of range"),

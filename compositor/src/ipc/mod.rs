@@ -20,6 +20,7 @@ pub use inputs::{Device, Inputs};
 use serde::{Deserialize, Serialize};
 
 use crate::input::event::InputEvent;
+pub use crate::screens::night::Mode as NightMode;
 
 /// What a dom0 program asks.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -37,6 +38,11 @@ pub enum Request {
         output: String,
         /// Light it.
         on: bool,
+    },
+    /// Night colour: day, night, or as the schedule says.
+    Night {
+        /// Which.
+        mode: NightMode,
     },
     /// Write the desktop as it was last drawn, as PNG.
     Screenshot {
@@ -138,6 +144,9 @@ pub struct State {
     pub in_front: bool,
     /// Monitors that are plugged in.
     pub monitors: Vec<Monitor>,
+    /// Night colour.
+    #[serde(default)]
+    pub night: Night,
     /// Qubes with a link.
     pub qubes: Vec<Qube>,
     /// Windows on the current workspace, bottom first.
@@ -159,6 +168,30 @@ pub struct State {
     pub pointer: (f64, f64),
     /// Frames.
     pub frames: FrameFigures,
+}
+
+/// Night colour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Night {
+    /// What was said.
+    pub mode: NightMode,
+    /// Colour temperature of monitors that no program holds, in kelvin; 6500: their own white.
+    pub temperature: u32,
+}
+
+/// The gamma ramp of a monitor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Gamma {
+    /// Entries; 0: this monitor has none.
+    pub size: u32,
+    /// Whose it is: `night`, `program`, or `refused` by the graphics card; empty without one.
+    pub by: String,
+    /// Its colour temperature in kelvin, while it is that of night colour.
+    pub temperature: Option<u32>,
+    /// Where red, green and blue begin, from 0 to 65535.
+    pub first: [u16; 3],
+    /// Where they end.
+    pub last: [u16; 3],
 }
 
 /// A monitor that is plugged in.
@@ -196,6 +229,9 @@ pub struct Monitor {
     pub margin_us: u64,
     /// The pointer has a plane of its own there.
     pub pointer_plane: bool,
+    /// Its gamma ramp.
+    #[serde(default)]
+    pub gamma: Gamma,
 }
 
 /// A qube with a link.

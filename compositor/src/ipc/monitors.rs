@@ -1,6 +1,6 @@
 //! Monitors, told.
 
-use super::Monitor;
+use super::{Gamma, Monitor, Night};
 use crate::{
     Desktop,
     screens::{Plugged, said::transform_name},
@@ -33,6 +33,29 @@ impl Desktop {
             missed: screen.map_or(0, |screen| screen.pacer.missed()),
             margin_us: screen.map_or(0, |screen| screen.pacer.margin().as_micros() as u64),
             pointer_plane: self.backend.pointer_plane(planned.id),
+            gamma: self.gamma(planned.id),
         }
+    }
+
+    fn gamma(&self, screen: u32) -> Gamma {
+        let Some(set) = self.ramp_of(screen) else { return Gamma::default() };
+        let by = match (set.refused, set.program) {
+            (true, _) => "refused",
+            (false, true) => "program",
+            (false, false) => "night",
+        };
+        Gamma {
+            size: set.ramp.size(),
+            by: by.into(),
+            temperature: (by == "night").then_some(self.night_now().kelvin),
+            first: set.ramp.first(),
+            last: set.ramp.last(),
+        }
+    }
+
+    /// Night colour.
+    pub(super) fn night(&self) -> Night {
+        let now = self.night_now();
+        Night { mode: now.mode, temperature: now.kelvin }
     }
 }

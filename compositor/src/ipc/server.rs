@@ -105,6 +105,10 @@ impl Desktop {
                     Reply::Error { message: format!("there is no screen {output:?}") }
                 }
             }
+            Request::Night { mode } => {
+                self.set_night(*mode);
+                Reply::Done
+            }
             Request::Outputs => Reply::Outputs { outputs: self.monitors() },
             Request::Screenshot { path, output } => {
                 let picture = match output {
@@ -187,6 +191,7 @@ impl Desktop {
             lock_says: self.lock.says().0,
             in_front: self.backend.in_front(),
             monitors: self.monitors(),
+            night: self.night(),
             qubes: self
                 .qubes
                 .iter()

@@ -8,12 +8,15 @@
 
 pub(crate) mod edid;
 mod frame;
+pub mod gamma;
 mod known;
 pub mod layout;
 mod monitor;
+pub mod night;
 mod pacing;
 mod picture;
 mod power;
+mod ramps;
 pub mod said;
 
 use std::{collections::BTreeMap, time::Duration};
@@ -23,6 +26,7 @@ use tracing::warn;
 use transom_protocol::{message, types};
 
 pub use self::monitor::{Hint, Identity, Mode, Monitor};
+pub(crate) use self::ramps::Ramps;
 use self::{frame::Awaited, known::Known, pacing::Pacer, power::Dark, said::Said};
 use crate::{Desktop, config::OutputConfig, render::view::View, shell};
 
@@ -354,6 +358,8 @@ impl Desktop {
         self.pointer_stays_on_screen();
         self.tell_output_managers();
         self.tell_output_power();
+        self.sync_ramps();
+        self.tell_gamma_controls();
     }
 
     /// Outputs as the protocol tells them.

@@ -72,6 +72,7 @@ pub(crate) struct Server {
     locker: locker::Locker,
     managers: handlers::Managers,
     powers: handlers::Powers,
+    gamma_controls: handlers::GammaControls,
     selection: selection::Selection,
     last_commit: u32,
     /// Bytes of the link's queue, kept for the next turn.
@@ -105,6 +106,7 @@ impl Server {
             locker: locker::Locker::default(),
             managers: handlers::Managers::default(),
             powers: handlers::Powers::default(),
+            gamma_controls: handlers::GammaControls::default(),
             selection: selection::Selection::default(),
             last_commit: 0,
             spare: Vec::new(),

@@ -46,7 +46,14 @@ const SEAT: &str = "busybox mkdir dev/pts; busybox mount -t devpts pts dev/pts\n
     udevadm trigger --action=add --subsystem-match=input --subsystem-match=drm; udevadm settle\n\
     seatd &";
 /// Programs of this computer that run in the machine.
-const NEEDED: [&str; 4] = ["/usr/bin/udevadm", "/usr/sbin/seatd", "/usr/bin/foot", "/usr/bin/bwrap"];
+const NEEDED: [&str; 6] = [
+    "/usr/bin/udevadm",
+    "/usr/sbin/seatd",
+    "/usr/bin/foot",
+    "/usr/bin/bwrap",
+    "/usr/bin/wlsunset",
+    "/usr/bin/gammastep",
+];
 
 /// Lines of JSON by a Unix socket, an answer for each.
 struct Wire(BufReader<UnixStream>);

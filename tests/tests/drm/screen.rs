@@ -27,6 +27,7 @@ fn what_is_on_the_connectors() {
     keys_reach_it(&mut machine);
     the_mouse_moves_the_pointer(&mut machine);
     nothing_flips_when_idle(&mut machine, "pixman");
+    no_gamma_ramp(&mut machine);
     two_monitors(&mut machine);
     no_monitor(&mut machine);
     another_console(&mut machine);
@@ -97,6 +98,29 @@ fn nothing_flips_when_idle(machine: &mut Machine, renderer: &str) {
     figure(&format!("drm.idle_flips.{renderer}"), flips as f64, "flips", 1);
     // The clock in the bar may go on by a minute.
     assert!(flips <= 1, "{flips} flips of an idle screen");
+}
+
+/// Programs that set ramps are told that there is none.
+const TOLD: &str = "\
+export XDG_RUNTIME_DIR=$TRANSOM_RUNTIME_DIR WAYLAND_DISPLAY=dom0-wayland.sock
+wlsunset -t 4000 -T 4001 -S 07:00 -s 20:00 2>/run/wlsunset & sunset=$!
+while ! grep 'gamma control of output .* failed' /run/wlsunset; do sleep 0.1; done
+gammastep -m wayland -P -O 4000 2>&1 | grep 'Zero outputs support gamma adjustment'
+kill $sunset";
+
+/// This graphics card has no gamma ramp: everybody is told so, and the screen is as it was.
+fn no_gamma_ramp(machine: &mut Machine) {
+    machine.point((20, 650));
+    let before = (settled(machine), machine.picture());
+    machine.run(&["msg", "night", "on"]);
+    let state = machine.state();
+    assert_eq!((state.night.temperature, state.monitors[0].gamma.size), (4_000, 0));
+    machine.ask(&Ask::Shell(TOLD.into()));
+    machine.run(&["msg", "night", "auto"]);
+    let flips = settled(machine) - before.0;
+    assert!(flips <= 1, "{flips} flips for a light that cannot be had");
+    // The clock in the bar may have gone on by a minute.
+    assert!(flips == 1 || machine.picture() == before.1, "the screen is not as it was");
 }
 
 /// Waits until nothing is drawn any longer; flips until then.

@@ -6,6 +6,7 @@ mod crash;
 mod demo;
 mod dom0;
 mod edit;
+mod gamma;
 mod lock;
 mod outputs;
 mod session;

@@ -6,6 +6,7 @@ mod clipboard;
 mod dom0;
 mod focus;
 mod frame;
+mod gamma;
 mod gestures;
 mod guest_ram;
 mod hostile_selection;

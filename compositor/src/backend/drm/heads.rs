@@ -7,18 +7,19 @@ use smithay::{
         drm::DrmDevice,
         renderer::{Renderer, Texture},
     },
-    reexports::drm::control::{connector, crtc},
+    reexports::drm::control::{Device, connector, crtc},
 };
 use tracing::{error, info, warn};
 
 use super::{
     connectors::{self, Connector},
+    gamma::{Gamma, Step},
     surface::{Make, Surface},
 };
 use crate::{
     backend::Frame,
     render::{canvas::CanvasError, guest::SceneRenderer, painter::ScenePainter, scene::Scene},
-    screens::Planned,
+    screens::{Planned, gamma::Ramp},
 };
 
 /// A monitor that is driven, and what drives it.
@@ -29,11 +30,40 @@ struct Head<R: Renderer> {
     /// How it is driven.
     planned: Planned,
     surface: Box<dyn Surface<R>>,
-    /// A frame waits for the vertical blank.
-    pending: bool,
+    /// What waits for the vertical blank.
+    pending: Option<Pending>,
+    /// It shows frames of ours.
+    shows: bool,
+    gamma: Gamma,
     flips: u64,
     /// The pointer has a plane of its own.
     pointer_plane: bool,
+}
+
+/// What waits for a vertical blank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Pending {
+    Frame,
+    Ramp,
+}
+
+/// What a vertical blank has brought.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Flipped {
+    /// The screen whose frame waited for it.
+    pub(super) frame: Option<u32>,
+    /// The screen whose gamma ramp could not be set.
+    pub(super) refused: Option<u32>,
+}
+
+impl<R: Renderer> Head<R> {
+    /// Sets the ramp that is wanted, unless something waits for a vertical blank: then after that.
+    fn set_ramp(&mut self, device: &impl Device) -> std::io::Result<()> {
+        if self.pending.is_none() && self.gamma.set(device, self.shows)? == Step::OnItsWay {
+            self.pending = Some(Pending::Ramp);
+        }
+        Ok(())
+    }
 }
 
 /// All monitors of one graphics card.
@@ -117,7 +147,9 @@ where
                     crtc,
                     planned,
                     surface,
-                    pending: false,
+                    pending: None,
+                    shows: false,
+                    gamma: Gamma::of(device, crtc),
                     flips: 0,
                     pointer_plane: false,
                 });
@@ -136,7 +168,7 @@ where
 
     /// True if there is such a monitor, and it shows what was drawn last.
     pub(super) fn idle(&self, screen: u32) -> bool {
-        self.of(screen).is_some_and(|head| !head.pending)
+        self.of(screen).is_some_and(|head| head.pending.is_none())
     }
 
     /// Frames that a monitor has shown.
@@ -160,27 +192,58 @@ where
         let head = head.ok_or_else(|| CanvasError::Draw("there is no such monitor".into()))?;
         let shown = head.surface.show(&mut painter.renderer, &quads, scene.background);
         let shown = shown.map_err(CanvasError::Draw)?;
-        head.pending = shown.pending;
+        head.pending = shown.pending.then_some(Pending::Frame);
         head.pointer_plane = shown.pointer_plane;
-        Ok(Frame { changed: head.pending, pending: head.pending })
+        Ok(Frame { changed: shown.pending, pending: shown.pending })
     }
 
-    /// A vertical blank. The screen whose frame waited for it.
-    pub(super) fn flipped(&mut self, crtc: crtc::Handle) -> Option<u32> {
-        let head = self.heads.iter_mut().find(|head| head.crtc == crtc && head.pending)?;
-        head.pending = false;
-        head.flips += 1;
-        if let Err(error) = head.surface.flipped() {
-            warn!(monitor = head.name, %error, "a frame was lost");
+    /// A vertical blank.
+    pub(super) fn flipped(&mut self, device: &impl Device, crtc: crtc::Handle) -> Flipped {
+        let mut flipped = Flipped::default();
+        let Some(head) = self.heads.iter_mut().find(|head| head.crtc == crtc) else { return flipped };
+        match head.pending.take() {
+            Some(Pending::Frame) => {
+                head.flips += 1;
+                head.shows = true;
+                if let Err(error) = head.surface.flipped() {
+                    warn!(monitor = head.name, %error, "a frame was lost");
+                }
+                flipped.frame = Some(head.planned.id);
+            }
+            Some(Pending::Ramp) => {}
+            None => return flipped,
         }
-        Some(head.planned.id)
+        if head.set_ramp(device).is_err() {
+            flipped.refused = Some(head.planned.id);
+        }
+        flipped
+    }
+
+    /// Entries of a monitor's gamma ramp; 0: it has none.
+    pub(super) fn gamma_size(&self, screen: u32) -> u32 {
+        self.of(screen).map_or(0, |head| head.gamma.size())
+    }
+
+    /// Sets a monitor's gamma ramp, now or once it shows what was drawn last.
+    pub(super) fn set_ramp(&mut self, device: &impl Device, screen: u32, ramp: &Ramp) -> std::io::Result<()> {
+        let Some(head) = self.heads.iter_mut().find(|head| head.planned.id == screen) else { return Ok(()) };
+        head.gamma.want(ramp);
+        head.set_ramp(device)
+    }
+
+    /// Others may have set gamma ramps.
+    pub(super) fn forget_ramps(&mut self) {
+        self.heads.iter_mut().for_each(|head| head.gamma.forget());
     }
 
     /// The card is ours again; whatever others left there is not what was drawn.
     pub(super) fn reset(&mut self) {
         for head in &mut self.heads {
             // Its vertical blank may have gone by unseen.
-            let flipped = if std::mem::take(&mut head.pending) { head.surface.flipped() } else { Ok(()) };
+            let frame = head.pending.take() == Some(Pending::Frame);
+            let flipped = if frame { head.surface.flipped() } else { Ok(()) };
+            head.shows = false;
+            head.gamma.forget();
             if let Err(error) = flipped.and_then(|()| head.surface.reset()) {
                 warn!(monitor = head.name, %error, "a monitor does not come back");
             }

@@ -6,6 +6,7 @@
 //! something on it changed, and a frame counts as shown once that monitor has flipped to it.
 
 mod connectors;
+mod gamma;
 mod heads;
 mod knobs;
 mod libinput;
@@ -33,7 +34,11 @@ use smithay::{
 };
 use tracing::{error, info};
 
-use self::{heads::Heads, libinput::Devices, surface::maker};
+use self::{
+    heads::{Flipped, Heads},
+    libinput::Devices,
+    surface::maker,
+};
 use super::Frame;
 use crate::{
     Desktop, DesktopError,
@@ -42,7 +47,7 @@ use crate::{
         canvas::{Canvas, CanvasError, RendererKind},
         scene::Scene,
     },
-    screens::{Monitor, Plugged},
+    screens::{Monitor, Plugged, gamma::Ramp},
 };
 
 /// See the module's text.
@@ -167,10 +172,32 @@ impl Drm {
         }
     }
 
-    /// A vertical blank. The screen whose frame waited for it.
-    fn flipped(&mut self, crtc: crtc::Handle) -> Option<u32> {
-        let card = self.card.as_mut()?;
-        heads!(&mut card.monitors, heads => heads.flipped(crtc))
+    /// A vertical blank.
+    fn flipped(&mut self, crtc: crtc::Handle) -> Flipped {
+        let Some(Card { device, monitors }) = self.card.as_mut() else { return Flipped::default() };
+        heads!(monitors, heads => heads.flipped(device, crtc))
+    }
+
+    /// Entries of a monitor's gamma ramp; 0: it has none.
+    pub(super) fn gamma_size(&self, screen: u32) -> u32 {
+        self.card.as_ref().map_or(0, |card| heads!(&card.monitors, heads => heads.gamma_size(screen)))
+    }
+
+    /// Sets a monitor's gamma ramp, or has it set when the seat is ours again.
+    pub(super) fn set_ramp(&mut self, screen: u32, ramp: &Ramp) -> std::io::Result<()> {
+        match self.card.as_mut().filter(|card| card.device.is_active()) {
+            Some(Card { device, monitors }) => {
+                heads!(monitors, heads => heads.set_ramp(device, screen, ramp))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Others may have set gamma ramps.
+    pub(super) fn forget_ramps(&mut self) {
+        if let Some(card) = &mut self.card {
+            heads!(&mut card.monitors, heads => heads.forget_ramps());
+        }
     }
 
     /// Frames that a screen's monitor has shown.
@@ -311,7 +338,11 @@ impl Desktop {
     }
 
     fn flipped(&mut self, crtc: crtc::Handle, metadata: Option<&DrmEventMetadata>) {
-        let Some(screen) = self.backend.drm_mut().and_then(|drm| drm.flipped(crtc)) else { return };
+        let Some(flipped) = self.backend.drm_mut().map(|drm| drm.flipped(crtc)) else { return };
+        if let Some(screen) = flipped.refused {
+            self.ramp_refused(screen);
+        }
+        let Some(screen) = flipped.frame else { return };
         let shown = self.clock.now().saturating_sub(metadata.and_then(age).unwrap_or_default());
         self.screen_shows(screen, shown);
     }

@@ -4,6 +4,7 @@ mod compositor;
 mod cursor_shape;
 mod data_device;
 mod fractional_scale;
+mod gamma_control;
 mod idle_notify;
 mod output;
 mod output_management;
@@ -22,6 +23,7 @@ use smithay::{
     reexports::{
         calloop::LoopHandle,
         wayland_protocols_wlr::{
+            gamma_control::v1::server::zwlr_gamma_control_manager_v1::ZwlrGammaControlManagerV1,
             output_management::v1::server::zwlr_output_manager_v1::ZwlrOutputManagerV1,
             output_power_management::v1::server::zwlr_output_power_manager_v1::ZwlrOutputPowerManagerV1,
         },
@@ -43,6 +45,7 @@ use smithay::{
 };
 
 pub(super) use self::{
+    gamma_control::GammaControls,
     output_management::Managers,
     output_power::Powers,
     shm::{Pools, ShmBuffer},
@@ -79,6 +82,7 @@ impl Globals {
         display.create_global::<Desktop, WlShm, ()>(1, ());
         display.create_global::<Desktop, ZwlrOutputManagerV1, ()>(3, ());
         display.create_global::<Desktop, ZwlrOutputPowerManagerV1, ()>(1, ());
+        display.create_global::<Desktop, ZwlrGammaControlManagerV1, ()>(1, ());
         Self {
             compositor: CompositorState::new_v6::<Desktop>(display),
             xdg_shell: XdgShellState::new::<Desktop>(display),
