@@ -104,9 +104,10 @@ fn nothing_flips_when_idle(machine: &mut Machine, renderer: &str) {
 const TOLD: &str = "\
 export XDG_RUNTIME_DIR=$TRANSOM_RUNTIME_DIR WAYLAND_DISPLAY=dom0-wayland.sock
 wlsunset -t 4000 -T 4001 -S 07:00 -s 20:00 2>/run/wlsunset & sunset=$!
+gammastep -m wayland -P -O 4000 >/run/gammastep 2>&1 & step=$!
 while ! grep 'gamma control of output .* failed' /run/wlsunset; do sleep 0.1; done
-gammastep -m wayland -P -O 4000 2>&1 | grep 'Zero outputs support gamma adjustment'
-kill $sunset";
+while ! grep 'Zero outputs support gamma adjustment' /run/gammastep; do sleep 0.1; done
+kill $sunset $step";
 
 /// This graphics card has no gamma ramp: everybody is told so, and the screen is as it was.
 fn no_gamma_ramp(machine: &mut Machine) {

@@ -149,7 +149,7 @@ where
                     surface,
                     pending: None,
                     shows: false,
-                    gamma: Gamma::of(device, crtc),
+                    gamma: Gamma::of(device, crtc, device.is_atomic()),
                     flips: 0,
                     pointer_plane: false,
                 });
@@ -213,7 +213,8 @@ where
             Some(Pending::Ramp) => {}
             None => return flipped,
         }
-        if head.set_ramp(device).is_err() {
+        if let Err(error) = head.set_ramp(device) {
+            warn!(monitor = head.name, %error, "a gamma ramp is refused");
             flipped.refused = Some(head.planned.id);
         }
         flipped
@@ -234,6 +235,16 @@ where
     /// Others may have set gamma ramps.
     pub(super) fn forget_ramps(&mut self) {
         self.heads.iter_mut().for_each(|head| head.gamma.forget());
+    }
+
+    /// Leaves monitors to whoever comes next in their own light.
+    pub(super) fn leave(&mut self, device: &impl Device) {
+        for head in &mut self.heads {
+            head.gamma.want(&Ramp::to(head.gamma.size(), [1.0; 3]));
+            if let Err(error) = head.gamma.set(device, false) {
+                warn!(monitor = head.name, %error, "its gamma ramp stays");
+            }
+        }
     }
 
     /// The card is ours again; whatever others left there is not what was drawn.

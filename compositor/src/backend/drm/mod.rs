@@ -229,6 +229,15 @@ impl Drm {
     }
 }
 
+impl Drop for Drm {
+    fn drop(&mut self) {
+        // Card and seat are still ours.
+        if let Some(Card { device, monitors }) = self.card.as_mut().filter(|card| card.device.is_active()) {
+            heads!(monitors, heads => heads.leave(device));
+        }
+    }
+}
+
 /// The renderer asked for, on this card.
 fn renderer(kind: RendererKind, fd: &DrmDeviceFd) -> Result<(Canvas, Monitors), CanvasError> {
     let gles = || {
