@@ -121,6 +121,23 @@ impl Backend {
         self.drm_mut().map_or(Ok(()), |drm| drm.set_ramp(screen, ramp))
     }
 
+    /// Whether a monitor's refresh varies, where there is one.
+    pub(crate) fn varies(&self, screen: u32) -> Option<bool> {
+        self.drm().map(|drm| drm.varies(screen))
+    }
+
+    /// Lets a monitor's refresh vary from its next frame on, or not. `often`: it will change.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub(crate) fn set_vrr(&mut self, screen: u32, on: bool, often: bool) -> Result<(), String> {
+        match &mut self.kind {
+            Kind::Headless => Ok(()),
+            Kind::Nested(_) => Err("that is for the desktop around this one to say".into()),
+            Kind::Drm(drm) => drm.set_vrr(screen, on, often),
+        }
+    }
+
     /// Others may have set ramps: the next that is set is set in any case.
     pub(crate) fn forget_ramps(&mut self) {
         if let Some(drm) = self.drm_mut() {

@@ -32,7 +32,7 @@ fn settings_are_taken_up() {
         qube "web" { windows 8; memory-mib 64; idle-inhibit "never"; }
         idle { lock "90s"; screens-off "never"; inhibit-at-most "1h"; }
         night-colour { temperature 3400; from "20:30"; until "7:00"; fade "1h"; }
-        output "HDMI-A-1" { scale 1.5; position 0 -20; mode "1920x1080@60"; transform "90"; }
+        output "HDMI-A-1" { scale 1.5; position 0 -20; mode "1920x1080@60"; transform "90"; vrr "fullscreen"; }
         output make="DEL" model="U2720Q" { off; scale 2; }
     "#;
     let config = Config::parse("c.kdl", text).unwrap();
@@ -63,6 +63,7 @@ fn settings_are_taken_up() {
     assert!(hdmi.which.fits(&Identity::of("HDMI-A-1")) && !dell.which.fits(&Identity::of("HDMI-A-1")));
     assert_eq!((hdmi.said.scale, hdmi.said.at, hdmi.said.on), (Some(180), Some((0, -20).into()), None));
     assert_eq!(hdmi.said.mode.unwrap().refresh, Some(60_000));
+    assert_eq!((hdmi.said.vrr, dell.said.vrr), (Some(crate::screens::vrr::Vrr::Fullscreen), None));
     assert_eq!(hdmi.said.transform, Some(smithay::utils::Transform::_90));
     let known = Identity { make: "DEL".into(), model: "U2720Q".into(), ..Identity::of("DP-3") };
     assert!(dell.which.fits(&known));
@@ -86,6 +87,7 @@ fn a_bad_file_says_where_and_why() {
         ("night-colour {\n  from \"25:00\"; until \"7:00\"\n}", 2, "as in \"20:00\""),
         ("night-colour { from \"20:00\"; until \"20:00\"; }", 1, "at the same time"),
         ("night-colour { from \"20:00\"; until \"20:20\"; }", 1, "the fade is longer than the night"),
+        ("output \"DP-1\" { vrr \"maybe\"; }", 1, "\"off\", \"on\" or \"fullscreen\""),
         ("clipboard {\n  otherwise \"maybe\"\n}", 2, "\"allow\", \"ask\" or \"deny\""),
         ("clipboard {\n  deny from=\"a\"\n}", 2, "to"),
         ("clipboard {\n  max-mib 0\n}", 2, "out of range"),

@@ -179,6 +179,17 @@ pub struct Night {
     pub temperature: u32,
 }
 
+/// The variable refresh of a monitor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariableRefresh {
+    /// The monitor says that it can.
+    pub supported: bool,
+    /// `off`, `on` or `fullscreen`.
+    pub wanted: String,
+    /// It does, since its last frame.
+    pub on: bool,
+}
+
 /// The gamma ramp of a monitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gamma {
@@ -232,6 +243,9 @@ pub struct Monitor {
     /// Its gamma ramp.
     #[serde(default)]
     pub gamma: Gamma,
+    /// Its variable refresh.
+    #[serde(default)]
+    pub vrr: VariableRefresh,
 }
 
 /// A qube with a link.

@@ -232,6 +232,19 @@ where
         head.set_ramp(device)
     }
 
+    /// A monitor's refresh varies.
+    pub(super) fn varies(&self, screen: u32) -> bool {
+        self.of(screen).is_some_and(|head| head.surface.varies())
+    }
+
+    /// Lets a monitor's refresh vary from its next frame on, or not. `often`: it will change, which where
+    /// each change makes the monitor dark for a moment is refused.
+    pub(super) fn set_vrr(&mut self, screen: u32, on: bool, often: bool) -> Result<(), String> {
+        let head = self.heads.iter_mut().find(|head| head.planned.id == screen);
+        let head = head.ok_or("there is no such monitor")?;
+        head.surface.set_vrr(head.connector, on, often)
+    }
+
     /// Others may have set gamma ramps.
     pub(super) fn forget_ramps(&mut self) {
         self.heads.iter_mut().for_each(|head| head.gamma.forget());

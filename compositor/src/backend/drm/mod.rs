@@ -193,6 +193,17 @@ impl Drm {
         }
     }
 
+    /// A monitor's refresh varies.
+    pub(super) fn varies(&self, screen: u32) -> bool {
+        self.card.as_ref().is_some_and(|card| heads!(&card.monitors, heads => heads.varies(screen)))
+    }
+
+    /// Lets a monitor's refresh vary from its next frame on, or not.
+    pub(super) fn set_vrr(&mut self, screen: u32, on: bool, often: bool) -> Result<(), String> {
+        let card = self.card.as_mut().ok_or("there is no screen")?;
+        heads!(&mut card.monitors, heads => heads.set_vrr(screen, on, often))
+    }
+
     /// Others may have set gamma ramps.
     pub(super) fn forget_ramps(&mut self) {
         if let Some(card) = &mut self.card {

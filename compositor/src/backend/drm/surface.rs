@@ -10,13 +10,14 @@ use smithay::{
             gbm::GbmDevice,
         },
         drm::{
-            DrmDeviceFd, DrmSurface,
+            DrmDeviceFd, DrmSurface, VrrSupport,
             compositor::{DrmCompositor, FrameFlags, PrimaryPlaneElement},
             exporter::ExportFramebuffer,
         },
         renderer::{Bind, Color32F, Renderer, Texture},
     },
     output::OutputModeSource,
+    reexports::drm::control::connector,
     utils::{Buffer, Size},
 };
 
@@ -44,6 +45,10 @@ pub(super) trait Surface<R: Renderer> {
     fn flipped(&mut self) -> Result<(), String>;
     /// Somebody else had the monitor.
     fn reset(&mut self) -> Result<(), String>;
+    /// The refresh varies.
+    fn varies(&self) -> bool;
+    /// Lets the refresh vary from the next frame on, or not; `often` as for all heads.
+    fn set_vrr(&mut self, connector: connector::Handle, on: bool, often: bool) -> Result<(), String>;
 }
 
 impl<A, F, R> Surface<R> for DrmCompositor<A, F, (), DrmDeviceFd>
@@ -90,6 +95,21 @@ where
 
     fn reset(&mut self) -> Result<(), String> {
         self.reset_state().map_err(|error| error.to_string())
+    }
+
+    fn varies(&self) -> bool {
+        self.vrr_enabled()
+    }
+
+    fn set_vrr(&mut self, connector: connector::Handle, on: bool, often: bool) -> Result<(), String> {
+        match self.vrr_supported(connector).map_err(|error| error.to_string())? {
+            VrrSupport::NotSupported => return Err("monitor or graphics card cannot".into()),
+            VrrSupport::RequiresModeset if often => {
+                return Err("each change would make the monitor dark for a moment".into());
+            }
+            VrrSupport::RequiresModeset | VrrSupport::Supported => {}
+        }
+        self.use_vrr(on).map_err(|error| error.to_string())
     }
 }
 
