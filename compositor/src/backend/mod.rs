@@ -99,6 +99,11 @@ impl Backend {
         self.drm().and_then(|drm| drm.flips(screen))
     }
 
+    /// How frames came onto a screen's monitor, where there is one.
+    pub(crate) fn planes(&self, screen: u32) -> crate::ipc::Planes {
+        self.drm().map(|drm| drm.planes(screen)).unwrap_or_default()
+    }
+
     /// The pointer has a plane of its own on a screen.
     pub(crate) fn pointer_plane(&self, screen: u32) -> bool {
         self.drm().is_some_and(|drm| drm.pointer_plane(screen))

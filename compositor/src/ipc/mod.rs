@@ -179,6 +179,17 @@ pub struct Night {
     pub temperature: u32,
 }
 
+/// How frames came onto a monitor; one frame may count for several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planes {
+    /// The pointer had a plane of its own.
+    pub cursor: u64,
+    /// Something was shown straight from its buffer.
+    pub scanout: u64,
+    /// The desktop was drawn.
+    pub composed: u64,
+}
+
 /// The variable refresh of a monitor.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct VariableRefresh {
@@ -240,6 +251,9 @@ pub struct Monitor {
     pub margin_us: u64,
     /// The pointer has a plane of its own there.
     pub pointer_plane: bool,
+    /// How its frames came onto it.
+    #[serde(default)]
+    pub planes: Planes,
     /// Its gamma ramp.
     #[serde(default)]
     pub gamma: Gamma,

@@ -33,6 +33,7 @@ impl Desktop {
             missed: screen.map_or(0, |screen| screen.pacer.missed()),
             margin_us: screen.map_or(0, |screen| screen.pacer.margin().as_micros() as u64),
             pointer_plane: self.backend.pointer_plane(planned.id),
+            planes: self.backend.planes(planned.id),
             gamma: self.gamma(planned.id),
             vrr: VariableRefresh {
                 supported: monitor.varies,

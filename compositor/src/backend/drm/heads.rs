@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 use smithay::{
     backend::{
         drm::DrmDevice,
-        renderer::{Renderer, Texture},
+        renderer::{Renderer, Texture, utils::CommitCounter},
     },
     reexports::drm::control::{Device, connector, crtc},
 };
@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     backend::Frame,
+    ipc::Planes,
     render::{canvas::CanvasError, guest::SceneRenderer, painter::ScenePainter, scene::Scene},
     screens::{Planned, gamma::Ramp},
 };
@@ -38,6 +39,10 @@ struct Head<R: Renderer> {
     flips: u64,
     /// The pointer has a plane of its own.
     pointer_plane: bool,
+    /// How frames came onto the monitor.
+    planes: Planes,
+    /// What was drawn last.
+    drawn: Option<CommitCounter>,
 }
 
 /// What waits for a vertical blank.
@@ -152,6 +157,8 @@ where
                     gamma: Gamma::of(device, crtc, device.is_atomic()),
                     flips: 0,
                     pointer_plane: false,
+                    planes: Planes::default(),
+                    drawn: None,
                 });
                 true
             }
@@ -176,6 +183,11 @@ where
         self.of(screen).map(|head| head.flips)
     }
 
+    /// How frames came onto a monitor.
+    pub(super) fn planes(&self, screen: u32) -> Planes {
+        self.of(screen).map(|head| head.planes).unwrap_or_default()
+    }
+
     /// The pointer has a plane of its own there.
     pub(super) fn pointer_plane(&self, screen: u32) -> bool {
         self.of(screen).is_some_and(|head| head.pointer_plane)
@@ -194,6 +206,13 @@ where
         let shown = shown.map_err(CanvasError::Draw)?;
         head.pending = shown.pending.then_some(Pending::Frame);
         head.pointer_plane = shown.pointer_plane;
+        if shown.pending {
+            let composed = shown.drawn.is_some() && shown.drawn != head.drawn;
+            head.drawn = shown.drawn.or(head.drawn);
+            head.planes.cursor += u64::from(shown.pointer_plane);
+            head.planes.scanout += u64::from(shown.scanout);
+            head.planes.composed += u64::from(composed);
+        }
         Ok(Frame { changed: shown.pending, pending: shown.pending })
     }
 

@@ -217,6 +217,12 @@ impl Drm {
         heads!(&card.monitors, heads => heads.flips(screen))
     }
 
+    /// How frames came onto a screen's monitor.
+    pub(super) fn planes(&self, screen: u32) -> crate::ipc::Planes {
+        let planes = |card: &Card| heads!(&card.monitors, heads => heads.planes(screen));
+        self.card.as_ref().map(planes).unwrap_or_default()
+    }
+
     /// The pointer has a plane of its own on a screen.
     pub(super) fn pointer_plane(&self, screen: u32) -> bool {
         let plane = |card: &Card| heads!(&card.monitors, heads => heads.pointer_plane(screen));

@@ -14,7 +14,7 @@ use smithay::{
             compositor::{DrmCompositor, FrameFlags, PrimaryPlaneElement},
             exporter::ExportFramebuffer,
         },
-        renderer::{Bind, Color32F, Renderer, Texture},
+        renderer::{Bind, Color32F, Renderer, Texture, utils::CommitCounter},
     },
     output::OutputModeSource,
     reexports::drm::control::connector,
@@ -30,6 +30,10 @@ pub(super) struct Shown {
     pub pending: bool,
     /// The pointer has a plane of its own.
     pub pointer_plane: bool,
+    /// Something is shown straight from its buffer.
+    pub scanout: bool,
+    /// What was drawn of the desktop last; the same as before: nothing was.
+    pub drawn: Option<CommitCounter>,
 }
 
 /// Planes and buffers of one monitor. Which buffers they are is nobody else's business.
@@ -73,7 +77,16 @@ where
         let frame = self
             .render_frame(renderer, quads, background, FrameFlags::ALLOW_CURSOR_PLANE_SCANOUT)
             .map_err(|error| error.to_string())?;
-        let mut shown = Shown { pending: false, pointer_plane: frame.cursor_element.is_some() };
+        let mut shown = Shown {
+            pending: false,
+            pointer_plane: frame.cursor_element.is_some(),
+            scanout: !frame.overlay_elements.is_empty(),
+            drawn: None,
+        };
+        match &frame.primary_element {
+            PrimaryPlaneElement::Swapchain(element) => shown.drawn = Some(element.damage.current_commit()),
+            PrimaryPlaneElement::Element(_) => shown.scanout = true,
+        }
         if frame.is_empty {
             return Ok(shown);
         }
