@@ -94,6 +94,11 @@ impl Backend {
         self.drm().is_none_or(drm::Drm::in_front)
     }
 
+    /// The graphics card in use.
+    pub(crate) fn card(&self) -> Option<String> {
+        self.drm().and_then(drm::Drm::card_name)
+    }
+
     /// Frames that a monitor has shown, where there is one.
     pub(crate) fn flips(&self, screen: u32) -> Option<u64> {
         self.drm().and_then(|drm| drm.flips(screen))

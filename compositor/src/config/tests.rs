@@ -34,6 +34,7 @@ fn settings_are_taken_up() {
         night-colour { temperature 3400; from "20:30"; until "7:00"; fade "1h"; }
         output "HDMI-A-1" { scale 1.5; position 0 -20; mode "1920x1080@60"; transform "90"; vrr "fullscreen"; }
         output make="DEL" model="U2720Q" { off; scale 2; }
+        card "01:00.0" "/dev/dri/card0"
     "#;
     let config = Config::parse("c.kdl", text).unwrap();
     assert_eq!(config.keyboard.layout, "us,ru");
@@ -59,6 +60,7 @@ fn settings_are_taken_up() {
     let time = |hour, minute| jiff::civil::time(hour, minute, 0, 0);
     let night = crate::screens::night::Schedule::new(time(20, 30), time(7, 0), Duration::from_hours(1));
     assert_eq!(config.night.schedule, night.ok());
+    assert_eq!(config.cards, ["0000:01:00.0", "/dev/dri/card0"].map(|card| card.parse().unwrap()));
     let [hdmi, dell] = &config.outputs[..] else { panic!("{:?}", config.outputs) };
     assert!(hdmi.which.fits(&Identity::of("HDMI-A-1")) && !dell.which.fits(&Identity::of("HDMI-A-1")));
     assert_eq!((hdmi.said.scale, hdmi.said.at, hdmi.said.on), (Some(180), Some((0, -20).into()), None));
@@ -96,6 +98,8 @@ fn a_bad_file_says_where_and_why() {
         ("idle {\n  lock \"200h\"\n}", 2, "10m"),
         ("idle {\n  lock \"é\"\n}", 2, "10m"),
         ("qube \"a\" {\n  idle-inhibit \"often\"\n}", 2, "limited"),
+        ("\ncard \"1\"", 2, "PCI bus"),
+        ("card", 1, ""),
         ("\noutput { off; }", 2, "which output"),
         ("output \"DP-1\" {\n  scale 9\n}", 2, "0.5 to 4"),
         ("output \"DP-1\" {\n  mode \"big\"\n}", 2, "1920x1080"),

@@ -142,6 +142,9 @@ pub struct State {
     pub lock_says: String,
     /// The desktop's console is in front; always, except with `transom session`.
     pub in_front: bool,
+    /// The graphics card whose monitors are used; none without `transom session`, and while it has none.
+    #[serde(default)]
+    pub card: Option<String>,
     /// Monitors that are plugged in.
     pub monitors: Vec<Monitor>,
     /// Night colour.

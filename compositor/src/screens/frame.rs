@@ -137,12 +137,17 @@ impl Desktop {
         self.lock_frame_shown(id, frame.cover);
     }
 
-    /// Nobody will say when frames that are on their way are shown.
-    pub(crate) fn frames_lost(&mut self) {
+    /// Whatever was on the screens is gone from there.
+    pub(crate) fn nothing_is_shown(&mut self) {
+        // Nobody will say when frames that are on their way are shown.
         for screen in self.screens.iter_mut() {
             screen.awaited = None;
             screen.held = None;
             screen.pacer.interrupted();
+        }
+        if !self.trust.focus.is_blank() {
+            self.trust.focus.blank();
+            self.sight_lost();
         }
     }
 }

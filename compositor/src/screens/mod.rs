@@ -346,6 +346,7 @@ impl Desktop {
 
     /// Monitors came, went, or are driven otherwise: everybody hears of it.
     pub(crate) fn adopt_screens(&mut self, plugged: Vec<Plugged>) {
+        let could_see = !self.trust.focus.is_blank();
         let gone = self.screens.adopt(plugged);
         let bar = self.ui.theme().bar_height();
         for screen in self.screens.iter() {
@@ -365,6 +366,9 @@ impl Desktop {
         for id in dark {
             self.trust.focus.screen_gone(id);
             self.canvas.forget_screen(id);
+        }
+        if could_see && self.trust.focus.is_blank() {
+            self.sight_lost();
         }
         let outputs = self.outputs_for_qubes();
         for link in self.qubes.iter_mut() {

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use super::{
     connectors::{self, Connector},
+    fault::{Failure, Fault},
     gamma::{Gamma, Step},
     surface::{Make, Surface},
 };
@@ -75,6 +76,8 @@ impl<R: Renderer> Head<R> {
 pub(super) struct Heads<R: Renderer> {
     heads: Vec<Head<R>>,
     make: Make<R>,
+    /// Something failed that costs more than a frame.
+    lost: bool,
 }
 
 impl<R: Renderer> fmt::Debug for Heads<R> {
@@ -89,7 +92,7 @@ where
     R::Error: Error + 'static,
 {
     pub(super) fn new(make: Make<R>) -> Self {
-        Self { heads: Vec::new(), make }
+        Self { heads: Vec::new(), make, lost: false }
     }
 
     /// Drives monitors as planned. Those that stay as they are go on undisturbed. Returns which of
@@ -138,7 +141,7 @@ where
         let pointer_size = device.cursor_size();
         let surface = device
             .create_surface(crtc, mode, &[connector.handle])
-            .map_err(|error| error.to_string())
+            .map_err(Failure::from)
             .and_then(|surface| (self.make)(surface, pointer_size, &planned));
         match surface {
             Ok(surface) => {
@@ -164,6 +167,7 @@ where
             }
             Err(error) => {
                 error!(monitor = name, %error, "a monitor cannot be used");
+                self.lost |= error.fault == Fault::Card;
                 false
             }
         }
@@ -203,7 +207,10 @@ where
         let head = self.heads.iter_mut().find(|head| head.planned.id == scene.screen);
         let head = head.ok_or_else(|| CanvasError::Draw("there is no such monitor".into()))?;
         let shown = head.surface.show(&mut painter.renderer, &quads, scene.background);
-        let shown = shown.map_err(CanvasError::Draw)?;
+        let shown = shown.map_err(|error| {
+            self.lost |= error.fault == Fault::Card;
+            CanvasError::Draw(error.to_string())
+        })?;
         head.pending = shown.pending.then_some(Pending::Frame);
         head.pointer_plane = shown.pointer_plane;
         if shown.pending {
@@ -226,6 +233,7 @@ where
                 head.shows = true;
                 if let Err(error) = head.surface.flipped() {
                     warn!(monitor = head.name, %error, "a frame was lost");
+                    self.lost |= error.fault == Fault::Card;
                 }
                 flipped.frame = Some(head.planned.id);
             }
@@ -279,6 +287,11 @@ where
         }
     }
 
+    /// The card failed, not only a frame.
+    pub(super) fn lost(&self) -> bool {
+        self.lost
+    }
+
     /// The card is ours again; whatever others left there is not what was drawn.
     pub(super) fn reset(&mut self) {
         for head in &mut self.heads {
@@ -289,6 +302,7 @@ where
             head.gamma.forget();
             if let Err(error) = flipped.and_then(|()| head.surface.reset()) {
                 warn!(monitor = head.name, %error, "a monitor does not come back");
+                self.lost |= error.fault == Fault::Card;
             }
         }
     }

@@ -21,6 +21,7 @@ use smithay::{
     utils::{Buffer, Size},
 };
 
+use super::fault::Failure;
 use crate::{render::element::Quad, screens::Planned};
 
 /// What became of a picture.
@@ -44,11 +45,11 @@ pub(super) trait Surface<R: Renderer> {
         renderer: &mut R,
         quads: &[Quad<R::TextureId>],
         background: Color32F,
-    ) -> Result<Shown, String>;
+    ) -> Result<Shown, Failure>;
     /// What was drawn last is on the monitor.
-    fn flipped(&mut self) -> Result<(), String>;
+    fn flipped(&mut self) -> Result<(), Failure>;
     /// Somebody else had the monitor.
-    fn reset(&mut self) -> Result<(), String>;
+    fn reset(&mut self) -> Result<(), Failure>;
     /// The refresh varies.
     fn varies(&self) -> bool;
     /// Lets the refresh vary from the next frame on, or not; `often` as for all heads.
@@ -73,10 +74,8 @@ where
         renderer: &mut R,
         quads: &[Quad<R::TextureId>],
         background: Color32F,
-    ) -> Result<Shown, String> {
-        let frame = self
-            .render_frame(renderer, quads, background, FrameFlags::ALLOW_CURSOR_PLANE_SCANOUT)
-            .map_err(|error| error.to_string())?;
+    ) -> Result<Shown, Failure> {
+        let frame = self.render_frame(renderer, quads, background, FrameFlags::ALLOW_CURSOR_PLANE_SCANOUT)?;
         let mut shown = Shown {
             pending: false,
             pointer_plane: frame.cursor_element.is_some(),
@@ -94,20 +93,20 @@ where
             && let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element
             && element.sync.wait().is_err()
         {
-            return Err("drawing was interrupted".into());
+            return Err(Failure::of_frame("drawing was interrupted"));
         }
         drop(frame);
-        self.queue_frame(()).map_err(|error| error.to_string())?;
+        self.queue_frame(())?;
         shown.pending = true;
         Ok(shown)
     }
 
-    fn flipped(&mut self) -> Result<(), String> {
-        self.frame_submitted().map(drop).map_err(|error| error.to_string())
+    fn flipped(&mut self) -> Result<(), Failure> {
+        Ok(self.frame_submitted().map(drop)?)
     }
 
-    fn reset(&mut self) -> Result<(), String> {
-        self.reset_state().map_err(|error| error.to_string())
+    fn reset(&mut self) -> Result<(), Failure> {
+        Ok(self.reset_state()?)
     }
 
     fn varies(&self) -> bool {
@@ -128,7 +127,7 @@ where
 
 /// Makes the surface of a monitor.
 pub(super) type Make<R> =
-    Box<dyn Fn(DrmSurface, Size<u32, Buffer>, &Planned) -> Result<Box<dyn Surface<R>>, String>>;
+    Box<dyn Fn(DrmSurface, Size<u32, Buffer>, &Planned) -> Result<Box<dyn Surface<R>>, Failure>>;
 
 /// Makes surfaces whose buffers come from such an allocator; the pointer's, if it can have a plane, from
 /// GBM.
@@ -168,6 +167,6 @@ where
             pointer_size,
             pointer.clone(),
         );
-        Ok(Box::new(compositor.map_err(|error| error.to_string())?))
+        Ok(Box::new(compositor?))
     })
 }
