@@ -205,8 +205,14 @@ mod tests {
         place.make(b"a/b", &dir).unwrap();
         let mut file = Entry::new("", Kind::File, 0o6755);
         file.mtime = (-7, 0);
+        file.attributes = vec![(b"user.mood".to_vec(), b"good".to_vec())];
         let made = place.make(b"a/b/file", &file).unwrap().unwrap();
         finish(&made, &file).unwrap();
+        let mut mood = [0; 8];
+        match rustix::fs::fgetxattr(&made, "user.mood", &mut mood[..]) {
+            Ok(length) => assert_eq!(&mood[..length], b"good"),
+            Err(error) => assert_eq!(error, rustix::io::Errno::OPNOTSUPP, "this file system has none"),
+        }
         place.make(b"a/c", &Entry::new("", Kind::Symlink(b"/nowhere".into()), 0)).unwrap();
         place.make(b"ab", &dir).unwrap();
         place.end().unwrap();
