@@ -26,6 +26,9 @@ const ATTRIBUTE_KEY: &[u8] = b"SCHILY.xattr.";
 /// Most that is told of numbers of a header in plain octal.
 const MAX_OCTAL: u64 = 0o777_7777_7777;
 
+/// An extended attribute: name and value.
+pub(super) type Attribute = (Vec<u8>, Vec<u8>);
+
 /// What an entry is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -56,8 +59,8 @@ pub(super) struct Entry {
     pub(super) mtime: (i64, u32),
     /// Bytes of data that follow; of a file with holes its list of pieces as well.
     pub(super) stored: u64,
-    /// Extended attributes: name and value.
-    pub(super) attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Extended attributes.
+    pub(super) attributes: Vec<Attribute>,
 }
 
 impl Entry {

@@ -81,7 +81,7 @@ pub fn create<W: Write>(
     }
     writer.write(&END)?;
     let written =
-        writer.output.finish().and_then(|output| output.into_inner().map_err(|error| error.into_error()));
+        writer.output.finish().and_then(|output| output.into_inner().map_err(io::IntoInnerError::into_error));
     written.map_err(BackupError::io("write", "the backup"))
 }
 

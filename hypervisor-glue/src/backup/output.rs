@@ -29,7 +29,7 @@ pub enum Output {
 #[derive(Debug)]
 pub struct Part {
     file: File,
-    part: PathBuf,
+    under: PathBuf,
     path: PathBuf,
     whole: bool,
 }
@@ -58,7 +58,7 @@ impl Output {
             // Some file systems have no locks.
             _ => file.set_len(0).map_err(io())?,
         }
-        Ok(Self::File(Part { file, part, path: path.to_owned(), whole: false }))
+        Ok(Self::File(Part { file, under: part, path: path.to_owned(), whole: false }))
     }
 
     /// Everything was written: brings it to the disk, and gives it its name.
@@ -74,12 +74,12 @@ impl Part {
     fn finish(mut self) -> Result<(), BackupError> {
         let io = || BackupError::io::<io::Error>("write", self.path.display());
         self.file.sync_all().map_err(io())?;
-        match renameat_with(CWD, &self.part, CWD, &self.path, RenameFlags::NOREPLACE) {
+        match renameat_with(CWD, &self.under, CWD, &self.path, RenameFlags::NOREPLACE) {
             Ok(()) => {}
             Err(Errno::EXIST) => return Err(BackupError::FileExists(self.path.clone())),
             // A file system that cannot promise it.
             Err(Errno::INVAL) if self.path.symlink_metadata().is_err() => {
-                std::fs::rename(&self.part, &self.path).map_err(io())?;
+                std::fs::rename(&self.under, &self.path).map_err(io())?;
             }
             Err(error) => return Err(io()(error.into())),
         }
@@ -96,7 +96,7 @@ impl Part {
 impl Drop for Part {
     fn drop(&mut self) {
         if !self.whole {
-            let _ = std::fs::remove_file(&self.part);
+            let _ = std::fs::remove_file(&self.under);
         }
     }
 }

@@ -14,7 +14,7 @@ use rustix::{
 };
 
 use super::{
-    container::{Kind, MAX_PATH, USER_ATTRIBUTE},
+    container::{Attribute, Kind, MAX_PATH, USER_ATTRIBUTE},
     sparse::{Piece, pieces},
 };
 
@@ -34,7 +34,7 @@ pub(super) struct Found {
     pub(super) stat: Stat,
     /// A file that can be read, and what of it is no hole.
     pub(super) file: Option<(File, Vec<Piece>)>,
-    pub(super) attributes: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(super) attributes: Vec<Attribute>,
 }
 
 /// What is told on the way.
@@ -110,12 +110,9 @@ fn look(root: &OwnedFd, path: &[u8], linked: &mut HashMap<(u64, u64), Vec<u8>>) 
     let kind = FileType::from_raw_mode(stat.st_mode);
     if kind != FileType::Directory && stat.st_nlink > 1 {
         // Other names that lie elsewhere are of no concern: this one then is a file of its own.
-        match linked.get(&(stat.st_dev, stat.st_ino)) {
-            Some(first) => {
-                found.kind = Kind::HardLink(first.clone());
-                return Ok(Step::Found(Box::new(found)));
-            }
-            None => {}
+        if let Some(first) = linked.get(&(stat.st_dev, stat.st_ino)) {
+            found.kind = Kind::HardLink(first.clone());
+            return Ok(Step::Found(Box::new(found)));
         }
     }
     match kind {
@@ -154,7 +151,7 @@ fn look(root: &OwnedFd, path: &[u8], linked: &mut HashMap<(u64, u64), Vec<u8>>) 
 }
 
 /// The extended attributes of programs.
-fn attributes(file: &OwnedFd) -> Result<Vec<(Vec<u8>, Vec<u8>)>, String> {
+fn attributes(file: &OwnedFd) -> Result<Vec<Attribute>, String> {
     let said = |error: Errno| format!("its extended attributes: {}", io::Error::from(error));
     let mut names = vec![0; MAX_ATTRIBUTES];
     let length = match rustix::fs::flistxattr(file.as_fd(), &mut names[..]) {

@@ -29,7 +29,7 @@ pub(super) fn prefix() -> String {
 pub(crate) fn all(qubes: &Path) -> Result<Vec<(QubeName, PathBuf)>, StoreError> {
     let entries = fs::read_dir(qubes).map_err(StoreError::io("read", qubes))?;
     let names = entries.filter_map(Result::ok).map(|entry| entry.file_name());
-    let of = |name: OsString| Some(QubeName::new(name.to_str()?.strip_prefix(&prefix())?).ok()?);
+    let of = |name: OsString| QubeName::new(name.to_str()?.strip_prefix(&prefix())?).ok();
     let mut found: Vec<_> = names.filter_map(|name| Some((of(name.clone())?, qubes.join(name)))).collect();
     found.sort();
     Ok(found)

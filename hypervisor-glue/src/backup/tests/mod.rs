@@ -163,8 +163,11 @@ fn checked(backup: &[u8], key: &x25519::Identity) -> Result<(), BackupError> {
     verify(&mut opened(backup, key)?, &mut Listener::default())
 }
 
-/// Everything below a directory: path, mode, time, and what is in it.
-fn tree(dir: &Path) -> Vec<(Vec<u8>, u32, i64, i64, Vec<u8>)> {
+/// Path, mode, time, and what is in it.
+type Seen = (Vec<u8>, u32, i64, i64, Vec<u8>);
+
+/// Everything below a directory.
+fn tree(dir: &Path) -> Vec<Seen> {
     let mut found = Vec::new();
     let mut ahead = vec![dir.to_owned()];
     while let Some(next) = ahead.pop() {
@@ -205,7 +208,7 @@ fn content(path: &Path) -> Vec<u8> {
 }
 
 /// The parts of a qube that belong to it.
-fn qube_tree(store: &Store, qube: &str) -> Vec<(Vec<u8>, u32, i64, i64, Vec<u8>)> {
+fn qube_tree(store: &Store, qube: &str) -> Vec<Seen> {
     let mut all = tree(&store.dir(&name(qube)));
     all.retain(|(path, ..)| !path.starts_with(b"log"));
     for one in all.iter_mut().filter(|one| !one.0.starts_with(b"home")) {

@@ -109,7 +109,7 @@ fn a_passphrase_opens_what_it_locked() {
     assert!(matches!(open(b"", "x"), Err(BackupError::NoHeader(0))));
     assert!(matches!(open(&noise(100_000), "x"), Err(BackupError::NoHeader(_))));
     // A header without an end.
-    let endless = [&b"age-encryption.org/v1\n-> "[..], &[b'x'; 300_000]].concat();
+    let endless = [&b"age-encryption.org/v1\n-> "[..], &vec![b'x'; 300_000]].concat();
     assert!(matches!(open(&endless, "x"), Err(BackupError::NoHeader(_))));
     assert!(recipient("age1x").is_err() && recipient(&key.to_public().to_string()).is_ok());
     assert!(identities("# nothing\n").is_err() && identities("AGE-SECRET-KEY-1X").is_err());
