@@ -47,6 +47,9 @@ fn request() -> impl Strategy<Value = RequestBody> {
         (".*", option::of(label()), vec(".*", 0..6))
             .prop_map(|(pattern, label, argv)| RequestBody::RunDisposable { pattern, label, argv }),
         (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
+        (".*", option::of(label()), vec(".*", 0..6))
+            .prop_map(|(pattern, label, argv)| RequestBody::RunDisposable { pattern, label, argv }),
+        (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
         qube().prop_map(|qube| RequestBody::Log { qube }),
     ]
 }
@@ -149,6 +152,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Kill { .. } | RequestBody::Remove { .. } | RequestBody::Run { .. } => {}
         RequestBody::Clone { .. } | RequestBody::Rename { .. } | RequestBody::File { .. } => {}
         RequestBody::Hold { .. } | RequestBody::Reserve { .. } | RequestBody::Adopt { .. } => {}
+        RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
     }
     match reply {
