@@ -405,7 +405,6 @@ impl Server {
         self.forget_disposable(name);
     }
 
-
     /// Answers those who wait for something of this qube.
     pub(super) fn answer(
         &mut self,
