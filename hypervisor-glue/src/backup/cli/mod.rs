@@ -269,11 +269,11 @@ fn tell(client: &mut Client, restored: &[Restored], out: &mut dyn Write) -> Resu
             let data = client.find(&qube.name)?;
             let data = data.as_deref().and_then(Path::parent).and_then(Path::parent);
             if let Some(data) = data
-                && let Err(error) = Images::new(data).load(template)
+                && Images::new(data).load(template).is_err()
             {
                 write(writeln!(
                     out,
-                    "  its template {template} is not here: run `transom image build {template}` ({error})"
+                    "  its template {template} is not here: run `transom image build {template}`"
                 ))?;
             }
         }
