@@ -3,7 +3,7 @@
 //! - [`client`]: how other dom0 programs talk to `transom-qubed`,
 //! - [`memory`]: reading the memory that a qube granted,
 //! - [`cli`]: the `transom qube …` command,
-//! - [`store`]: qubes on disk, one KDL file each,
+//! - [`store`]: qubes on disk, one KDL file each; [`backup`]: all of them in one encrypted file, and back,
 //! - [`machine`]: what a back end is; [`kvm`]: virtual machines by the linked VMM, [`qemu`]: by
 //!   QEMU, [`sandbox`]: no virtual machine,
 //! - [`vmm`]: the linked virtual machine monitor, a library of its own, and `transom-vmm`,
@@ -14,6 +14,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, reason = "a test that panics has failed"))]
 
 mod backends;
+pub mod backup;
 pub mod cli;
 pub mod client;
 pub mod image;

@@ -4,8 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
+    fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::fs::FileExt as _,
     path::Path,
     process::{Command, Stdio},
     sync::mpsc,
@@ -14,6 +16,7 @@ use std::{
 };
 
 use transom_hypervisor::{
+    backup::{self, Archive, BackupError, Keys, Lock, Output, Progress, Watch},
     image::make_volume,
     store::{QUBE_FILE, QubeConfig, Store, replace, write},
     supervisor::{LabelName, QubeName},
@@ -22,6 +25,8 @@ use transom_hypervisor::{
 /// What the other part of this test does, and where.
 const DOES: &str = "TRANSOM_TEST_DOES";
 const DATA: &str = "TRANSOM_TEST_DATA";
+/// A key of no other use.
+const KEY: &str = "AGE-SECRET-KEY-1GTG2N0UATRFKZPU40DD2Q8EXKXXUS4P23CUZVW58WHHELAVX56ZQ93P97C";
 /// It says which of its threads does it.
 const THREAD: &str = "acting thread: ";
 
@@ -33,11 +38,33 @@ fn config(label: &str) -> QubeConfig {
     QubeConfig::new(LabelName::new(label).unwrap())
 }
 
+struct Quiet;
+
+impl Watch for Quiet {
+    fn progress(&mut self, _: &Progress<'_>) {}
+    fn note(&mut self, _: &str) {}
+    fn go_on(&mut self) -> Result<(), BackupError> {
+        Ok(())
+    }
+}
+
+fn save(store: &mut Store, path: &Path) {
+    let key: age::x25519::Identity = KEY.parse().unwrap();
+    let lock = Lock::Recipients(vec![key.to_public()]);
+    let output = Output::file(path).unwrap();
+    backup::create(store, &[name("work")], lock, output, &mut Quiet).unwrap().finish().unwrap();
+}
+
+fn open(path: &Path) -> Archive {
+    let keys = Keys::Identities(vec![KEY.parse().unwrap()]);
+    Archive::open(backup::open_file(File::open(path).unwrap(), keys).unwrap()).unwrap()
+}
+
 /// The part that is killed.
 #[test]
 fn act() {
     let (Ok(does), Some(data)) = (env::var(DOES), env::var_os(DATA)) else { return };
-    let store = Store::open(Path::new(&data)).unwrap();
+    let mut store = Store::open(Path::new(&data)).unwrap();
     let (work, other) = (name("work"), name("other"));
     // It is watched from here on, and waits by calls that have nothing to do with files.
     println!("{}{}", THREAD, rustix::thread::gettid().as_raw_nonzero());
@@ -52,12 +79,30 @@ fn act() {
         "edit" => replace(&store.dir(&work).join(QUBE_FILE), write(&config("red")).as_bytes()).unwrap(),
         "grow" => make_volume(&store.volume(&work), 2 << 20).unwrap(),
         "volume" => make_volume(&store.dir(&work).join("new.img"), 2 << 20).unwrap(),
+        "backup" => save(&mut store, &Path::new(&data).with_extension("new")),
+        "restore" => {
+            let mut archive = open(&Path::new(&data).with_extension("old"));
+            // What is there is written down as often as possible.
+            let done = backup::restore(&mut store, &mut archive, Some(&[(work, other)]), Some(1), &mut Quiet);
+            assert_eq!(done.unwrap().len(), 1);
+        }
         other => panic!("{other}"),
     }
 }
 
-/// What is to be seen of a store: each qube with its label, what is in its home, how long its volume is.
+/// What is to be seen of a store: each qube with its label, what is in its home, how long its volume is and
+/// what is in it; and a backup beside the store, which is good if it is there.
 fn seen(store: &Store) -> Vec<(String, String, Vec<String>, u64)> {
+    let mut all = seen_in(store);
+    let new = store.qubes().parent().unwrap().with_extension("new");
+    if new.exists() {
+        backup::verify(&mut open(&new), &mut Quiet).unwrap();
+        all.push(("backup".into(), String::new(), Vec::new(), 0));
+    }
+    all
+}
+
+fn seen_in(store: &Store) -> Vec<(String, String, Vec<String>, u64)> {
     let names = store.names().unwrap();
     let one = |name: &QubeName| {
         let dir = store.dir(name);
@@ -69,7 +114,11 @@ fn seen(store: &Store) -> Vec<(String, String, Vec<String>, u64)> {
         let mut files: Vec<_> = files.collect();
         files.sort();
         let volume = [store.volume(name), dir.join("new.img")];
-        let volume = volume.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum();
+        let volume = volume.iter().filter_map(|path| fs::read(path).ok()).map(|bytes| {
+            let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+            bytes.len() as u64 * 1_000_000 + sum
+        });
+        let volume = volume.sum();
         (name.to_string(), label, files, volume)
     };
     names.iter().map(one).collect()
@@ -77,13 +126,22 @@ fn seen(store: &Store) -> Vec<(String, String, Vec<String>, u64)> {
 
 fn make(data: &Path) -> Store {
     let _ = fs::remove_dir_all(data);
-    let store = Store::open(data).unwrap();
+    for backup in ["new", "new.part"] {
+        let _ = fs::remove_file(data.with_extension(backup));
+    }
+    let mut store = Store::open(data).unwrap();
     store.create(&name("work"), &config("blue")).unwrap();
     let dir = store.dir(&name("work"));
     for file in ["a", "b", "c"] {
         fs::write(dir.join("home").join(file), file.repeat(3)).unwrap();
     }
     make_volume(&store.volume(&name("work")), 1 << 20).unwrap();
+    let volume = File::options().write(true).open(store.volume(&name("work"))).unwrap();
+    volume.write_all_at(&[7; 300_000], 100_000).unwrap();
+    // One for all: no two have a header of the same length.
+    if !data.with_extension("old").exists() {
+        save(&mut store, &data.with_extension("old"));
+    }
     store
 }
 
@@ -169,4 +227,4 @@ fn killed_at_every_call(does: &str) {
 macro_rules! killed {
     ($($does:ident)*) => { $( #[test] fn $does() { killed_at_every_call(stringify!($does)); } )* };
 }
-killed!(create clone rename remove edit grow volume);
+killed!(create clone rename remove edit grow volume backup restore);

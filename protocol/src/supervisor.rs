@@ -11,7 +11,7 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 use serde::{Deserialize, Serialize};
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 4;
+pub const VERSION: u32 = 5;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.
@@ -205,6 +205,24 @@ pub enum RequestBody {
         /// Which.
         qube: QubeName,
     },
+    /// Keeps a halted qube as it is, so that this client can read it, until this connection ends. Answer:
+    /// [`ReplyBody::Held`] with the qube's directory.
+    Hold {
+        /// Which.
+        qube: QubeName,
+    },
+    /// Keeps a name for a qube that this client makes, until it is adopted or this connection ends. Answer:
+    /// [`ReplyBody::Held`] with the directory to make it in: `qube` below it becomes the qube.
+    Reserve {
+        /// The name.
+        name: QubeName,
+    },
+    /// Makes a qube of what this client has made at a name that it reserved, and brought to the disk. Answer:
+    /// [`ReplyBody::Qube`].
+    Adopt {
+        /// The name.
+        name: QubeName,
+    },
     /// Starts a qube. Answer: [`ReplyBody::Qube`] when its agent is ready, or an error.
     Start {
         /// Which.
@@ -284,6 +302,7 @@ impl RequestBody {
             | Self::Clone { qube, .. }
             | Self::Rename { qube, .. }
             | Self::File { qube }
+            | Self::Hold { qube }
             | Self::Start { qube }
             | Self::Stop { qube, .. }
             | Self::Kill { qube }
@@ -297,6 +316,8 @@ impl RequestBody {
             | Self::List { .. }
             | Self::Create { .. }
             | Self::RunDisposable { .. }
+            | Self::Reserve { .. }
+            | Self::Adopt { .. }
             | Self::Attach
             | Self::Events => None,
         }
@@ -491,6 +512,11 @@ pub enum ReplyBody {
     },
     /// The file that describes a qube.
     File {
+        /// Where it is, in dom0.
+        path: String,
+    },
+    /// A directory that this client may use.
+    Held {
         /// Where it is, in dom0.
         path: String,
     },

@@ -13,7 +13,7 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use transom_hypervisor::{cli::QubeCommand, image::cli::ImageCommand};
+use transom_hypervisor::{backup::cli::BackupCommand, cli::QubeCommand, image::cli::ImageCommand};
 
 use self::session::On;
 use crate::{
@@ -50,6 +50,9 @@ enum Command {
     /// What virtual machines boot from.
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Save qubes in one encrypted file, and restore them.
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Ask the desktop that runs, or tell it something.
     Msg {
         #[command(subcommand)]
@@ -164,6 +167,7 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Qube(command) => transom_hypervisor::cli::run(command).map_err(|e| e.to_string()),
         Command::Image(command) => transom_hypervisor::image::cli::run(command).map_err(|e| e.to_string()),
+        Command::Backup(command) => transom_hypervisor::backup::cli::run(command).map_err(|e| e.to_string()),
         Command::Msg { message } => send(message),
         Command::Validate { config } => validate(config),
     };

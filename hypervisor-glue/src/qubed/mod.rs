@@ -6,6 +6,7 @@
 mod cables;
 mod copies;
 mod disposables;
+mod holds;
 mod log;
 mod rate;
 mod requests;

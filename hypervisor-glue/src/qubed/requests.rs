@@ -13,6 +13,7 @@ use transom_protocol::supervisor::{
 use super::{
     cables::MAX_CLIENTS,
     empty_trash,
+    holds::Purpose,
     log::{self, QubeLog},
     running::{Ending, Phase, Running},
     server::{ClientId, Qube, Server, Until, Waiter},
@@ -113,6 +114,9 @@ impl Server {
                 let path = self.store.dir(&qube).join(QUBE_FILE).display().to_string();
                 Ok(Ok(ReplyBody::File { path }).into())
             }
+            RequestBody::Hold { qube } => self.hold(client, qube),
+            RequestBody::Reserve { name } => self.reserve(client, name),
+            RequestBody::Adopt { name } => self.adopt(client, &name),
             RequestBody::Start { qube } => self.start(qube, now),
             RequestBody::Stop { qube, timeout_ms } => {
                 // No more than an hour, so that no sum with a time overflows.
@@ -171,7 +175,7 @@ impl Server {
         template: Option<String>,
         backend: BackendChoice,
     ) -> Result<Outcome, ErrorBody> {
-        self.copies.leave_alone(&name)?;
+        self.leave_alone(&name)?;
         let config = QubeConfig { template, backend, ..QubeConfig::new(label) };
         self.store.create(&name, &config).map_err(|e| store_error(&e))?;
         tracing::info!(qube = %name, "created");
@@ -188,11 +192,50 @@ impl Server {
         }
     }
 
+    /// Refuses if a qube or name is in use by something that takes its time.
+    fn leave_alone(&self, name: &QubeName) -> Result<(), ErrorBody> {
+        self.copies.leave_alone(name)?;
+        self.holds.leave_alone(name)
+    }
+
+    fn hold(&mut self, client: ClientId, name: QubeName) -> Result<Outcome, ErrorBody> {
+        self.lasting(&name)?;
+        self.halted(&name)?;
+        self.copies.leave_alone(&name)?;
+        if let Some(Qube { config: Err(problem), .. }) = self.qubes.get(name.as_str()) {
+            return Err(problem.clone());
+        }
+        let path = self.store.dir(&name).display().to_string();
+        self.holds.begin(name, client, Purpose::Read)?;
+        Ok(Ok(ReplyBody::Held { path }).into())
+    }
+
+    fn reserve(&mut self, client: ClientId, name: QubeName) -> Result<Outcome, ErrorBody> {
+        self.copies.leave_alone(&name)?;
+        self.refresh(&name);
+        // A disposable has no place in the store, but a name.
+        if self.qubes.contains_key(name.as_str()) {
+            return Err(store_error(&StoreError::Exists(name)));
+        }
+        let path = self.store.staging(&name).map_err(|e| store_error(&e))?.display().to_string();
+        self.holds.begin(name, client, Purpose::Make)?;
+        Ok(Ok(ReplyBody::Held { path }).into())
+    }
+
+    fn adopt(&mut self, client: ClientId, name: &QubeName) -> Result<Outcome, ErrorBody> {
+        self.holds.is_made_by(name, client)?;
+        self.store.adopt(name).map_err(|e| store_error(&e))?;
+        self.holds.end(name);
+        tracing::info!(qube = %name, "restored");
+        self.refresh(name);
+        self.answer_info(name)
+    }
+
     fn copy(&mut self, from: &QubeName, to: QubeName) -> Result<Outcome, ErrorBody> {
         self.lasting(from)?;
         self.halted(from)?;
-        // Copies of one qube may be made at once, but no copy of a copy that is not there yet.
-        self.copies.leave_alone(&to)?;
+        // Copies of one qube may be made at once, and while it is read, but none of one that is not there yet.
+        self.leave_alone(&to)?;
         let copying = self.store.copy(from, &to).map_err(|e| store_error(&e))?;
         self.copies.begin(from.clone(), to.clone(), copying)?;
         tracing::info!(qube = %from, copy = %to, "being cloned");
@@ -215,8 +258,8 @@ impl Server {
     fn rename(&mut self, from: &QubeName, to: &QubeName) -> Result<Outcome, ErrorBody> {
         self.lasting(from)?;
         self.halted(from)?;
-        self.copies.leave_alone(from)?;
-        self.copies.leave_alone(to)?;
+        self.leave_alone(from)?;
+        self.leave_alone(to)?;
         self.refresh_all();
         let through =
             |qube: &Qube| qube.config.as_ref().is_ok_and(|config| config.network.as_ref() == Some(from));
@@ -238,7 +281,7 @@ impl Server {
     fn remove(&mut self, name: &QubeName) -> Result<Outcome, ErrorBody> {
         self.lasting(name)?;
         self.halted(name)?;
-        self.copies.leave_alone(name)?;
+        self.leave_alone(name)?;
         let trash = self.store.remove(name).map_err(|e| store_error(&e))?;
         empty_trash(trash);
         tracing::info!(qube = %name, "removed");
@@ -262,7 +305,7 @@ impl Server {
             }
             None => {}
         }
-        self.copies.leave_alone(&name)?;
+        self.leave_alone(&name)?;
         let result = self.launch(&name, now);
         if let Some(qube) = self.qubes.get_mut(name.as_str()) {
             match result {

@@ -20,6 +20,7 @@ use super::{
     cables::{Cables, Plug},
     copies::Copies,
     disposables::{Fleeting, Refill},
+    holds::Holds,
     requests::store_error,
     running::{Note, Part, Phase, Running},
     session::{Role, Session},
@@ -105,6 +106,7 @@ pub(super) struct Server {
     pub(super) cables: Cables,
     pub(super) copies: Copies,
     pub(super) refill: Refill,
+    pub(super) holds: Holds,
     next_link: u64,
     /// True once we are told to end.
     pub(super) closing: bool,
@@ -126,6 +128,7 @@ impl Server {
             cables: Cables::default(),
             copies: Copies::default(),
             refill: Refill::default(),
+            holds: Holds::default(),
             next_link: 1,
             closing: false,
         };
@@ -297,6 +300,7 @@ impl Server {
         for id in over {
             self.clients.remove(&id);
             self.waiters.retain(|waiter| waiter.client != id);
+            self.holds.end_of(id);
             if self.compositor == Some(id) {
                 tracing::info!("the compositor is gone; its qubes go on");
                 self.compositor = None;
@@ -400,7 +404,6 @@ impl Server {
         }
         self.forget_disposable(name);
     }
-
 
     /// Answers those who wait for something of this qube.
     pub(super) fn answer(

@@ -10,10 +10,8 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use transom_protocol::supervisor::QubeName;
 
-use super::{HIDDEN, QUBE_FILE, Store, StoreError, atomic, make_dir, remove_tree};
+use super::{HIDDEN, PARTS, Store, StoreError, atomic, make_dir, remove_tree};
 
-/// What of a qube is copied; its logs are not.
-const PARTS: [&str; 3] = [QUBE_FILE, "home", "private.img"];
 /// Longest complaint of the copying program that is shown, in bytes.
 const MAX_COMPLAINT: usize = 200;
 
@@ -82,7 +80,10 @@ impl Copying {
             .arg(&self.new)
             .arg("--")
             .args(
-                PARTS.map(|part| self.from.join(part)).iter().filter(|part| fs::exists(part).unwrap_or(true)),
+                PARTS
+                    .map(|part| self.from.join(part.name))
+                    .iter()
+                    .filter(|part| fs::exists(part).unwrap_or(true)),
             )
             .env("LC_ALL", "C")
             .stdin(Stdio::null())

@@ -6,28 +6,38 @@
 
 mod atomic;
 mod copy;
+mod parts;
 mod qube_file;
+mod staging;
 
 use std::{
     fmt, fs, io,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
 
-pub(crate) use self::qube_file::is_template;
 pub use self::{
     atomic::write as replace,
     copy::Copying,
+    parts::{PARTS, Part, PartKind},
     qube_file::{FileError, parse, write},
+    staging::STAGED,
+};
+pub(crate) use self::{
+    parts::part,
+    qube_file::is_template,
+    staging::{JOURNAL, all as stagings},
 };
 
 /// The file that describes a qube.
 pub const QUBE_FILE: &str = "qube.kdl";
 /// Largest such file, in bytes.
 pub const MAX_QUBE_FILE: u64 = 64 * 1024;
+/// The file with a qube's private volume.
+const VOLUME: &str = "private.img";
 /// Prefix of qubes that are being made or deleted. No name of a qube begins with a dot.
 const HIDDEN: &str = ".";
 
@@ -238,7 +248,7 @@ impl Store {
 
     /// The private volume of one qube's virtual machine, which may not be there yet.
     pub fn volume(&self, name: &QubeName) -> PathBuf {
-        self.dir(name).join("private.img")
+        self.dir(name).join(VOLUME)
     }
 
     /// The directory of one qube's logs, made where it is missing.
@@ -353,7 +363,11 @@ impl Store {
         let paths = paths.filter(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            name.starts_with(".removed-") || name.starts_with(".new-")
+            let unfinished = || !entry.path().join(JOURNAL).exists();
+            name.starts_with(".removed-")
+                || name.starts_with(".new-")
+                // One that is written down can be gone on with.
+                || name.starts_with(&staging::prefix()) && unfinished()
         });
         Trash { paths: paths.map(|entry| entry.path()).collect() }
     }
@@ -378,11 +392,31 @@ impl Trash {
     }
 }
 
-/// Deletes a directory that may not be there.
-fn remove_tree(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(path) {
+/// Deletes a directory, or a file, that may not be there.
+pub(crate) fn remove_tree(path: &Path) -> Result<(), StoreError> {
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // Somebody took away their own right to change their directories.
+            open_directories(path);
+            fs::remove_dir_all(path)
+        }
+        other => other,
+    };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("delete", path)(error)),
         _ => Ok(()),
+    }
+}
+
+/// Lets us into all directories below one that is to be deleted, as far as they are ours.
+fn open_directories(path: &Path) {
+    let mut ahead = vec![path.to_owned()];
+    while let Some(path) = ahead.pop() {
+        let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o700));
+        let entries = fs::read_dir(&path).into_iter().flatten().filter_map(Result::ok);
+        let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        ahead.extend(dirs.map(|entry| entry.path()));
     }
 }
 

@@ -187,11 +187,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
             Some(BackendName::Kvm) => BackendChoice::Kvm,
             Some(BackendName::Qemu) => BackendChoice::Qemu,
         },
-        autostart: file
-            .autostart
-            .into_iter()
-            .map(Program::words)
-            .collect(),
+        autostart: file.autostart.into_iter().map(Program::words).collect(),
         network: file.network,
         limits: limits(file.limits.unwrap_or_default()),
         machine: machine(file.machine.unwrap_or_default()),

@@ -1,6 +1,7 @@
 //! `transom-qubed` with real sandboxes and an agent made for tests.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod backup;
 mod bad_input;
 mod command_line;
 mod desktop;

@@ -34,6 +34,9 @@ fn request() -> impl Strategy<Value = RequestBody> {
         (qube(), qube()).prop_map(|(qube, name)| RequestBody::Clone { qube, name }),
         (qube(), qube()).prop_map(|(qube, name)| RequestBody::Rename { qube, name }),
         qube().prop_map(|qube| RequestBody::File { qube }),
+        qube().prop_map(|qube| RequestBody::Hold { qube }),
+        qube().prop_map(|name| RequestBody::Reserve { name }),
+        qube().prop_map(|name| RequestBody::Adopt { name }),
         qube().prop_map(|qube| RequestBody::Start { qube }),
         (qube(), any::<u64>()).prop_map(|(qube, timeout_ms)| RequestBody::Stop { qube, timeout_ms }),
         qube().prop_map(|qube| RequestBody::Kill { qube }),
@@ -41,6 +44,9 @@ fn request() -> impl Strategy<Value = RequestBody> {
         qube().prop_map(|qube| RequestBody::Resume { qube }),
         qube().prop_map(|qube| RequestBody::Remove { qube }),
         (qube(), vec(".*", 0..6)).prop_map(|(qube, argv)| RequestBody::Run { qube, argv }),
+        (".*", option::of(label()), vec(".*", 0..6))
+            .prop_map(|(pattern, label, argv)| RequestBody::RunDisposable { pattern, label, argv }),
+        (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
         (".*", option::of(label()), vec(".*", 0..6))
             .prop_map(|(pattern, label, argv)| RequestBody::RunDisposable { pattern, label, argv }),
         (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
@@ -102,6 +108,7 @@ fn reply() -> impl Strategy<Value = ReplyBody> {
         info().prop_map(|qube| ReplyBody::Qube { qube }),
         (vec(".*", 0..5), ".*").prop_map(|(lines, path)| ReplyBody::Log { lines, path }),
         ".*".prop_map(|path| ReplyBody::File { path }),
+        ".*".prop_map(|path| ReplyBody::Held { path }),
         any::<u32>().prop_map(|version| ReplyBody::Attached { version }),
     ]
 }
@@ -144,6 +151,8 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Pause { .. } | RequestBody::Resume { .. } => {}
         RequestBody::Kill { .. } | RequestBody::Remove { .. } | RequestBody::Run { .. } => {}
         RequestBody::Clone { .. } | RequestBody::Rename { .. } | RequestBody::File { .. } => {}
+        RequestBody::Hold { .. } | RequestBody::Reserve { .. } | RequestBody::Adopt { .. } => {}
+        RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
     }
     match reply {
@@ -151,6 +160,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         ReplyBody::Qube { .. }
         | ReplyBody::Log { .. }
         | ReplyBody::File { .. }
+        | ReplyBody::Held { .. }
         | ReplyBody::Attached { .. } => {}
     }
     match event {
