@@ -6,6 +6,7 @@
 mod cables;
 mod copies;
 mod disposables;
+mod job;
 mod log;
 mod rate;
 mod requests;
@@ -13,6 +14,8 @@ mod running;
 mod server;
 mod service;
 mod session;
+mod vault;
+mod volumes;
 
 use std::{
     fs::{self, File},
@@ -30,12 +33,13 @@ use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with},
-    process::{Resource, getrlimit, set_child_subreaper, setrlimit},
+    process::{DumpableBehavior, Resource, getrlimit, set_child_subreaper, set_dumpable_behavior, setrlimit},
 };
 
 use self::server::{Server, Source};
 use crate::{
     backends::Backends,
+    encryption::Keyring,
     image::Images,
     paths::{self, PathError},
     store::{Store, StoreError, reason},
@@ -124,7 +128,10 @@ impl Qubed {
             }
             paths::private_dir(&left)?;
         }
+        // The key of all volumes will be in our memory: no core file of it, and no debugger but root's.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at("hide from debuggers"))?;
         let store = Store::open(&options.data_dir)?;
+        Keyring::of(&options.data_dir).clean();
         empty_trash(store.leftovers());
 
         // Orphans of a dead bubblewrap become ours, so that none stays as a zombie.

@@ -144,7 +144,8 @@ impl Server {
                 None => {}
             }
         }
-        let config = QubeConfig { template: Some(pattern.to_owned()), ..QubeConfig::new(LabelName::unknown()) };
+        let config =
+            QubeConfig { template: Some(pattern.to_owned()), ..QubeConfig::new(LabelName::unknown()) };
         if is_template(pattern) && self.backends.image(&config).is_ok() {
             return Ok(config);
         }
@@ -183,10 +184,9 @@ impl Server {
         let fleeting =
             Fleeting { pattern, spare: true, cold: true, first: None, asked: None, life: Life::default() };
         let label = config.label.clone();
-        let qube =
-            Qube { config: Ok(config), label, running: None, failure: None, fleeting: Some(fleeting) };
+        let qube = Qube { config: Ok(config), label, running: None, failure: None, fleeting: Some(fleeting) };
         self.qubes.insert(name.clone(), qube);
-        match self.launch(&name, now) {
+        match self.launch(&name, None, now) {
             Ok(running) => {
                 if let Some(qube) = self.qubes.get_mut(name.as_str()) {
                     qube.running = Some(running);
@@ -209,8 +209,8 @@ impl Server {
             rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
                 .map_err(|e| io(e.into()))?;
             let number = u32::from_ne_bytes(bytes) % 10_000;
-            let name = QubeName::new(&format!("{PREFIX}{number}"))
-                .map_err(|e| io(std::io::Error::other(e)))?;
+            let name =
+                QubeName::new(&format!("{PREFIX}{number}")).map_err(|e| io(std::io::Error::other(e)))?;
             if !self.qubes.contains_key(name.as_str()) && !self.store.contains(&name) {
                 return Ok(name);
             }
@@ -278,8 +278,11 @@ impl Server {
         if warm.is_empty() {
             return false;
         }
-        let argv: Vec<String> =
-            ["timeout", "--kill-after=2", WARM_S, "--"].map(str::to_owned).into_iter().chain(warm.clone()).collect();
+        let argv: Vec<String> = ["timeout", "--kill-after=2", WARM_S, "--"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(warm.clone())
+            .collect();
         match running.run(&argv) {
             Ok(_) => true,
             Err(reason) => {
@@ -304,7 +307,13 @@ impl Server {
     }
 
     /// A program has started in a qube, or has not.
-    pub(super) fn first_program(&mut self, name: &QubeName, serial: u32, answer: &Result<(), ErrorBody>, now: Instant) {
+    pub(super) fn first_program(
+        &mut self,
+        name: &QubeName,
+        serial: u32,
+        answer: &Result<(), ErrorBody>,
+        now: Instant,
+    ) {
         if self.fleeting(name).is_none_or(|fleeting| fleeting.asked != Some(serial)) {
             return;
         }
@@ -362,16 +371,16 @@ impl Server {
 
     /// When to look at disposables again.
     pub(super) fn disposables_wake(&self) -> Option<Instant> {
-        let alive = |qube: &&Qube| {
-            qube.running.as_ref().is_some_and(|running| running.phase != Phase::Stopping)
-        };
+        let alive =
+            |qube: &&Qube| qube.running.as_ref().is_some_and(|running| running.phase != Phase::Stopping);
         let ends = self.qubes.values().filter(alive).filter_map(|qube| qube.fleeting.as_ref()?.ends_at());
         ends.chain(self.refill.0).min()
     }
 
     /// What the clock brings for disposables.
     pub(super) fn disposables_tick(&mut self, now: Instant) {
-        let over = |qube: &Qube| qube.fleeting.as_ref().and_then(Fleeting::ends_at).is_some_and(|at| at <= now);
+        let over =
+            |qube: &Qube| qube.fleeting.as_ref().and_then(Fleeting::ends_at).is_some_and(|at| at <= now);
         let over: Vec<QubeName> =
             self.qubes.iter().filter(|(_, qube)| over(qube)).map(|(name, _)| name.clone()).collect();
         for name in over {
@@ -410,7 +419,9 @@ impl Server {
         let mut left: Vec<(QubeName, String, QubeConfig)> = spares.collect();
         for (pattern, config) in patterns {
             for _ in 0..config.disposables.ready {
-                let fits = |(_, of, made): &(QubeName, String, QubeConfig)| *of == pattern.as_str() && *made == config;
+                let fits = |(_, of, made): &(QubeName, String, QubeConfig)| {
+                    *of == pattern.as_str() && *made == config
+                };
                 if let Some(at) = left.iter().position(fits) {
                     left.swap_remove(at);
                 } else if let Err(refusal) =
