@@ -12,6 +12,7 @@ mod link;
 mod process;
 mod program;
 mod report;
+mod storage;
 mod windows;
 
 use std::{path::Path, process::ExitCode};
@@ -56,6 +57,7 @@ fn measure(quick: bool, lanes: Option<&Path>) -> Result<(), String> {
         ("drawing", windows::drawing(quick, &mut figures)),
         ("idle", process::idle(quick, &mut figures)),
         ("memory", process::memory(&mut figures)),
+        ("encryption", storage::encryption(quick, &mut figures)),
         ("virtual machines", lanes.map_or(Ok(()), |logs| lanes::figures(logs, &mut figures))),
     ];
     print!("{}", report::table(&figures));
