@@ -38,6 +38,9 @@ fn request() -> impl Strategy<Value = RequestBody> {
             }
         ),
         qube().prop_map(|qube| RequestBody::Encrypt { qube }),
+        (".*", option::of(label()), vec(".*", 0..6))
+            .prop_map(|(pattern, label, argv)| RequestBody::RunDisposable { pattern, label, argv }),
+        (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
         prop::sample::select(vec![
             RequestBody::Keyring,
             RequestBody::Unlock,
@@ -184,6 +187,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
         RequestBody::Encrypt { .. } | RequestBody::Keyring | RequestBody::LockStore => {}
         RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {}
+        RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
     }
     match reply {
         ReplyBody::Done | ReplyBody::Pong { .. } | ReplyBody::Qubes { .. } => {}
