@@ -439,8 +439,10 @@ mod tests {
         }));
         assert!(ends(|stream| {
             greet(stream);
+            // Each answer is read: a stream that is closed over unread ones breaks at the other end.
             for _ in 0..MAX_OPTIONS {
                 option(stream, 3, &[]);
+                answered(stream);
             }
         }));
     }
