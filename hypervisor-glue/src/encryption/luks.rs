@@ -157,7 +157,7 @@ pub(super) fn no_memory(source: io::Error) -> EncryptionError {
 /// The parts of a LUKS2 header's JSON that matter here (LUKS2 On-Disk Format Specification, chapter 3).
 #[derive(Debug, Deserialize)]
 struct Header {
-    keyslots: BTreeMap<String, serde::de::IgnoredAny>,
+    keyslots: BTreeMap<String, serde_json::Value>,
     segments: BTreeMap<String, Segment>,
     config: Config,
 }

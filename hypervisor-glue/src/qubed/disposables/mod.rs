@@ -220,9 +220,10 @@ impl Server {
 
     /// Refuses what only qubes that last can have done to them.
     pub(super) fn lasting(&self, name: &QubeName) -> Result<(), ErrorBody> {
-        match self.qubes.get(name.as_str()).is_some_and(|qube| qube.fleeting.is_some()) {
-            true => Err(error(ErrorKind::BadRequest, format!("{name} is disposable; nothing of it lasts"))),
-            false => Ok(()),
+        if self.qubes.get(name.as_str()).is_some_and(|qube| qube.fleeting.is_some()) {
+            Err(error(ErrorKind::BadRequest, format!("{name} is disposable; nothing of it lasts")))
+        } else {
+            Ok(())
         }
     }
 

@@ -41,7 +41,7 @@ enum Image {
     Plain(FormatAccess<Storage>),
     /// With room for what is enciphered or not yet: never in the guest's memory, where the guest could
     /// see and change it on the way.
-    Encrypted(Payload, Vec<u8>),
+    Encrypted(Box<Payload>, Vec<u8>),
 }
 
 impl fmt::Debug for Disk {
@@ -78,7 +78,7 @@ impl Disk {
     /// What is encrypted in a file with a volume's key.
     pub fn encrypted(file: File, key: &[u8], layout: Layout) -> Result<Self, DiskError> {
         let payload = Payload::new(file, key, layout).map_err(DiskError::at("encrypted volume"))?;
-        Ok(Self { image: Image::Encrypted(payload, Vec::new()), read_only: false })
+        Ok(Self { image: Image::Encrypted(Box::new(payload), Vec::new()), read_only: false })
     }
 
     /// Bytes.
