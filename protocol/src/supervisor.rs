@@ -184,6 +184,9 @@ pub enum RequestBody {
         /// The back end.
         #[serde(default)]
         backend: BackendChoice,
+        /// Its volume is not to be encrypted.
+        #[serde(default)]
+        plain: bool,
     },
     /// Makes a copy of a halted qube, which stays halted until then. Answer: [`ReplyBody::Qube`] of the
     /// copy when it is there.
@@ -286,6 +289,25 @@ pub enum RequestBody {
         /// Which.
         qube: QubeName,
     },
+    /// Encrypts the volume of a halted qube, which stays halted until then. Answer: [`ReplyBody::Qube`]
+    /// when it is done.
+    Encrypt {
+        /// Which.
+        qube: QubeName,
+    },
+    /// Whether encrypted volumes can be used. Answer: [`ReplyBody::Keyring`].
+    Keyring,
+    /// Opens the keyring, so that they can. The passphrase is in a pipe beside the request, with its end:
+    /// no packet holds one. Answer: [`ReplyBody::Done`], after seconds.
+    Unlock,
+    /// Sets the passphrase where none was ever set, and unlocks. It comes as with [`Self::Unlock`].
+    SetPassphrase,
+    /// Changes the passphrase; the old and the new one are in a pipe each. Answer: [`ReplyBody::Done`],
+    /// after seconds.
+    ChangePassphrase,
+    /// Forgets what opens volumes. Those of running qubes stay open until they halt. Answer:
+    /// [`ReplyBody::Done`].
+    LockStore,
     /// Takes the compositor's role: links and events come from now on. There is one compositor at
     /// a time. Answer: [`ReplyBody::Attached`], then the state as events, then changes.
     Attach,
@@ -311,7 +333,8 @@ impl RequestBody {
             | Self::Remove { qube }
             | Self::Run { qube, .. }
             | Self::Windows { qube, .. }
-            | Self::Log { qube } => Some(qube),
+            | Self::Log { qube }
+            | Self::Encrypt { qube } => Some(qube),
             Self::Ping
             | Self::List { .. }
             | Self::Create { .. }
@@ -319,7 +342,12 @@ impl RequestBody {
             | Self::Reserve { .. }
             | Self::Adopt { .. }
             | Self::Attach
-            | Self::Events => None,
+            | Self::Events
+            | Self::Keyring
+            | Self::Unlock
+            | Self::SetPassphrase
+            | Self::ChangePassphrase
+            | Self::LockStore => None,
         }
     }
 
@@ -385,6 +413,36 @@ impl fmt::Display for Backend {
             Self::Qemu => "qemu",
         })
     }
+}
+
+/// Whether what a qube stores can be read by whoever has the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// Only with the passphrase.
+    Encrypted,
+    /// Yes: its volume is not encrypted.
+    Plain,
+    /// Nothing of it is on a disk.
+    Memory,
+    /// As dom0's own files: it is a directory of dom0.
+    Directory,
+    /// Not known.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// Whether encrypted volumes can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyringState {
+    /// No passphrase was ever set.
+    Missing,
+    /// The passphrase is needed.
+    Locked,
+    /// They can.
+    Unlocked,
 }
 
 /// Where a qube is in its life.
@@ -454,6 +512,9 @@ pub struct QubeInfo {
     pub backend_reason: String,
     /// False if it shares dom0's kernel.
     pub isolated: bool,
+    /// Whether what it stores is encrypted, or will be when it stores anything.
+    #[serde(default)]
+    pub storage: Storage,
     /// The process in dom0 that holds it, while it is up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -520,6 +581,11 @@ pub enum ReplyBody {
         /// Where it is, in dom0.
         path: String,
     },
+    /// To [`RequestBody::Keyring`].
+    Keyring {
+        /// How it is now.
+        state: KeyringState,
+    },
     /// To [`RequestBody::Attach`].
     Attached {
         /// [`VERSION`] of the answering qubed.
@@ -571,6 +637,10 @@ pub enum ErrorKind {
     Io,
     /// Given up, because something else happened to the qube meanwhile.
     Cancelled,
+    /// The passphrase is needed first.
+    Locked,
+    /// The passphrase is not the right one.
+    WrongPassphrase,
     /// Kinds of a newer qubed.
     #[serde(other)]
     Other,
@@ -654,6 +724,7 @@ mod tests {
             backend: Backend::Sandbox,
             backend_reason: String::new(),
             isolated: false,
+            storage: Storage::Directory,
             pid: Some(7),
             template: None,
             disposable: None,

@@ -47,6 +47,14 @@ enum Command {
     /// Everything about qubes.
     #[command(subcommand)]
     Qube(QubeCommand),
+    /// Open the encrypted volumes of your qubes; the first time, set the passphrase for that.
+    Unlock {
+        /// Read the passphrase from this open descriptor
+        #[arg(long, value_name = "N")]
+        passphrase_fd: Option<u32>,
+    },
+    /// Forget what opens the encrypted volumes. Qubes that run go on.
+    LockStore,
     /// What virtual machines boot from.
     #[command(subcommand)]
     Image(ImageCommand),
@@ -166,6 +174,10 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Headless(options) => session::run(&options, On::Nowhere),
         Command::Demo(options) => demo::run(&options),
         Command::Qube(command) => transom_hypervisor::cli::run(command).map_err(|e| e.to_string()),
+        Command::Unlock { passphrase_fd } => {
+            transom_hypervisor::cli::unlock(passphrase_fd).map_err(|e| e.to_string())
+        }
+        Command::LockStore => transom_hypervisor::cli::lock_store().map_err(|e| e.to_string()),
         Command::Image(command) => transom_hypervisor::image::cli::run(command).map_err(|e| e.to_string()),
         Command::Backup(command) => transom_hypervisor::backup::cli::run(command).map_err(|e| e.to_string()),
         Command::Msg { message } => send(message),

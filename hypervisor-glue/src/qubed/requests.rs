@@ -1,13 +1,14 @@
 //! What clients ask for.
 
 use std::{
+    os::fd::OwnedFd,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use transom_protocol::supervisor::{
     Backend, BackendChoice, ErrorBody, ErrorKind, Event, LabelName, QubeName, ReplyBody, Request,
-    RequestBody, VERSION,
+    RequestBody, Storage, VERSION,
 };
 
 use super::{
@@ -18,8 +19,10 @@ use super::{
     running::{Ending, Phase, Running},
     server::{ClientId, Qube, Server, Until, Waiter},
     session::Role,
+    vault::Asked,
 };
 use crate::{
+    encryption::VolumeKey,
     machine::{MachineSpec, VmSpec},
     paths,
     store::{QUBE_FILE, QubeConfig, StoreError},
@@ -69,9 +72,10 @@ pub(super) fn store_error(source: &StoreError) -> ErrorBody {
 
 impl Server {
     /// Serves one request.
-    pub(super) fn request(&mut self, client: ClientId, request: Request, now: Instant) {
+    pub(super) fn request(&mut self, client: ClientId, request: Request, files: Vec<OwnedFd>, now: Instant) {
         let id = request.id;
-        let outcome = self.serve(client, request, now).unwrap_or_else(|refusal| Outcome::Now(Err(refusal)));
+        let outcome =
+            self.serve(client, request, files, now).unwrap_or_else(|refusal| Outcome::Now(Err(refusal)));
         match outcome {
             Outcome::Now(answer) => self.reply(client, id, answer),
             Outcome::Later(qube, until) => {
@@ -87,13 +91,19 @@ impl Server {
         }
     }
 
-    fn reply(&mut self, client: ClientId, id: u64, answer: Answer) {
+    pub(super) fn reply(&mut self, client: ClientId, id: u64, answer: Answer) {
         if let Some(client) = self.clients.get_mut(&client) {
             client.reply(id, answer);
         }
     }
 
-    fn serve(&mut self, client: ClientId, request: Request, now: Instant) -> Result<Outcome, ErrorBody> {
+    fn serve(
+        &mut self,
+        client: ClientId,
+        request: Request,
+        files: Vec<OwnedFd>,
+        now: Instant,
+    ) -> Result<Outcome, ErrorBody> {
         if let Some(name) = request.body.qube() {
             self.refresh(name);
             if !self.qubes.contains_key(name.as_str()) {
@@ -104,8 +114,8 @@ impl Server {
             RequestBody::Ping => Ok(Ok(ReplyBody::Pong { version: VERSION, pid: std::process::id() }).into()),
             RequestBody::List { after } => Ok(Ok(self.list(after.as_ref())).into()),
             RequestBody::Info { qube } => self.answer_info(&qube),
-            RequestBody::Create { name, label, template, backend } => {
-                self.create(name, label, template, backend)
+            RequestBody::Create { name, label, template, backend, plain } => {
+                self.create(name, label, template, backend, plain)
             }
             RequestBody::Clone { qube, name } => self.copy(&qube, name),
             RequestBody::Rename { qube, name } => self.rename(&qube, &name),
@@ -138,6 +148,22 @@ impl Server {
                 Ok(Ok(ReplyBody::Done).into())
             }
             RequestBody::Log { qube } => self.log(&qube),
+            RequestBody::Encrypt { qube } => self.encrypt(qube),
+            RequestBody::Keyring => Ok(Ok(ReplyBody::Keyring { state: self.vault.state() }).into()),
+            RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {
+                let asked = Asked { client, request: request.id };
+                match request.body {
+                    RequestBody::Unlock => self.vault.unlock(asked, files),
+                    RequestBody::SetPassphrase => self.vault.set(asked, files),
+                    _ => self.vault.change(asked, files),
+                }?;
+                Ok(Outcome::Answered)
+            }
+            RequestBody::LockStore => {
+                self.vault.lock()?;
+                tracing::info!("locked");
+                Ok(Ok(ReplyBody::Done).into())
+            }
             RequestBody::Attach => self.attach(client, request.id, now),
             RequestBody::Events => {
                 self.refresh_all();
@@ -163,7 +189,7 @@ impl Server {
         ReplyBody::Qubes { qubes, more }
     }
 
-    fn answer_info(&self, name: &QubeName) -> Result<Outcome, ErrorBody> {
+    pub(super) fn answer_info(&self, name: &QubeName) -> Result<Outcome, ErrorBody> {
         let info = self.info(name).ok_or_else(|| store_error(&StoreError::NoSuchQube(name.clone())))?;
         Ok(Ok(ReplyBody::Qube { qube: info }).into())
     }
@@ -174,17 +200,20 @@ impl Server {
         label: LabelName,
         template: Option<String>,
         backend: BackendChoice,
+        plain: bool,
     ) -> Result<Outcome, ErrorBody> {
         self.leave_alone(&name)?;
-        let config = QubeConfig { template, backend, ..QubeConfig::new(label) };
+        let mut config = QubeConfig { template, backend, ..QubeConfig::new(label) };
+        config.machine.encryption = !plain;
         self.store.create(&name, &config).map_err(|e| store_error(&e))?;
         tracing::info!(qube = %name, "created");
         self.refresh(&name);
         self.answer_info(&name)
     }
 
-    /// Refuses if a qube is up.
-    fn halted(&mut self, name: &QubeName) -> Result<(), ErrorBody> {
+    /// Refuses if a qube is up, or its volume is worked on.
+    pub(super) fn halted(&mut self, name: &QubeName) -> Result<(), ErrorBody> {
+        self.vault.leave_alone(name)?;
         let refusal = || format!("{name} is running; stop it first with `transom qube stop {name}`");
         match self.running(name) {
             Some(_) => Err(error(ErrorKind::NotHalted, refusal())),
@@ -193,8 +222,9 @@ impl Server {
     }
 
     /// Refuses if a qube or name is in use by something that takes its time.
-    fn leave_alone(&self, name: &QubeName) -> Result<(), ErrorBody> {
+    pub(super) fn leave_alone(&self, name: &QubeName) -> Result<(), ErrorBody> {
         self.copies.leave_alone(name)?;
+        self.vault.leave_alone(name)?;
         self.holds.leave_alone(name)
     }
 
@@ -303,10 +333,26 @@ impl Server {
                     format!("{name} is stopping; try again when it is halted"),
                 ));
             }
+            None if self.vault.is_opening(&name) => return Ok(Outcome::Later(name, Until::Ready)),
             None => {}
         }
         self.leave_alone(&name)?;
-        let result = self.launch(&name, now);
+        if self.open_volume(&name)? {
+            self.announce(&name);
+        } else {
+            self.launched(&name, None, now)?;
+        }
+        Ok(Outcome::Later(name, Until::Ready))
+    }
+
+    /// Starts a qube's machine, with what opens its volume if that is encrypted.
+    pub(super) fn launched(
+        &mut self,
+        name: &QubeName,
+        key: Option<&VolumeKey>,
+        now: Instant,
+    ) -> Result<(), ErrorBody> {
+        let result = self.launch(name, key, now);
         if let Some(qube) = self.qubes.get_mut(name.as_str()) {
             match result {
                 Ok(running) => {
@@ -318,17 +364,22 @@ impl Server {
                     if refusal.kind != ErrorKind::BadQubeFile {
                         qube.failure = Some(refusal.message.clone());
                     }
-                    self.announce(&name);
+                    self.announce(name);
                     return Err(refusal);
                 }
             }
         }
         tracing::info!(qube = %name, "starting");
-        self.announce(&name);
-        Ok(Outcome::Later(name, Until::Ready))
+        self.announce(name);
+        Ok(())
     }
 
-    pub(super) fn launch(&mut self, name: &QubeName, now: Instant) -> Result<Running, ErrorBody> {
+    pub(super) fn launch(
+        &mut self,
+        name: &QubeName,
+        key: Option<&VolumeKey>,
+        now: Instant,
+    ) -> Result<Running, ErrorBody> {
         let config = match self.qubes.get(name.as_str()) {
             Some(Qube { config: Ok(config), .. }) => config.clone(),
             Some(Qube { config: Err(problem), .. }) => return Err(problem.clone()),
@@ -343,11 +394,18 @@ impl Server {
             Backend::Sandbox => None,
             _ => Some(self.backends.image(&config).map_err(|e| refused(e.to_string()))?),
         };
+        if key.is_none() && self.storage(name, choice.backend, Some(&config)) == Storage::Encrypted {
+            // It runs on something else since a moment: no plain volume is made beside the other.
+            return Err(refused("its back end has changed meanwhile; start it again".to_owned()));
+        }
         let (clients, network_note) = self.network(name, &config, choice.backend).map_err(refused)?;
         let lasts = self.lasting(name).is_ok();
         let home = lasts.then(|| self.store.home(name)).transpose().map_err(|e| store_error(&e))?;
         let log_dir = self.log_dir(name).map_err(|e| store_error(&e))?;
-        let volume = lasts.then(|| self.store.volume(name));
+        let volume = lasts.then(|| match key {
+            Some(_) => self.store.encrypted_volume(name),
+            None => self.store.plain_volume(name),
+        });
         let run_dir = self.run_dir(name);
         let _ = std::fs::remove_dir_all(&run_dir);
         // The store makes its own.
@@ -368,6 +426,7 @@ impl Server {
             vm: image.as_ref().map(|image| VmSpec {
                 image,
                 volume: volume.as_deref(),
+                key,
                 config: &config.machine,
                 cards: &cards,
             }),
@@ -435,6 +494,10 @@ impl Server {
     }
 
     fn end(&mut self, name: QubeName, how: impl FnOnce(&mut Running)) -> Result<Outcome, ErrorBody> {
+        if self.vault.cancel(&name) {
+            self.announce(&name);
+            return Ok(Outcome::Later(name, Until::Halted));
+        }
         let Some(running) = self.running(&name) else { return self.answer_info(&name) };
         how(running);
         self.announce(&name);

@@ -11,6 +11,7 @@ use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use transom_protocol::supervisor::QubeName;
 
 use super::{HIDDEN, PARTS, Store, StoreError, atomic, make_dir, remove_tree};
+use crate::user;
 
 /// Longest complaint of the copying program that is shown, in bytes.
 const MAX_COMPLAINT: usize = 200;
@@ -27,7 +28,9 @@ pub struct Copying {
 }
 
 impl Store {
-    /// Prepares a copy of a qube under another name: its file, its home, its private volume.
+    /// Prepares a copy of a qube under another name: its file, its home, its private volume. An
+    /// encrypted volume keeps its key, for blocks that are shared are enciphered once; the slot that
+    /// holds it is the copy's own.
     ///
     /// The caller makes sure that the one does not run, and that nobody makes the other, until it is
     /// done.
@@ -75,7 +78,8 @@ impl Copying {
 
     fn fill(&self) -> io::Result<()> {
         // It ends with the thread that waits for it: nobody writes into what is cleaned away later.
-        let output = Command::new("setpriv")
+        let starting = user::starting();
+        let cp = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "cp", "-a", "--reflink=auto", "--one-file-system", "-t"])
             .arg(&self.new)
             .arg("--")
@@ -88,7 +92,10 @@ impl Copying {
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .output()?;
+            .stderr(Stdio::piped())
+            .spawn()?;
+        drop(starting);
+        let output = cp.wait_with_output()?;
         if output.status.success() {
             return Ok(());
         }

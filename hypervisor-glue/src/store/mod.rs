@@ -1,7 +1,7 @@
 //! Qubes on disk.
 //!
 //! `DATA/qubes/NAME/qube.kdl` describes a qube, `DATA/qubes/NAME/home/` is its home, which lasts
-//! (of a virtual machine: `private.img`), and `DATA/qubes/NAME/log/` is what its console said. A person may edit `qube.kdl`; a mistake in
+//! (of a virtual machine: `private.luks`, or `private.img` where that is not encrypted), and `DATA/qubes/NAME/log/` is what its console said. A person may edit `qube.kdl`; a mistake in
 //! one makes that qube unusable and no other.
 
 mod atomic;
@@ -9,6 +9,7 @@ mod copy;
 mod parts;
 mod qube_file;
 mod staging;
+mod volume;
 
 use std::{
     fmt, fs, io,
@@ -25,8 +26,10 @@ pub use self::{
     parts::{PARTS, Part, PartKind},
     qube_file::{FileError, parse, write},
     staging::STAGED,
+    volume::Volume,
 };
 pub(crate) use self::{
+    atomic::sync_dir,
     parts::part,
     qube_file::is_template,
     staging::{JOURNAL, all as stagings},
@@ -34,10 +37,11 @@ pub(crate) use self::{
 
 /// The file that describes a qube.
 pub const QUBE_FILE: &str = "qube.kdl";
+/// The private volume of a virtual machine, encrypted or not.
+const ENCRYPTED_VOLUME: &str = "private.luks";
+const PLAIN_VOLUME: &str = "private.img";
 /// Largest such file, in bytes.
 pub const MAX_QUBE_FILE: u64 = 64 * 1024;
-/// The file with a qube's private volume.
-const VOLUME: &str = "private.img";
 /// Prefix of qubes that are being made or deleted. No name of a qube begins with a dot.
 const HIDDEN: &str = ".";
 
@@ -130,16 +134,17 @@ pub struct MachineConfig {
     pub memory: u64,
     /// Its processors, 1 to 32.
     pub vcpus: u8,
-    /// Size of its private volume, in bytes: what it may store. Taken from the disk as it is used;
-    /// read when the qube starts for the first time.
+    /// Size of its private volume, in bytes: what it may store. Taken from the disk as it is used.
     pub volume: u64,
+    /// Its private volume is made encrypted. One that is there stays what it is.
+    pub encryption: bool,
     /// How QEMU runs its processors; `None`: by KVM where the processor can.
     pub accelerator: Option<Accelerator>,
 }
 
 impl Default for MachineConfig {
     fn default() -> Self {
-        Self { memory: 1 << 30, vcpus: 2, volume: 8 << 30, accelerator: None }
+        Self { memory: 1 << 30, vcpus: 2, volume: 8 << 30, encryption: true, accelerator: None }
     }
 }
 
@@ -244,11 +249,6 @@ impl Store {
     /// The home of one qube, made where it is missing.
     pub fn home(&self, name: &QubeName) -> Result<PathBuf, StoreError> {
         self.made(name, "home")
-    }
-
-    /// The private volume of one qube's virtual machine, which may not be there yet.
-    pub fn volume(&self, name: &QubeName) -> PathBuf {
-        self.dir(name).join(VOLUME)
     }
 
     /// The directory of one qube's logs, made where it is missing.
@@ -369,11 +369,15 @@ impl Store {
                 // One that is written down can be gone on with.
                 || name.starts_with(&staging::prefix()) && unfinished()
         });
-        Trash { paths: paths.map(|entry| entry.path()).collect() }
+        let mut paths: Vec<_> = paths.map(|entry| entry.path()).collect();
+        for name in self.names().unwrap_or_default() {
+            paths.extend(self.volume_leftovers(&name));
+        }
+        Trash { paths }
     }
 }
 
-/// Directories to delete.
+/// Directories and files to delete.
 #[must_use = "it is only deleted by `empty`"]
 #[derive(Debug)]
 pub struct Trash {
@@ -386,9 +390,14 @@ impl Trash {
         self.paths.is_empty()
     }
 
-    /// Deletes. Can take long; gives the first error, after trying everything.
+    /// Deletes; of an encrypted volume first what it could be read with. Can take long; gives the first
+    /// error, after trying everything.
     pub fn empty(self) -> Result<(), StoreError> {
-        self.paths.iter().map(|path| remove_tree(path)).fold(Ok(()), Result::and)
+        let delete = |path: &PathBuf| {
+            let (destroyed, deleted) = (volume::destroy(path), remove_tree(path));
+            deleted.and(destroyed)
+        };
+        self.paths.iter().map(delete).fold(Ok(()), Result::and)
     }
 }
 

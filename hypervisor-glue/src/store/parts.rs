@@ -27,10 +27,11 @@ pub struct Part {
 
 /// All of them, in the order in which a backup has them. Any but the first may be missing. Logs are none:
 /// they are of this computer.
-pub const PARTS: [Part; 3] = [
+pub const PARTS: [Part; 4] = [
     Part { name: super::QUBE_FILE, kind: PartKind::Config },
     Part { name: "home", kind: PartKind::Tree },
-    Part { name: super::VOLUME, kind: PartKind::Volume },
+    Part { name: super::ENCRYPTED_VOLUME, kind: PartKind::Volume },
+    Part { name: super::PLAIN_VOLUME, kind: PartKind::Volume },
 ];
 
 /// The part of this name.

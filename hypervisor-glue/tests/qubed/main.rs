@@ -7,6 +7,7 @@ mod command_line;
 mod desktop;
 mod disposables;
 mod harness;
+mod keyring;
 mod life;
 mod store;
 mod walls;

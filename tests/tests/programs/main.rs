@@ -10,6 +10,7 @@ mod edit;
 mod gamma;
 mod lock;
 mod outputs;
+mod passphrase;
 mod session;
 mod shortages;
 mod signals;

@@ -9,7 +9,7 @@ fn machine(whole: bool) -> Machine {
     let home = machine.store.home(&name("disk")).unwrap();
     fs::write(home.join("large"), noise(300_000)).unwrap();
     fs::write(home.join("small"), "x").unwrap();
-    let volume = File::create(machine.store.volume(&name("disk"))).unwrap();
+    let volume = File::create(machine.store.plain_volume(&name("disk"))).unwrap();
     let bytes = noise(3 << 20);
     if whole {
         volume.write_all_at(&bytes, 0).unwrap();

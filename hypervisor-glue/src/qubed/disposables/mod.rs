@@ -186,7 +186,7 @@ impl Server {
         let label = config.label.clone();
         let qube = Qube { config: Ok(config), label, running: None, failure: None, fleeting: Some(fleeting) };
         self.qubes.insert(name.clone(), qube);
-        match self.launch(&name, now) {
+        match self.launch(&name, None, now) {
             Ok(running) => {
                 if let Some(qube) = self.qubes.get_mut(name.as_str()) {
                     qube.running = Some(running);

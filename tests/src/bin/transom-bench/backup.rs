@@ -63,7 +63,7 @@ pub(crate) fn speed(quick: bool, figures: &mut Vec<Figure>) -> Result<(), String
     let name = QubeName::new("full").map_err(text)?;
     let copy = QubeName::new("copy").map_err(text)?;
     store.create(&name, &QubeConfig::new(LabelName::new("grey").map_err(text)?)).map_err(text)?;
-    let mut volume = File::create(store.volume(&name)).map_err(text)?;
+    let mut volume = File::create(store.plain_volume(&name)).map_err(text)?;
     fill(&mut volume, bytes).map_err(text)?;
     volume.sync_all().map_err(text)?;
     let wanted = [(name.clone(), copy.clone())];

@@ -13,6 +13,7 @@ mod link;
 mod process;
 mod program;
 mod report;
+mod storage;
 mod windows;
 
 use std::{path::Path, process::ExitCode};
@@ -67,6 +68,7 @@ fn measure(quick: bool, lanes: Option<&Path>) -> Result<(), String> {
         ("idle", process::idle(quick, &mut figures)),
         ("memory", process::memory(&mut figures)),
         ("backups", backup::speed(quick, &mut figures)),
+        ("encryption", storage::encryption(quick, &mut figures)),
         ("virtual machines", lanes.map_or(Ok(()), |logs| lanes::figures(logs, &mut figures))),
     ];
     print!("{}", report::table(&figures));
