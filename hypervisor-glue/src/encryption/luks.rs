@@ -270,7 +270,8 @@ mod tests {
 
     #[test]
     fn a_printed_key_is_read() {
-        let digits = (0..64).map(|n| format!("{n:02x} ")).collect::<String>();
+        let digits: Vec<String> = (0..64).map(|n| format!("{n:02x} ")).collect();
+        let digits = digits.concat();
         let printed = format!("Payload offset:\t32768\nMK bits:       \t512\nMK dump:\t{digits}\n");
         let key: Vec<u8> = (0..64).collect();
         assert_eq!(&*parse_key(printed.as_bytes()).unwrap(), &key[..]);

@@ -256,13 +256,13 @@ mod tests {
 
     const SIZE: usize = 8192;
 
-    struct Bytes {
+    struct Memory {
         bytes: Vec<u8>,
         flushed: usize,
         full: bool,
     }
 
-    impl Export for Bytes {
+    impl Export for Memory {
         fn size(&self) -> u64 {
             self.bytes.len() as u64
         }
@@ -284,10 +284,10 @@ mod tests {
     }
 
     /// Serves in a thread what `client` asks for.
-    fn with(full: bool, client: impl FnOnce(&mut UnixStream)) -> (Bytes, Result<(), NbdError>) {
+    fn with(full: bool, client: impl FnOnce(&mut UnixStream)) -> (Memory, Result<(), NbdError>) {
         let (mut ours, mut theirs) = UnixStream::pair().unwrap();
         let server = thread::spawn(move || {
-            let mut bytes = Bytes { bytes: vec![0; SIZE], flushed: 0, full };
+            let mut bytes = Memory { bytes: vec![0; SIZE], flushed: 0, full };
             let result = serve(&mut theirs, &mut bytes);
             (bytes, result)
         });
@@ -489,7 +489,7 @@ mod tests {
                 bytes.resize(bytes.len() + if kind == WRITE { length as usize } else { 0 }, 9);
             }
             bytes.extend(rest);
-            let mut export = Bytes { bytes: vec![0; SIZE], flushed: 0, full: false };
+            let mut export = Memory { bytes: vec![0; SIZE], flushed: 0, full: false };
             let _ = serve(&mut Fixed(&bytes), &mut export);
             prop_assert_eq!(export.bytes.len(), SIZE);
         }

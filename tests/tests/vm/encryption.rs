@@ -74,7 +74,8 @@ pub(crate) fn no_key_outside(lab: &Lab, qube: &str) {
     assert_eq!(lab.ends_with(qube, "cat ~/kept > /dev/null"), 0);
     let key = lab.volume_key(qube).key;
     let pid = lab.info(qube)["pid"].as_u64().unwrap() as u32;
-    let hex = key.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let hex: Vec<String> = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex.concat();
     // Half of it is a key of its own, and enough to look for.
     for process in
         fs::read_dir("/proc").unwrap().filter_map(|entry| entry.unwrap().file_name().into_string().ok())
@@ -160,7 +161,7 @@ fn what_a_guest_stores_is_nowhere_to_be_read() {
 
     // A lost slot is said, and no guest starts.
     let volume = lab.data().join("qubes/copy/private.luks");
-    File::options().write(true).open(&volume).unwrap().write_all_at(&[0; 1 << 16], 32 << 10).unwrap();
+    File::options().write(true).open(&volume).unwrap().write_all_at(&vec![0; 1 << 16], 32 << 10).unwrap();
     let refused = lab.house.run(&["qube", "start", "copy"]);
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("key slot") && said.lines().count() == 1, "{said}");
