@@ -20,6 +20,12 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
 
+pub(crate) use self::{
+    atomic::sync_dir,
+    parts::part,
+    qube_file::is_template,
+    staging::{JOURNAL, all as stagings},
+};
 pub use self::{
     atomic::write as replace,
     copy::Copying,
@@ -27,12 +33,6 @@ pub use self::{
     qube_file::{FileError, parse, write},
     staging::STAGED,
     volume::Volume,
-};
-pub(crate) use self::{
-    atomic::sync_dir,
-    parts::part,
-    qube_file::is_template,
-    staging::{JOURNAL, all as stagings},
 };
 
 /// The file that describes a qube.

@@ -40,7 +40,7 @@ fn all_is_refused(client: &mut Client, qube: &str, why: &str) {
         RequestBody::Hold { qube: name(qube) },
     ];
     let to_a_name = [
-        RequestBody::Create { name: name(qube), label, template: None, backend },
+        RequestBody::Create { name: name(qube), label, template: None, backend, plain: false },
         RequestBody::Clone { qube: name("mail"), name: name(qube) },
         RequestBody::Rename { qube: name("mail"), name: name(qube) },
         RequestBody::Reserve { name: name(qube) },

@@ -235,7 +235,8 @@ impl Drm {
 impl Drop for Drm {
     fn drop(&mut self) {
         // Card and seat are still ours.
-        if let Some(Card { device, monitors, .. }) = self.card.as_mut().filter(|card| card.device.is_active()) {
+        if let Some(Card { device, monitors, .. }) = self.card.as_mut().filter(|card| card.device.is_active())
+        {
             heads!(monitors, heads => heads.leave(device));
         }
     }
