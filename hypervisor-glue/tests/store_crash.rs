@@ -191,7 +191,7 @@ fn make(does: &str, data: &Path) -> Store {
         make_volume(&plain, 1 << 20).unwrap();
         let volume = File::options().write(true).open(plain).unwrap();
         volume.write_all_at(MARKER, 4096).unwrap();
-        volume.write_all_at(&[7; 300_000], 100_000).unwrap();
+        volume.write_all_at(&vec![7; 300_000], 100_000).unwrap();
     }
     // One for all: no two have a header of the same length.
     if does == "restore" && !data.with_extension("old").exists() {

@@ -73,6 +73,7 @@ impl<R: Renderer> Head<R> {
 }
 
 /// All monitors of one graphics card.
+#[expect(clippy::struct_field_names, reason = "heads are what they are")]
 pub(super) struct Heads<R: Renderer> {
     heads: Vec<Head<R>>,
     make: Make<R>,

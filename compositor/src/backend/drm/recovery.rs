@@ -173,7 +173,7 @@ mod tests {
         for _ in 0..8 {
             recovery.failed(now);
             let due = recovery.due().unwrap();
-            waits.push((due - now).as_millis());
+            waits.push(due.saturating_sub(now).as_millis());
             now = due;
         }
         assert_eq!(waits, [250, 500, 1_000, 2_000, 4_000, 8_000, 10_000, 10_000]);

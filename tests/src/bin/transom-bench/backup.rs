@@ -10,7 +10,7 @@ use std::{
 
 use transom_hypervisor::{
     backup::{self, Archive, BackupError, Keys, Lock, Output, Progress, Watch},
-    store::{QubeConfig, Store},
+    store::{QubeConfig, Store, Trash},
     supervisor::{LabelName, QubeName},
 };
 
@@ -74,7 +74,8 @@ pub(crate) fn speed(quick: bool, figures: &mut Vec<Figure>) -> Result<(), String
         let mut lap = || std::mem::replace(&mut begin, Instant::now()).elapsed().as_secs_f64();
         let lock = Lock::Recipients(vec![backup::recipient(PUBLIC)?]);
         let output = Output::file(&path).map_err(text)?;
-        let output = backup::create(&mut store, &[name.clone()], lock, output, &mut Until(None, 0));
+        let output =
+            backup::create(&mut store, std::slice::from_ref(&name), lock, output, &mut Until(None, 0));
         output.and_then(Output::finish).map_err(text)?;
         seconds[0].push(lap());
         backup::verify(&mut open(&path)?, &mut Until(None, 0)).map_err(text)?;
@@ -85,7 +86,7 @@ pub(crate) fn speed(quick: bool, figures: &mut Vec<Figure>) -> Result<(), String
         };
         restore(None)?;
         seconds[2].push(lap());
-        store.remove(&copy).and_then(|trash| trash.empty()).map_err(text)?;
+        store.remove(&copy).and_then(Trash::empty).map_err(text)?;
         let mut restore = |end| {
             backup::restore(&mut store, &mut open(&path)?, Some(&wanted), Some(STEP), &mut Until(end, 0))
                 .map_err(text)
@@ -97,7 +98,7 @@ pub(crate) fn speed(quick: bool, figures: &mut Vec<Figure>) -> Result<(), String
         lap();
         restore(None)?;
         seconds[3].push(lap());
-        store.remove(&copy).and_then(|trash| trash.empty()).map_err(text)?;
+        store.remove(&copy).and_then(Trash::empty).map_err(text)?;
         std::fs::remove_file(&path).map_err(text)?;
     }
     let mib = bytes as f64 / f64::from(1 << 20);
