@@ -225,7 +225,9 @@ impl Machine for QemuMachine {
         let daemon = self.daemon.status();
         let qemu = self.qemu.as_mut().map(Process::status);
         let server = self.server.as_mut().map(Process::status);
-        if !matches!(qemu, Some(Some(_))) && matches!(server, Some(Some(_))) && self.because.is_none() {
+        // One that ended well ended because QEMU does.
+        let failed = matches!(server, Some(Some(status)) if !status.success());
+        if failed && !matches!(qemu, Some(Some(_))) && self.because.is_none() {
             self.give_up("the server of its encrypted volume ended".to_owned());
             return Step::Alive;
         }

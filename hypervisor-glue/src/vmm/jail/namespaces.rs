@@ -90,6 +90,12 @@ fn wait_for(child: libc::pid_t) -> ! {
     // The copy's descriptors must be nobody else's, or their other ends would not see them close.
     // SAFETY: nothing of this process is used any more but the call to wait.
     unsafe { libc::syscall(libc::SYS_close_range, 0, u32::MAX, 0) };
+    // It is as powerful in the copy's namespaces as whoever made them, and needs none of it. If it cannot
+    // give that up it ends, and the copy with it.
+    if lock().is_err() {
+        // SAFETY: as below.
+        unsafe { libc::_exit(1) }
+    }
     let status = loop {
         match waitpid(Pid::from_raw(child), WaitOptions::empty()) {
             Err(rustix::io::Errno::INTR) => {}
