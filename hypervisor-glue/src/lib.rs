@@ -8,6 +8,7 @@
 //!   QEMU, [`sandbox`]: no virtual machine,
 //! - [`vmm`]: the linked virtual machine monitor, a library of its own, and `transom-vmm`,
 //! - [`image`]: what virtual machines boot from, and the `transom image …` command,
+//! - [`policy`]: which services of other qubes a qube may call,
 //! - [`qubed`]: the supervisor itself, run by the `transom-qubed` binary.
 //!
 //! Unsafe code is in [`memory`] and in [`vmm`] (`kvm`, `jail/namespaces`) only.
@@ -23,6 +24,7 @@ pub mod machine;
 pub mod memory;
 pub mod packet;
 pub mod paths;
+pub mod policy;
 pub mod qemu;
 pub mod qubed;
 pub mod sandbox;

@@ -97,6 +97,10 @@ fn serve_service(mode: &str) {
             match ToAgent::parse(&raw).unwrap() {
                 ToAgent::Welcome(welcome) => assert_eq!(welcome.version.get(), SERVICE_VERSION),
                 ToAgent::Time(time) => println!("it is {}", time.seconds.get()),
+                ToAgent::Serve(serve) => {
+                    let token: String = serve.fixed.token.iter().map(|byte| format!("{byte:02x}")).collect();
+                    println!("serve {token} {}", serve.parts().join(" "));
+                }
                 ToAgent::Shutdown(()) if mode == "stubborn" => println!("no"),
                 ToAgent::Shutdown(()) => exit(0),
                 ToAgent::Run(run) => start(&run.arguments(), serial, &writer, mode),

@@ -134,6 +134,13 @@ impl Server {
                 Ok(Ok(ReplyBody::Done).into())
             }
             RequestBody::Log { qube } => self.log(&qube),
+            RequestBody::AnswerCall { call, answer } => {
+                if self.compositor != Some(client) {
+                    return Err(error(ErrorKind::BadRequest, "only the desktop answers for the person"));
+                }
+                self.answer_call(call, &answer, now);
+                Ok(Ok(ReplyBody::Done).into())
+            }
             RequestBody::Attach => self.attach(client, request.id, now),
             RequestBody::Events => {
                 self.refresh_all();
@@ -283,6 +290,15 @@ impl Server {
         tracing::info!(qube = %name, "starting");
         self.announce(&name);
         Ok(Outcome::Later(name, Until::Ready))
+    }
+
+    /// Starts a qube that a call goes to, unless it is up.
+    pub(super) fn start_for_call(&mut self, name: &QubeName, now: Instant) -> Result<(), ErrorBody> {
+        self.refresh(name);
+        if !self.qubes.contains_key(name.as_str()) {
+            return Err(store_error(&StoreError::NoSuchQube(name.clone())));
+        }
+        self.start(name.clone(), now).map(drop)
     }
 
     pub(super) fn launch(&mut self, name: &QubeName, now: Instant) -> Result<Running, ErrorBody> {

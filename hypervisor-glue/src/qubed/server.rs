@@ -18,6 +18,7 @@ use transom_protocol::supervisor::{
 use super::{
     Options, SHUTDOWN_S,
     cables::{Cables, Plug},
+    calls::{Calls, LineId},
     copies::Copies,
     disposables::{Fleeting, Refill},
     requests::store_error,
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     backends::Backends,
     machine::Exit,
+    policy::PolicyWatch,
     store::{QubeConfig, Store, StoreError},
 };
 
@@ -47,6 +49,8 @@ pub(super) enum Source {
     Cable(Plug),
     /// The copy with this name.
     Copy(QubeName),
+    /// A call stream.
+    Call(LineId),
 }
 
 /// A qube that is known.
@@ -105,6 +109,7 @@ pub(super) struct Server {
     pub(super) cables: Cables,
     pub(super) copies: Copies,
     pub(super) refill: Refill,
+    pub(super) calls: Calls,
     next_link: u64,
     /// True once we are told to end.
     pub(super) closing: bool,
@@ -112,6 +117,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(options: Options, store: Store, backends: Backends, listener: OwnedFd) -> Self {
+        let calls = Calls::new(PolicyWatch::new(options.policy.clone()));
         let mut server = Self {
             options,
             store,
@@ -126,6 +132,7 @@ impl Server {
             cables: Cables::default(),
             copies: Copies::default(),
             refill: Refill::default(),
+            calls,
             next_link: 1,
             closing: false,
         };
@@ -160,6 +167,7 @@ impl Server {
         sources.extend(loose);
         sources
             .extend(self.copies.sources().map(|(name, fd)| (Source::Copy(name.clone()), fd, PollFlags::IN)));
+        sources.extend(self.calls.sources());
         sources
     }
 
@@ -170,6 +178,7 @@ impl Server {
             .chain(self.listener_pause)
             .chain(self.cables.next_wake(now))
             .chain(self.disposables_wake())
+            .chain(self.calls.next_wake())
             .min()
     }
 
@@ -191,6 +200,7 @@ impl Server {
             self.announce(&name);
         }
         self.disposables_tick(now);
+        self.tick_calls(now);
     }
 
     /// Serves a descriptor that is ready, if what it belonged to is still there.
@@ -205,6 +215,7 @@ impl Server {
                 }
                 self.sweep(now);
             }
+            Source::Call(line) => self.call_ready(*line, now),
             Source::Cable(plug) => self.cables.discard(plug, now),
             Source::Copy(name) => self.copied(name),
             Source::Qube(name, part) => {
@@ -230,6 +241,7 @@ impl Server {
         for client in self.clients.values_mut() {
             client.flush();
         }
+        self.calls.flush();
         self.sweep(now);
     }
 
@@ -301,6 +313,7 @@ impl Server {
                 tracing::info!("the compositor is gone; its qubes go on");
                 self.compositor = None;
                 self.windows_unknown(now);
+                self.calls_without_person(now);
             }
         }
     }
@@ -327,8 +340,12 @@ impl Server {
                 self.look_at_programs(name, now);
             }
             Note::Link => self.deliver_link(name),
+            Note::Call(socket) => self.call_stream(name, socket, now),
             Note::Paused(paused) => self.paused(name, paused, now),
-            Note::Gone(exit) => self.machine_gone(name, &exit),
+            Note::Gone(exit) => {
+                self.machine_gone(name, &exit);
+                self.calls_of_gone(name, now);
+            }
         }
     }
 
@@ -352,6 +369,7 @@ impl Server {
             self.answer(name, |until| until == Until::Ready, &Ok(ReplyBody::Qube { qube: info }));
         }
         self.disposable_ready(name, now);
+        self.calls_of_ready(name, now);
     }
 
     pub(super) fn paused(&mut self, name: &QubeName, paused: bool, now: Instant) {
@@ -362,6 +380,7 @@ impl Server {
         }
         if !paused {
             self.run_first(name, now);
+            self.calls_of_ready(name, now);
         }
     }
 
@@ -400,7 +419,6 @@ impl Server {
         }
         self.forget_disposable(name);
     }
-
 
     /// Answers those who wait for something of this qube.
     pub(super) fn answer(
@@ -466,7 +484,7 @@ impl Server {
         }
     }
 
-    fn tell_compositor(&mut self, event: Event, fds: Vec<OwnedFd>) {
+    pub(super) fn tell_compositor(&mut self, event: Event, fds: Vec<OwnedFd>) {
         if let Some(client) = self.compositor.and_then(|id| self.clients.get_mut(&id)) {
             client.event(event, fds);
         }

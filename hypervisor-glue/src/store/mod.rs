@@ -17,7 +17,7 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
 
-pub(crate) use self::qube_file::is_template;
+pub(crate) use self::qube_file::{first_error, is_template};
 pub use self::{
     atomic::write as replace,
     copy::Copying,

@@ -187,11 +187,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
             Some(BackendName::Kvm) => BackendChoice::Kvm,
             Some(BackendName::Qemu) => BackendChoice::Qemu,
         },
-        autostart: file
-            .autostart
-            .into_iter()
-            .map(Program::words)
-            .collect(),
+        autostart: file.autostart.into_iter().map(Program::words).collect(),
         network: file.network,
         limits: limits(file.limits.unwrap_or_default()),
         machine: machine(file.machine.unwrap_or_default()),
@@ -295,7 +291,7 @@ fn line_of_node(text: &str, node: &str) -> usize {
 }
 
 /// The first thing that the parser found wrong: line from 1, and reason.
-fn first_error(error: &knus::Error, text: &str) -> (usize, String) {
+pub(crate) fn first_error(error: &knus::Error, text: &str) -> (usize, String) {
     let first = error.related().into_iter().flatten().next();
     let Some(first) = first else { return (1, error.to_string()) };
     let label = first.labels().into_iter().flatten().next();

@@ -64,7 +64,10 @@ fn it_has_its_patterns_settings_and_is_gone_with_its_last_window() {
 
     // It has a home of its own, in memory, and nothing of its pattern's.
     let (_, mut display) = await_link(&mut compositor, &name);
-    assert_eq!(display.ask("echo $FAKE_AGENT; stat -fc %T ~; cat ~/file; ls -A ~"), "good\ntmpfs\nmarked-42\nfile");
+    assert_eq!(
+        display.ask("echo $FAKE_AGENT; stat -fc %T ~; cat ~/file; ls -A ~"),
+        "good\ntmpfs\nmarked-42\nfile"
+    );
     assert_eq!(holds(&qubed.temp.path().join("data"), "marked-42"), "");
     assert_eq!(holds(&qubed.temp.path().join("data"), &name), "");
     assert!(!qubed.qube_dir("work").join("home/autostart").exists());

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod bad_input;
+mod calls;
 mod command_line;
 mod desktop;
 mod disposables;

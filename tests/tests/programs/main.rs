@@ -9,6 +9,7 @@ mod edit;
 mod gamma;
 mod lock;
 mod outputs;
+mod services;
 mod session;
 mod shortages;
 mod signals;

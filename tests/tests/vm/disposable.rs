@@ -92,7 +92,9 @@ fn a_machine_for_one_program_shows_at_once_and_leaves_nothing() {
         pooled.push(took);
         // The clock of one that stood still is right again.
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-        let check = format!("t=$(($(date +%s) - {now})); echo clock off by $t; test $t -ge -2 && test $t -le 20 && touch ~/close");
+        let check = format!(
+            "t=$(($(date +%s) - {now})); echo clock off by $t; test $t -ge -2 && test $t -le 20 && touch ~/close"
+        );
         lab.house.must(&["qube", "run", &name, "sh", "-c", &check]);
         until(&format!("it is thrown away: {}", log(&lab, &name)), || {
             let gone = |info: &Value| info["name"] != name.as_str();

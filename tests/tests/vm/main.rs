@@ -24,4 +24,5 @@ mod network;
 mod outer;
 mod paused;
 mod picture;
+mod services;
 mod volume;

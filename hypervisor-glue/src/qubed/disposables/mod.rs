@@ -76,6 +76,33 @@ impl Server {
         argv: Vec<String>,
         now: Instant,
     ) -> Result<Outcome, ErrorBody> {
+        let name = self.take_disposable(pattern, label, Some(argv), now)?;
+        Ok(Outcome::Later(name, Until::FirstProgram))
+    }
+
+    /// A disposable for a call of this qube: made like it, so that what is opened there can reach no more
+    /// than it could where it came from.
+    pub(super) fn disposable_for_call(
+        &mut self,
+        source: &QubeName,
+        now: Instant,
+    ) -> Result<QubeName, ErrorBody> {
+        let pattern = match self.fleeting(source) {
+            Some(fleeting) => fleeting.pattern.clone(),
+            None => source.as_str().to_owned(),
+        };
+        let label = self.qubes.get(source.as_str()).map(|qube| qube.label.clone());
+        self.take_disposable(pattern, label, None, now)
+    }
+
+    /// A disposable that is ready, or a new one: its name. `first` is the program that it is there for.
+    fn take_disposable(
+        &mut self,
+        pattern: String,
+        label: Option<LabelName>,
+        first: Option<Vec<String>>,
+        now: Instant,
+    ) -> Result<QubeName, ErrorBody> {
         if self.closing {
             return Err(error(ErrorKind::Cancelled, "transom-qubed is ending"));
         }
@@ -97,7 +124,7 @@ impl Server {
             }
             if let Some(fleeting) = &mut qube.fleeting {
                 fleeting.spare = false;
-                fleeting.first = Some(argv);
+                fleeting.first = first;
             }
         }
         // Everybody hears of it now.
@@ -120,7 +147,7 @@ impl Server {
             }
             _ => {}
         }
-        Ok(Outcome::Later(name, Until::FirstProgram))
+        Ok(name)
     }
 
     fn fleeting(&mut self, name: &QubeName) -> Option<&mut Fleeting> {
@@ -144,7 +171,8 @@ impl Server {
                 None => {}
             }
         }
-        let config = QubeConfig { template: Some(pattern.to_owned()), ..QubeConfig::new(LabelName::unknown()) };
+        let config =
+            QubeConfig { template: Some(pattern.to_owned()), ..QubeConfig::new(LabelName::unknown()) };
         if is_template(pattern) && self.backends.image(&config).is_ok() {
             return Ok(config);
         }
@@ -183,8 +211,7 @@ impl Server {
         let fleeting =
             Fleeting { pattern, spare: true, cold: true, first: None, asked: None, life: Life::default() };
         let label = config.label.clone();
-        let qube =
-            Qube { config: Ok(config), label, running: None, failure: None, fleeting: Some(fleeting) };
+        let qube = Qube { config: Ok(config), label, running: None, failure: None, fleeting: Some(fleeting) };
         self.qubes.insert(name.clone(), qube);
         match self.launch(&name, now) {
             Ok(running) => {
@@ -209,8 +236,8 @@ impl Server {
             rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
                 .map_err(|e| io(e.into()))?;
             let number = u32::from_ne_bytes(bytes) % 10_000;
-            let name = QubeName::new(&format!("{PREFIX}{number}"))
-                .map_err(|e| io(std::io::Error::other(e)))?;
+            let name =
+                QubeName::new(&format!("{PREFIX}{number}")).map_err(|e| io(std::io::Error::other(e)))?;
             if !self.qubes.contains_key(name.as_str()) && !self.store.contains(&name) {
                 return Ok(name);
             }
@@ -278,8 +305,11 @@ impl Server {
         if warm.is_empty() {
             return false;
         }
-        let argv: Vec<String> =
-            ["timeout", "--kill-after=2", WARM_S, "--"].map(str::to_owned).into_iter().chain(warm.clone()).collect();
+        let argv: Vec<String> = ["timeout", "--kill-after=2", WARM_S, "--"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain(warm.clone())
+            .collect();
         match running.run(&argv) {
             Ok(_) => true,
             Err(reason) => {
@@ -304,7 +334,13 @@ impl Server {
     }
 
     /// A program has started in a qube, or has not.
-    pub(super) fn first_program(&mut self, name: &QubeName, serial: u32, answer: &Result<(), ErrorBody>, now: Instant) {
+    pub(super) fn first_program(
+        &mut self,
+        name: &QubeName,
+        serial: u32,
+        answer: &Result<(), ErrorBody>,
+        now: Instant,
+    ) {
         if self.fleeting(name).is_none_or(|fleeting| fleeting.asked != Some(serial)) {
             return;
         }
@@ -324,12 +360,23 @@ impl Server {
         self.end_disposable(name, now);
     }
 
+    /// Calls have begun or ended: disposables that serve may have more or less to do.
+    pub(super) fn look_at_served(&mut self, now: Instant) {
+        let used = |qube: &Qube| qube.fleeting.as_ref().is_some_and(|fleeting| !fleeting.spare);
+        let used: Vec<QubeName> =
+            self.qubes.iter().filter(|(_, qube)| used(qube)).map(|(name, _)| name.clone()).collect();
+        for name in used {
+            self.look_at_programs(&name, now);
+        }
+    }
+
     /// Counts the programs of a disposable.
     pub(super) fn look_at_programs(&mut self, name: &QubeName, now: Instant) {
         let Some(qube) = self.qubes.get_mut(name.as_str()) else { return };
         let (Some(fleeting), Some(running)) = (&mut qube.fleeting, &qube.running) else { return };
         if !fleeting.spare {
-            fleeting.life.programs(running.programs(), now);
+            // What it serves is work as well.
+            fleeting.life.programs(running.programs() + self.calls.going_to(name), now);
         } else if running.programs() == 0 {
             // It is warm.
             self.disposable_ready(name, now);
@@ -362,16 +409,16 @@ impl Server {
 
     /// When to look at disposables again.
     pub(super) fn disposables_wake(&self) -> Option<Instant> {
-        let alive = |qube: &&Qube| {
-            qube.running.as_ref().is_some_and(|running| running.phase != Phase::Stopping)
-        };
+        let alive =
+            |qube: &&Qube| qube.running.as_ref().is_some_and(|running| running.phase != Phase::Stopping);
         let ends = self.qubes.values().filter(alive).filter_map(|qube| qube.fleeting.as_ref()?.ends_at());
         ends.chain(self.refill.0).min()
     }
 
     /// What the clock brings for disposables.
     pub(super) fn disposables_tick(&mut self, now: Instant) {
-        let over = |qube: &Qube| qube.fleeting.as_ref().and_then(Fleeting::ends_at).is_some_and(|at| at <= now);
+        let over =
+            |qube: &Qube| qube.fleeting.as_ref().and_then(Fleeting::ends_at).is_some_and(|at| at <= now);
         let over: Vec<QubeName> =
             self.qubes.iter().filter(|(_, qube)| over(qube)).map(|(name, _)| name.clone()).collect();
         for name in over {
@@ -410,7 +457,9 @@ impl Server {
         let mut left: Vec<(QubeName, String, QubeConfig)> = spares.collect();
         for (pattern, config) in patterns {
             for _ in 0..config.disposables.ready {
-                let fits = |(_, of, made): &(QubeName, String, QubeConfig)| *of == pattern.as_str() && *made == config;
+                let fits = |(_, of, made): &(QubeName, String, QubeConfig)| {
+                    *of == pattern.as_str() && *made == config
+                };
                 if let Some(at) = left.iter().position(fits) {
                     left.swap_remove(at);
                 } else if let Err(refusal) =
