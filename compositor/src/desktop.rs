@@ -223,6 +223,7 @@ impl Desktop {
 
     /// The end of each turn of the event loop.
     pub fn settle(&mut self) {
+        self.settle_card();
         self.lock_screens_changed();
         self.settle_idle();
         self.sync_configures();

@@ -37,6 +37,7 @@ impl Desktop {
             self.lock.next_deadline(),
             self.next_idle(),
             self.next_leaving(),
+            self.backend.drm().and_then(crate::backend::drm::Drm::card_due),
             self.timers.next_minute,
             self.next_ramp(),
         ]
@@ -90,6 +91,7 @@ impl Desktop {
         if self.next_ramp().is_some_and(|at| now >= at) {
             self.sync_ramps();
         }
+        self.settle_card();
         if self.timers.next_minute.is_some_and(|minute| now >= minute) {
             self.show_time_of_day();
         }

@@ -16,6 +16,7 @@ use transom_protocol::{
 };
 
 use crate::{
+    encryption::VolumeKey,
     image::Image,
     store::{Limits, MachineConfig},
 };
@@ -44,8 +45,11 @@ pub struct MachineSpec<'a> {
 pub struct VmSpec<'a> {
     /// Kernel, initramfs and read-only root.
     pub image: &'a Image,
-    /// Its private volume, made by the back end at the first start; `None`: home is in the guest's memory.
+    /// Its private volume; `None`: home is in the guest's memory. A plain one is made by the back end at the
+    /// first start.
     pub volume: Option<&'a Path>,
+    /// What opens the volume, if it is encrypted.
+    pub key: Option<&'a VolumeKey>,
     /// Memory, processors, size of a new volume.
     pub config: &'a MachineConfig,
     /// Its network cards, in the guest's order.

@@ -9,6 +9,7 @@ use std::{
     },
     path::Path,
     process::Command,
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
 use rustix::fs::{Mode, OFlags, open};
@@ -30,6 +31,13 @@ pub(crate) fn give(uid: Option<u32>, paths: &[&Path]) -> io::Result<()> {
         Some(uid) => paths.iter().try_for_each(|path| chown(path, Some(uid), Some(uid))),
         None => Ok(()),
     }
+}
+
+/// To be held while a process is started. QEMU inherits descriptors that are made inheritable just
+/// before: a process that another thread starts in that moment would keep them open.
+pub(crate) fn starting() -> MutexGuard<'static, ()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A command that runs `program` in `dir` as a user of its own, who need not be able to reach

@@ -4,8 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    env, fs,
+    env,
+    fs::{self, File},
     io::{self, BufRead as _, BufReader, Read as _, Write as _},
+    os::unix::fs::FileExt as _,
     path::Path,
     process::{Command, Stdio},
     sync::mpsc,
@@ -14,14 +16,27 @@ use std::{
 };
 
 use transom_hypervisor::{
+    backup::{self, Archive, BackupError, Keys, Lock, Output, Progress, Watch},
+    encryption::{self, Keyring, MasterKey, Payload, Slot},
     image::make_volume,
-    store::{QUBE_FILE, QubeConfig, Store, replace, write},
+    store::{QUBE_FILE, QubeConfig, Store, Volume, replace, write},
     supervisor::{LabelName, QubeName},
 };
 
 /// What the other part of this test does, and where.
 const DOES: &str = "TRANSOM_TEST_DOES";
 const DATA: &str = "TRANSOM_TEST_DATA";
+/// A key of no other use.
+const KEY: &str = "AGE-SECRET-KEY-1GTG2N0UATRFKZPU40DD2Q8EXKXXUS4P23CUZVW58WHHELAVX56ZQ93P97C";
+/// Passphrases.
+const OLD: &[u8] = b"the old one";
+const NEW: &[u8] = b"the new one";
+/// What a volume holds.
+const MARKER: &[u8; 8] = b"a marker";
+
+/// Deeds that need the keyring, and the calls by which they change what lies on the disk.
+const WITH_A_PASSPHRASE: [&str; 3] = ["encrypted", "encrypt", "passphrase"];
+const CHANGES: &str = "trace=openat,link,linkat,unlink,unlinkat,rename,renameat,renameat2,ftruncate,fsync,fdatasync,pwrite64,copy_file_range";
 /// It says which of its threads does it.
 const THREAD: &str = "acting thread: ";
 
@@ -33,12 +48,38 @@ fn config(label: &str) -> QubeConfig {
     QubeConfig::new(LabelName::new(label).unwrap())
 }
 
+struct Quiet;
+
+impl Watch for Quiet {
+    fn progress(&mut self, _: &Progress<'_>) {}
+    fn note(&mut self, _: &str) {}
+    fn go_on(&mut self) -> Result<(), BackupError> {
+        Ok(())
+    }
+}
+
+fn save(store: &mut Store, path: &Path) {
+    let key: age::x25519::Identity = KEY.parse().unwrap();
+    let lock = Lock::Recipients(vec![key.to_public()]);
+    let output = Output::file(path).unwrap();
+    backup::create(store, &[name("work")], lock, output, &mut Quiet).unwrap().finish().unwrap();
+}
+
+fn open(path: &Path) -> Archive {
+    let keys = Keys::Identities(vec![KEY.parse().unwrap()]);
+    Archive::open(backup::open_file(File::open(path).unwrap(), keys).unwrap()).unwrap()
+}
+
 /// The part that is killed.
 #[test]
 fn act() {
     let (Ok(does), Some(data)) = (env::var(DOES), env::var_os(DATA)) else { return };
-    let store = Store::open(Path::new(&data)).unwrap();
+    let mut store = Store::open(Path::new(&data)).unwrap();
     let (work, other) = (name("work"), name("other"));
+    let keyring = Keyring::of(Path::new(&data));
+    let (plain, encrypted) = (store.plain_volume(&work), store.encrypted_volume(&work));
+    let master = || keyring.open(OLD).unwrap();
+    let opened = matches!(does.as_str(), "encrypted" | "encrypt").then(master);
     // It is watched from here on, and waits by calls that have nothing to do with files.
     println!("{}{}", THREAD, rustix::thread::gettid().as_raw_nonzero());
     let (ready, wait) = mpsc::channel();
@@ -50,14 +91,67 @@ fn act() {
         "rename" => store.rename(&work, &other).unwrap(),
         "remove" => store.remove(&work).unwrap().empty().unwrap(),
         "edit" => replace(&store.dir(&work).join(QUBE_FILE), write(&config("red")).as_bytes()).unwrap(),
-        "grow" => make_volume(&store.volume(&work), 2 << 20).unwrap(),
+        "grow" => make_volume(&plain, 2 << 20).unwrap(),
+        "encrypted" => drop(encryption::open(&encrypted, 2 << 20, &opened.unwrap()).unwrap()),
+        "encrypt" => encryption::encrypt(&plain, &encrypted, &opened.unwrap()).unwrap(),
+        "passphrase" => keyring.change(OLD, NEW, Slot::CheapPassphrase).unwrap(),
         "volume" => make_volume(&store.dir(&work).join("new.img"), 2 << 20).unwrap(),
+        "backup" => save(&mut store, &Path::new(&data).with_extension("new")),
+        "restore" => {
+            let mut archive = open(&Path::new(&data).with_extension("old"));
+            // What is there is written down as often as possible.
+            let done = backup::restore(&mut store, &mut archive, Some(&[(work, other)]), Some(1), &mut Quiet);
+            assert_eq!(done.unwrap().len(), 1);
+        }
         other => panic!("{other}"),
     }
 }
 
-/// What is to be seen of a store: each qube with its label, what is in its home, how long its volume is.
-fn seen(store: &Store) -> Vec<(String, String, Vec<String>, u64)> {
+/// What is to be seen of encryption: which passphrase opens the keyring, and what is in a volume.
+fn secrets(store: &Store, data: &Path) -> String {
+    let keyring = Keyring::of(data);
+    if !keyring.exists() {
+        return String::new();
+    }
+    let opens = |passphrase| keyring.open(passphrase).ok();
+    let (master, which): (MasterKey, _) = match (opens(OLD), opens(NEW)) {
+        (Some(master), None) => (master, "old"),
+        (None, Some(master)) => (master, "new"),
+        other => panic!("{other:?}"),
+    };
+    let work = name("work");
+    let volume = store.volume(&work);
+    let mut found = [0; 8];
+    match &volume {
+        Volume::Missing => {}
+        Volume::Plain => {
+            fs::File::open(store.plain_volume(&work)).unwrap().read_exact_at(&mut found, 4096).unwrap();
+        }
+        Volume::Encrypted => {
+            let path = store.encrypted_volume(&work);
+            let key = encryption::open(&path, 0, &master).unwrap();
+            let file = fs::File::open(path).unwrap();
+            Payload::new(file, &key.key, key.layout).unwrap().read(&mut found, 4096).unwrap();
+        }
+    }
+    format!("{which}, {volume:?}, {}", String::from_utf8_lossy(&found))
+}
+
+/// One qube as it is seen: its name, its label, what is in its home, how long its volume is and what is in it.
+type Seen = (String, String, Vec<String>, u64);
+
+/// What is to be seen of a store, and of a backup beside it, which is good if it is there.
+fn seen(store: &Store, data: &Path) -> (Vec<Seen>, String) {
+    let mut all = seen_in(store);
+    let new = data.with_extension("new");
+    if new.exists() {
+        backup::verify(&mut open(&new), &mut Quiet).unwrap();
+        all.push(("backup".into(), String::new(), Vec::new(), 0));
+    }
+    (all, secrets(store, data))
+}
+
+fn seen_in(store: &Store) -> Vec<Seen> {
     let names = store.names().unwrap();
     let one = |name: &QubeName| {
         let dir = store.dir(name);
@@ -68,22 +162,44 @@ fn seen(store: &Store) -> Vec<(String, String, Vec<String>, u64)> {
         });
         let mut files: Vec<_> = files.collect();
         files.sort();
-        let volume = [store.volume(name), dir.join("new.img")];
-        let volume = volume.iter().filter_map(|path| fs::metadata(path).ok()).map(|meta| meta.len()).sum();
+        let volume = [store.plain_volume(name), dir.join("new.img")];
+        // One that is left beside the encrypted one is to be deleted.
+        let volume = volume.iter().filter(|_| store.volume(name) != Volume::Encrypted);
+        let volume = volume.filter_map(|path| fs::read(path).ok()).map(|bytes| {
+            let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
+            bytes.len() as u64 * 1_000_000 + sum
+        });
+        let volume = volume.sum();
         (name.to_string(), label, files, volume)
     };
     names.iter().map(one).collect()
 }
 
-fn make(data: &Path) -> Store {
+fn make(does: &str, data: &Path) -> Store {
     let _ = fs::remove_dir_all(data);
-    let store = Store::open(data).unwrap();
+    for backup in ["new", "new.part"] {
+        let _ = fs::remove_file(data.with_extension(backup));
+    }
+    let mut store = Store::open(data).unwrap();
     store.create(&name("work"), &config("blue")).unwrap();
     let dir = store.dir(&name("work"));
     for file in ["a", "b", "c"] {
         fs::write(dir.join("home").join(file), file.repeat(3)).unwrap();
     }
-    make_volume(&store.volume(&name("work")), 1 << 20).unwrap();
+    let plain = store.plain_volume(&name("work"));
+    if does != "encrypted" {
+        make_volume(&plain, 1 << 20).unwrap();
+        let volume = File::options().write(true).open(plain).unwrap();
+        volume.write_all_at(MARKER, 4096).unwrap();
+        volume.write_all_at(&vec![7; 300_000], 100_000).unwrap();
+    }
+    // One for all: no two have a header of the same length.
+    if does == "restore" && !data.with_extension("old").exists() {
+        save(&mut store, &data.with_extension("old"));
+    }
+    if WITH_A_PASSPHRASE.contains(&does) {
+        Keyring::of(data).create(OLD, Slot::CheapPassphrase).unwrap();
+    }
     store
 }
 
@@ -106,7 +222,9 @@ fn run(does: &str, data: &Path, at: Option<&Call>) -> (bool, Vec<Call>) {
     let thread = said.find_map(|line| Some(line.split_once(THREAD)?.1.to_owned())).unwrap();
     let log = data.with_extension("calls");
     let mut strace = Command::new("strace");
-    strace.args(["-e", "trace=%file,%desc", "-p", &thread, "-o"]).arg(&log).stderr(Stdio::piped());
+    // With a passphrase many calls only talk to another program.
+    let calls = if WITH_A_PASSPHRASE.contains(&does) { CHANGES } else { "trace=%file,%desc" };
+    strace.args(["-e", calls, "-p", &thread, "-o"]).arg(&log).stderr(Stdio::piped());
     if let Some((call, number)) = at {
         strace.args(["-e", &format!("inject={call}:signal=KILL:when={number}")]);
     }
@@ -136,17 +254,17 @@ fn killed_at_every_call(does: &str) {
     }
     let temp = tempfile::tempdir().unwrap();
     let data = temp.path().join("data");
-    let old = seen(&make(&data));
+    let old = seen(&make(does, &data), &data);
     let (ended, calls) = run(does, &data, None);
     assert!(ended, "{does}");
-    let new = seen(&Store::open(&data).unwrap());
+    let new = seen(&Store::open(&data).unwrap(), &data);
     assert_ne!(old, new);
     let (mut olds, mut news) = (0, 0);
     for (number, call) in calls.iter().enumerate() {
-        let store = make(&data);
+        let store = make(does, &data);
         let (ended, _) = run(does, &data, Some(call));
         assert!(!ended, "{does} was not killed at {call:?}");
-        let now = seen(&store);
+        let now = seen(&store, &data);
         assert!(now == old || now == new, "{does}, killed at {call:?}: {now:?}");
         // The next start cleans up, once the program is gone that copied.
         let limit = Instant::now() + Duration::from_secs(20);
@@ -154,11 +272,16 @@ fn killed_at_every_call(does: &str) {
             assert!(Instant::now() < limit, "{does}, killed at {call:?}: leftovers stay");
             thread::yield_now();
         }
-        assert_eq!(seen(&store), now);
+        Keyring::of(&data).clean();
+        assert_eq!(seen(&store, &data), now);
+        let drafts = fs::read_dir(&data)
+            .unwrap()
+            .filter(|entry| entry.as_ref().unwrap().file_name().as_encoded_bytes().starts_with(b"."));
+        assert_eq!(drafts.count(), 0);
         // And it works then.
         if now == old && number % 4 == 0 {
             assert!(run(does, &data, None).0, "{does} once more, after it was killed at {call:?}");
-            assert_eq!(seen(&store), new);
+            assert_eq!(seen(&store, &data), new);
         }
         if now == old { olds += 1 } else { news += 1 }
     }
@@ -169,4 +292,4 @@ fn killed_at_every_call(does: &str) {
 macro_rules! killed {
     ($($does:ident)*) => { $( #[test] fn $does() { killed_at_every_call(stringify!($does)); } )* };
 }
-killed!(create clone rename remove edit grow volume);
+killed!(create clone rename remove edit grow volume encrypted encrypt passphrase backup restore);

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::call::Target;
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.
@@ -186,6 +186,9 @@ pub enum RequestBody {
         /// The back end.
         #[serde(default)]
         backend: BackendChoice,
+        /// Its volume is not to be encrypted.
+        #[serde(default)]
+        plain: bool,
     },
     /// Makes a copy of a halted qube, which stays halted until then. Answer: [`ReplyBody::Qube`] of the
     /// copy when it is there.
@@ -206,6 +209,24 @@ pub enum RequestBody {
     File {
         /// Which.
         qube: QubeName,
+    },
+    /// Keeps a halted qube as it is, so that this client can read it, until this connection ends. Answer:
+    /// [`ReplyBody::Held`] with the qube's directory.
+    Hold {
+        /// Which.
+        qube: QubeName,
+    },
+    /// Keeps a name for a qube that this client makes, until it is adopted or this connection ends. Answer:
+    /// [`ReplyBody::Held`] with the directory to make it in: `qube` below it becomes the qube.
+    Reserve {
+        /// The name.
+        name: QubeName,
+    },
+    /// Makes a qube of what this client has made at a name that it reserved, and brought to the disk. Answer:
+    /// [`ReplyBody::Qube`].
+    Adopt {
+        /// The name.
+        name: QubeName,
     },
     /// Starts a qube. Answer: [`ReplyBody::Qube`] when its agent is ready, or an error.
     Start {
@@ -278,6 +299,25 @@ pub enum RequestBody {
         /// What was chosen.
         answer: CallAnswer,
     },
+    /// Encrypts the volume of a halted qube, which stays halted until then. Answer: [`ReplyBody::Qube`]
+    /// when it is done.
+    Encrypt {
+        /// Which.
+        qube: QubeName,
+    },
+    /// Whether encrypted volumes can be used. Answer: [`ReplyBody::Keyring`].
+    Keyring,
+    /// Opens the keyring, so that they can. The passphrase is in a pipe beside the request, with its end:
+    /// no packet holds one. Answer: [`ReplyBody::Done`], after seconds.
+    Unlock,
+    /// Sets the passphrase where none was ever set, and unlocks. It comes as with [`Self::Unlock`].
+    SetPassphrase,
+    /// Changes the passphrase; the old and the new one are in a pipe each. Answer: [`ReplyBody::Done`],
+    /// after seconds.
+    ChangePassphrase,
+    /// Forgets what opens volumes. Those of running qubes stay open until they halt. Answer:
+    /// [`ReplyBody::Done`].
+    LockStore,
     /// Takes the compositor's role: links and events come from now on. There is one compositor at
     /// a time. Answer: [`ReplyBody::Attached`], then the state as events, then changes.
     Attach,
@@ -294,6 +334,7 @@ impl RequestBody {
             | Self::Clone { qube, .. }
             | Self::Rename { qube, .. }
             | Self::File { qube }
+            | Self::Hold { qube }
             | Self::Start { qube }
             | Self::Stop { qube, .. }
             | Self::Kill { qube }
@@ -302,14 +343,22 @@ impl RequestBody {
             | Self::Remove { qube }
             | Self::Run { qube, .. }
             | Self::Windows { qube, .. }
-            | Self::Log { qube } => Some(qube),
+            | Self::Log { qube }
+            | Self::Encrypt { qube } => Some(qube),
             Self::Ping
             | Self::List { .. }
             | Self::Create { .. }
             | Self::RunDisposable { .. }
             | Self::AnswerCall { .. }
+            | Self::Reserve { .. }
+            | Self::Adopt { .. }
             | Self::Attach
-            | Self::Events => None,
+            | Self::Events
+            | Self::Keyring
+            | Self::Unlock
+            | Self::SetPassphrase
+            | Self::ChangePassphrase
+            | Self::LockStore => None,
         }
     }
 
@@ -375,6 +424,36 @@ impl fmt::Display for Backend {
             Self::Qemu => "qemu",
         })
     }
+}
+
+/// Whether what a qube stores can be read by whoever has the disk.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Storage {
+    /// Only with the passphrase.
+    Encrypted,
+    /// Yes: its volume is not encrypted.
+    Plain,
+    /// Nothing of it is on a disk.
+    Memory,
+    /// As dom0's own files: it is a directory of dom0.
+    Directory,
+    /// Not known.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+/// Whether encrypted volumes can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum KeyringState {
+    /// No passphrase was ever set.
+    Missing,
+    /// The passphrase is needed.
+    Locked,
+    /// They can.
+    Unlocked,
 }
 
 /// Where a qube is in its life.
@@ -444,6 +523,9 @@ pub struct QubeInfo {
     pub backend_reason: String,
     /// False if it shares dom0's kernel.
     pub isolated: bool,
+    /// Whether what it stores is encrypted, or will be when it stores anything.
+    #[serde(default)]
+    pub storage: Storage,
     /// The process in dom0 that holds it, while it is up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pid: Option<u32>,
@@ -505,6 +587,16 @@ pub enum ReplyBody {
         /// Where it is, in dom0.
         path: String,
     },
+    /// A directory that this client may use.
+    Held {
+        /// Where it is, in dom0.
+        path: String,
+    },
+    /// To [`RequestBody::Keyring`].
+    Keyring {
+        /// How it is now.
+        state: KeyringState,
+    },
     /// To [`RequestBody::Attach`].
     Attached {
         /// [`VERSION`] of the answering qubed.
@@ -556,6 +648,10 @@ pub enum ErrorKind {
     Io,
     /// Given up, because something else happened to the qube meanwhile.
     Cancelled,
+    /// The passphrase is needed first.
+    Locked,
+    /// The passphrase is not the right one.
+    WrongPassphrase,
     /// Kinds of a newer qubed.
     #[serde(other)]
     Other,
@@ -727,6 +823,7 @@ mod tests {
             backend: Backend::Sandbox,
             backend_reason: String::new(),
             isolated: false,
+            storage: Storage::Directory,
             pid: Some(7),
             template: None,
             disposable: None,

@@ -94,9 +94,19 @@ impl Backend {
         self.drm().is_none_or(drm::Drm::in_front)
     }
 
+    /// The graphics card in use.
+    pub(crate) fn card(&self) -> Option<String> {
+        self.drm().and_then(drm::Drm::card_name)
+    }
+
     /// Frames that a monitor has shown, where there is one.
     pub(crate) fn flips(&self, screen: u32) -> Option<u64> {
         self.drm().and_then(|drm| drm.flips(screen))
+    }
+
+    /// How frames came onto a screen's monitor, where there is one.
+    pub(crate) fn planes(&self, screen: u32) -> crate::ipc::Planes {
+        self.drm().map(|drm| drm.planes(screen)).unwrap_or_default()
     }
 
     /// The pointer has a plane of its own on a screen.
@@ -119,6 +129,23 @@ impl Backend {
     /// The graphics card refuses.
     pub(crate) fn set_ramp(&mut self, screen: u32, ramp: &Ramp) -> io::Result<()> {
         self.drm_mut().map_or(Ok(()), |drm| drm.set_ramp(screen, ramp))
+    }
+
+    /// Whether a monitor's refresh varies, where there is one.
+    pub(crate) fn varies(&self, screen: u32) -> Option<bool> {
+        self.drm().map(|drm| drm.varies(screen))
+    }
+
+    /// Lets a monitor's refresh vary from its next frame on, or not. `often`: it will change.
+    ///
+    /// # Errors
+    /// It cannot.
+    pub(crate) fn set_vrr(&mut self, screen: u32, on: bool, often: bool) -> Result<(), String> {
+        match &mut self.kind {
+            Kind::Headless => Ok(()),
+            Kind::Nested(_) => Err("that is for the desktop around this one to say".into()),
+            Kind::Drm(drm) => drm.set_vrr(screen, on, often),
+        }
     }
 
     /// Others may have set ramps: the next that is set is set in any case.

@@ -13,7 +13,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use transom_hypervisor::{cli::QubeCommand, image::cli::ImageCommand, policy::Policy};
+use transom_hypervisor::{
+    backup::cli::BackupCommand, cli::QubeCommand, image::cli::ImageCommand, policy::Policy,
+};
 
 use self::session::On;
 use crate::{
@@ -47,9 +49,20 @@ enum Command {
     /// Everything about qubes.
     #[command(subcommand)]
     Qube(QubeCommand),
+    /// Open the encrypted volumes of your qubes; the first time, set the passphrase for that.
+    Unlock {
+        /// Read the passphrase from this open descriptor
+        #[arg(long, value_name = "N")]
+        passphrase_fd: Option<u32>,
+    },
+    /// Forget what opens the encrypted volumes. Qubes that run go on.
+    LockStore,
     /// What virtual machines boot from.
     #[command(subcommand)]
     Image(ImageCommand),
+    /// Save qubes in one encrypted file, and restore them.
+    #[command(subcommand)]
+    Backup(BackupCommand),
     /// Ask the desktop that runs, or tell it something.
     Msg {
         #[command(subcommand)]
@@ -163,7 +176,12 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Headless(options) => session::run(&options, On::Nowhere),
         Command::Demo(options) => demo::run(&options),
         Command::Qube(command) => transom_hypervisor::cli::run(command).map_err(|e| e.to_string()),
+        Command::Unlock { passphrase_fd } => {
+            transom_hypervisor::cli::unlock(passphrase_fd).map_err(|e| e.to_string())
+        }
+        Command::LockStore => transom_hypervisor::cli::lock_store().map_err(|e| e.to_string()),
         Command::Image(command) => transom_hypervisor::image::cli::run(command).map_err(|e| e.to_string()),
+        Command::Backup(command) => transom_hypervisor::backup::cli::run(command).map_err(|e| e.to_string()),
         Command::Msg { message } => send(message),
         Command::Validate { config } => validate(config),
     };

@@ -16,6 +16,7 @@ use super::{
     ThemeConfig,
     bindings::{Action, Chord},
     bound::Bound,
+    cards::CardName,
     device_nodes::InputNode,
     devices::DeviceConfig,
     gestures::{GestureName, Gestures, SwitchEvent},
@@ -50,6 +51,8 @@ struct File {
     switches: Vec<SwitchNode>,
     #[knus(children(name = "qube"))]
     qubes: Vec<QubeNode>,
+    #[knus(child)]
+    card: Option<CardNode>,
     #[knus(children(name = "output"))]
     outputs: Vec<outputs::OutputNode>,
 }
@@ -165,6 +168,15 @@ struct SwitchNode {
 
 #[derive(Debug, knus::Decode)]
 #[knus(span_type = Span)]
+struct CardNode {
+    #[knus(argument, str)]
+    first: CardName,
+    #[knus(arguments, str)]
+    others: Vec<CardName>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
 struct QubeNode {
     #[knus(argument)]
     name: String,
@@ -268,6 +280,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
         gestures: Gestures::default(),
         switches: Bound::default(),
         qubes: Vec::new(),
+        cards: file.card.map_or_else(Vec::new, |node| [vec![node.first], node.others].concat()),
         outputs: Vec::new(),
     };
     if let Some(node) = file.night_colour {

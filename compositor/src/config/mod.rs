@@ -4,6 +4,7 @@
 
 pub mod bindings;
 pub mod bound;
+pub mod cards;
 mod device_nodes;
 pub mod devices;
 mod error;
@@ -23,6 +24,7 @@ use transom_theming::Variant;
 use self::{
     bindings::Bindings,
     bound::Bound,
+    cards::CardName,
     devices::DeviceConfig,
     gestures::{Gestures, SwitchEvent},
     named::named,
@@ -53,6 +55,8 @@ pub struct Config {
     pub night: NightConfig,
     /// What single qubes may do.
     pub qubes: Vec<QubeConfig>,
+    /// Graphics cards, the one that is liked best first.
+    pub cards: Vec<CardName>,
     /// Monitors; the first that fits holds.
     pub outputs: Vec<OutputConfig>,
 }

@@ -9,7 +9,10 @@ use knus::{
 };
 use smithay::utils::Transform;
 
-use crate::screens::said::{SCALES, Said, WantedMode, Which, transform_named};
+use crate::screens::{
+    said::{SCALES, Said, WantedMode, Which, transform_named},
+    vrr::Vrr,
+};
 
 /// Settings of monitors.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +46,8 @@ pub(super) struct OutputNode {
     position: Option<Position>,
     #[knus(child, unwrap(argument, str))]
     transform: Option<TransformName>,
+    #[knus(child, unwrap(argument, str))]
+    vrr: Option<Vrr>,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -102,6 +107,7 @@ pub(super) fn output(node: OutputNode) -> Result<OutputConfig, &'static str> {
         scale: node.scale.map(|scale| scale.0),
         at: node.position.map(|position| (position.x, position.y).into()),
         transform: node.transform.map(|name| name.0),
+        vrr: node.vrr,
     };
     Ok(OutputConfig { which, said })
 }

@@ -32,8 +32,9 @@ fn settings_are_taken_up() {
         qube "web" { windows 8; memory-mib 64; idle-inhibit "never"; }
         idle { lock "90s"; screens-off "never"; inhibit-at-most "1h"; }
         night-colour { temperature 3400; from "20:30"; until "7:00"; fade "1h"; }
-        output "HDMI-A-1" { scale 1.5; position 0 -20; mode "1920x1080@60"; transform "90"; }
+        output "HDMI-A-1" { scale 1.5; position 0 -20; mode "1920x1080@60"; transform "90"; vrr "fullscreen"; }
         output make="DEL" model="U2720Q" { off; scale 2; }
+        card "01:00.0" "/dev/dri/card0"
     "#;
     let config = Config::parse("c.kdl", text).unwrap();
     assert_eq!(config.keyboard.layout, "us,ru");
@@ -59,10 +60,12 @@ fn settings_are_taken_up() {
     let time = |hour, minute| jiff::civil::time(hour, minute, 0, 0);
     let night = crate::screens::night::Schedule::new(time(20, 30), time(7, 0), Duration::from_hours(1));
     assert_eq!(config.night.schedule, night.ok());
+    assert_eq!(config.cards, ["0000:01:00.0", "/dev/dri/card0"].map(|card| card.parse().unwrap()));
     let [hdmi, dell] = &config.outputs[..] else { panic!("{:?}", config.outputs) };
     assert!(hdmi.which.fits(&Identity::of("HDMI-A-1")) && !dell.which.fits(&Identity::of("HDMI-A-1")));
     assert_eq!((hdmi.said.scale, hdmi.said.at, hdmi.said.on), (Some(180), Some((0, -20).into()), None));
     assert_eq!(hdmi.said.mode.unwrap().refresh, Some(60_000));
+    assert_eq!((hdmi.said.vrr, dell.said.vrr), (Some(crate::screens::vrr::Vrr::Fullscreen), None));
     assert_eq!(hdmi.said.transform, Some(smithay::utils::Transform::_90));
     let known = Identity { make: "DEL".into(), model: "U2720Q".into(), ..Identity::of("DP-3") };
     assert!(dell.which.fits(&known));
@@ -86,6 +89,7 @@ fn a_bad_file_says_where_and_why() {
         ("night-colour {\n  from \"25:00\"; until \"7:00\"\n}", 2, "as in \"20:00\""),
         ("night-colour { from \"20:00\"; until \"20:00\"; }", 1, "at the same time"),
         ("night-colour { from \"20:00\"; until \"20:20\"; }", 1, "the fade is longer than the night"),
+        ("output \"DP-1\" { vrr \"maybe\"; }", 1, "\"off\", \"on\" or \"fullscreen\""),
         ("clipboard {\n  otherwise \"maybe\"\n}", 2, "\"allow\", \"ask\" or \"deny\""),
         ("clipboard {\n  deny from=\"a\"\n}", 2, "to"),
         ("clipboard {\n  max-mib 0\n}", 2, "out of range"),
@@ -94,6 +98,8 @@ fn a_bad_file_says_where_and_why() {
         ("idle {\n  lock \"200h\"\n}", 2, "10m"),
         ("idle {\n  lock \"é\"\n}", 2, "10m"),
         ("qube \"a\" {\n  idle-inhibit \"often\"\n}", 2, "limited"),
+        ("\ncard \"1\"", 2, "PCI bus"),
+        ("card", 1, ""),
         ("\noutput { off; }", 2, "which output"),
         ("output \"DP-1\" {\n  scale 9\n}", 2, "0.5 to 4"),
         ("output \"DP-1\" {\n  mode \"big\"\n}", 2, "1920x1080"),

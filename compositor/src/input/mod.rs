@@ -10,8 +10,9 @@ pub(crate) mod pointer;
 mod route;
 mod tool;
 mod touch;
+mod unseen;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 pub(crate) use pointer::Cursor;
 use transom_theming::TitleButton;
@@ -34,6 +35,8 @@ pub(crate) struct Input {
     layouts: layouts::Layouts,
     /// Keys for a window that has the focus but was not drawn so yet.
     pub(crate) waiting_keys: VecDeque<(Option<SurfaceKey>, Outcome)>,
+    /// Keys that the focused window knows to be down; it hears of no other key's release.
+    told_keys: BTreeSet<u32>,
     /// The title bar of a fullscreen window was called up.
     pub(crate) title_shown: bool,
 }
@@ -48,6 +51,7 @@ impl Input {
             tool: tool::Tool::default(),
             layouts: layouts::Layouts::default(),
             waiting_keys: VecDeque::new(),
+            told_keys: BTreeSet::new(),
             title_shown: false,
         }
     }

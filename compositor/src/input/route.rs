@@ -36,12 +36,18 @@ impl Desktop {
     /// Something a person did. It lights monitors that are dark because nobody was there.
     pub fn input(&mut self, event: InputEvent) {
         let now = self.clock.now();
+        // What lights the monitors was done in the dark.
+        let unseen = self.trust.focus.is_blank();
         // Who closes the lid is on the way out.
         if !matches!(event, InputEvent::Lost | InputEvent::Switch(SwitchEvent::LidClose)) {
             self.person_active();
         }
         if self.lock.covers() {
             self.lock_input(event, now);
+            return;
+        }
+        if unseen {
+            self.unseen_input(event, now);
             return;
         }
         match event {
@@ -151,6 +157,10 @@ impl Desktop {
                 continue;
             }
             if shown != meant_for {
+                if !meant_for.is_some_and(|key| self.can_be_seen(key)) {
+                    // No frame will show it: the key goes to nobody, and not later either.
+                    continue;
+                }
                 self.input.waiting_keys.push_front((meant_for, outcome));
                 // A bounded number waits for one frame.
                 self.input.waiting_keys.truncate(64);
@@ -174,6 +184,17 @@ impl Desktop {
                     ForwardState::Released => (KeyState::Released, false),
                     ForwardState::Repeated => (KeyState::Repeated, false),
                 };
+                let known = match state {
+                    KeyState::Pressed => {
+                        self.input.told_keys.insert(*code);
+                        true
+                    }
+                    KeyState::Released => self.input.told_keys.remove(code),
+                    KeyState::Repeated => self.input.told_keys.contains(code),
+                };
+                if !known {
+                    return;
+                }
                 let serial = link.serial();
                 let event = message::Key { time: millis(now).into(), code: (*code).into(), state };
                 link.send(target.window, serial, &ToQube::Key(&event));
@@ -213,6 +234,7 @@ impl Desktop {
             }
         }
         if entered {
+            self.input.told_keys.clear();
             let outcomes = self.input.keyboard.focus_changed();
             let state = outcomes.into_iter().find_map(|o| match o {
                 Outcome::Modifiers(state) => Some(state),
@@ -317,6 +339,7 @@ impl Desktop {
         let target = match self.input.pointer.grab {
             // A pen is where the pointer is, and has the windows' attention.
             _ if self.input.tool.is_near() => None,
+            _ if self.trust.focus.is_blank() => None,
             Some(key) => self.content_rect(key).map(|rect| (key, at - rect.loc.to_f64())),
             None => match under {
                 _ if !self.input.pointer.swallowed.is_empty() || self.shell.is_dragging() => None,

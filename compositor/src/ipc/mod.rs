@@ -142,6 +142,9 @@ pub struct State {
     pub lock_says: String,
     /// The desktop's console is in front; always, except with `transom session`.
     pub in_front: bool,
+    /// The graphics card whose monitors are used; none without `transom session`, and while it has none.
+    #[serde(default)]
+    pub card: Option<String>,
     /// Monitors that are plugged in.
     pub monitors: Vec<Monitor>,
     /// Night colour.
@@ -177,6 +180,28 @@ pub struct Night {
     pub mode: NightMode,
     /// Colour temperature of monitors that no program holds, in kelvin; 6500: their own white.
     pub temperature: u32,
+}
+
+/// How frames came onto a monitor; one frame may count for several.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Planes {
+    /// The pointer had a plane of its own.
+    pub cursor: u64,
+    /// Something was shown straight from its buffer.
+    pub scanout: u64,
+    /// The desktop was drawn.
+    pub composed: u64,
+}
+
+/// The variable refresh of a monitor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VariableRefresh {
+    /// The monitor says that it can.
+    pub supported: bool,
+    /// `off`, `on` or `fullscreen`.
+    pub wanted: String,
+    /// It does, since its last frame.
+    pub on: bool,
 }
 
 /// The gamma ramp of a monitor.
@@ -229,9 +254,15 @@ pub struct Monitor {
     pub margin_us: u64,
     /// The pointer has a plane of its own there.
     pub pointer_plane: bool,
+    /// How its frames came onto it.
+    #[serde(default)]
+    pub planes: Planes,
     /// Its gamma ramp.
     #[serde(default)]
     pub gamma: Gamma,
+    /// Its variable refresh.
+    #[serde(default)]
+    pub vrr: VariableRefresh,
 }
 
 /// A qube with a link.

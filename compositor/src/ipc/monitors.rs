@@ -1,6 +1,6 @@
 //! Monitors, told.
 
-use super::{Gamma, Monitor, Night};
+use super::{Gamma, Monitor, Night, VariableRefresh};
 use crate::{
     Desktop,
     screens::{Plugged, said::transform_name},
@@ -33,7 +33,13 @@ impl Desktop {
             missed: screen.map_or(0, |screen| screen.pacer.missed()),
             margin_us: screen.map_or(0, |screen| screen.pacer.margin().as_micros() as u64),
             pointer_plane: self.backend.pointer_plane(planned.id),
+            planes: self.backend.planes(planned.id),
             gamma: self.gamma(planned.id),
+            vrr: VariableRefresh {
+                supported: monitor.varies,
+                wanted: planned.vrr.name().into(),
+                on: screen.is_some_and(|screen| screen.varies),
+            },
         }
     }
 

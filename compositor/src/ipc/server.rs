@@ -190,6 +190,7 @@ impl Desktop {
             lock: self.lock.phase().name().into(),
             lock_says: self.lock.says().0,
             in_front: self.backend.in_front(),
+            card: self.backend.card(),
             monitors: self.monitors(),
             night: self.night(),
             qubes: self

@@ -20,48 +20,24 @@ impl Desktop {
         match event {
             InputEvent::Key { code, pressed } => self.lock_key(code, pressed, now),
             // The pointer is not shown; it goes where it goes.
-            InputEvent::PointerTo { x, y } => self.lock_pointer((x, y).into()),
+            InputEvent::PointerTo { x, y } => self.unseen_pointer((x, y).into()),
             InputEvent::PointerBy { dx, dy, .. } => {
                 let at = self.input.pointer.at + Point::from((dx, dy));
-                self.lock_pointer(at);
+                self.unseen_pointer(at);
             }
-            // The release of a press that is made here goes to nobody, also after unlocking.
-            InputEvent::Button { code, pressed: true } => {
-                self.input.pointer.buttons.insert(code);
-                self.input.pointer.swallowed.insert(code);
-            }
-            InputEvent::Button { code, pressed: false } => {
-                self.input.pointer.buttons.remove(&code);
-                self.input.pointer.swallowed.remove(&code);
-            }
-            InputEvent::TouchDown { id, .. } => self.input.touch.down_on_nothing(id),
-            InputEvent::TouchUp { id } => self.input.touch.up(id),
-            InputEvent::TouchCancel => self.input.touch.all_up(),
             InputEvent::Lost => {
-                drop(self.input.keyboard.release_all(now));
-                self.input.pointer.buttons.clear();
-                self.input.pointer.swallowed.clear();
-                self.input.touch.all_up();
+                self.nobodys(event, now);
                 self.locker_lets_go();
             }
-            // Gestures and pens were taken from the windows when the lock began; nobody hears of more.
-            InputEvent::Axis { .. }
-            | InputEvent::Gesture(_)
-            | InputEvent::Tool { .. }
-            | InputEvent::Switch(_)
-            | InputEvent::TouchMotion { .. }
-            | InputEvent::TouchFrame => {}
-        }
-    }
-
-    fn lock_pointer(&mut self, at: Point<f64, smithay::utils::Logical>) {
-        if let Some(at) = self.screens.nearest(at) {
-            self.input.pointer.at = at;
+            // The release of a press that is made here goes to nobody, also after unlocking.
+            event => self.nobodys(event, now),
         }
     }
 
     fn lock_key(&mut self, code: u32, pressed: bool, now: Duration) {
         let (locks, layout) = (self.input.keyboard.locks(), self.layout_in_force());
+        // Without a screen nobody sees that there is a lock to type into.
+        let seen = !self.screens_showing().is_empty();
         let outcomes = self.input.keyboard.key(code, pressed, now);
         let mut chord = false;
         for outcome in outcomes {
@@ -80,13 +56,13 @@ impl Desktop {
                 }
                 // No other chord does anything.
                 Outcome::Action(_) => chord = true,
-                Outcome::Dom0Key { sym, pressed: true } if self.lock.state.face() == Face::Own => {
+                Outcome::Dom0Key { sym, pressed: true } if seen && self.lock.state.face() == Face::Own => {
                     self.lock_sym(sym);
                 }
                 _ => {}
             }
         }
-        if self.lock.state.face() == Face::Program && !chord {
+        if seen && self.lock.state.face() == Face::Program && !chord {
             self.locker_key(code, pressed, now);
         }
         if locks != self.input.keyboard.locks() || layout != self.layout_in_force() {

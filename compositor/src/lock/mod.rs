@@ -170,7 +170,7 @@ impl Desktop {
 
     /// Screens whose picture is the desktop's: with another console in front, without a monitor, or while
     /// monitors are dark, none is.
-    fn screens_showing(&self) -> BTreeSet<u32> {
+    pub(super) fn screens_showing(&self) -> BTreeSet<u32> {
         let front = self.backend.in_front();
         self.screens.iter().filter(|screen| front && screen.lit).map(|screen| screen.id).collect()
     }

@@ -94,7 +94,11 @@ impl Desktop {
 
     /// A frame reached a screen: focus follows, programs may draw again.
     pub(crate) fn after_frame(&mut self, id: u32, now: Duration, shown: Shown) {
+        let was_blank = self.trust.focus.is_blank();
         self.trust.focus.drawn(id, shown);
+        if was_blank {
+            self.sight_regained(now);
+        }
         self.sync_keyboard_focus();
         self.deliver_keys(now);
         if self.lock.covers() {

@@ -73,6 +73,9 @@ impl Desktop {
         screen.dirty = false;
         screen.next_frame = now + frame_time(screen.refresh);
         let view = screen.view();
+        self.tell_held_frame(id);
+        let filled = crate::render::compose::bar_is_covered(&self.placed_windows(), id);
+        self.sync_vrr(id, filled && !self.lock.covers());
         let scene = self.compose(view);
         let cover = self.lock.cover();
         // While locked no window is to be seen, and none is focused.
@@ -117,19 +120,34 @@ impl Desktop {
     /// A screen shows what was drawn last.
     pub(crate) fn screen_shows(&mut self, id: u32, at: Duration) {
         let Some(screen) = self.screens.get_mut(id) else { return };
-        screen.pacer.flipped(at);
-        if let Some(frame) = screen.awaited.take() {
-            self.figures.key_shown(frame.key, at);
-            self.after_frame(id, at, frame.shown);
-            self.lock_frame_shown(id, frame.cover);
+        let counts = if screen.varies { screen.pacer.beat(at) } else { at };
+        screen.pacer.flipped(counts);
+        let Some(frame) = screen.awaited.take() else { return };
+        self.figures.key_shown(frame.key, at);
+        if counts > self.clock.now() {
+            self.hold_frame(id, counts, frame);
+        } else {
+            self.tell_frame(id, counts, frame);
         }
     }
 
-    /// Nobody will say when frames that are on their way are shown.
-    pub(crate) fn frames_lost(&mut self) {
+    /// Everybody hears of a frame that is shown.
+    pub(super) fn tell_frame(&mut self, id: u32, at: Duration, frame: Awaited) {
+        self.after_frame(id, at, frame.shown);
+        self.lock_frame_shown(id, frame.cover);
+    }
+
+    /// Whatever was on the screens is gone from there.
+    pub(crate) fn nothing_is_shown(&mut self) {
+        // Nobody will say when frames that are on their way are shown.
         for screen in self.screens.iter_mut() {
             screen.awaited = None;
+            screen.held = None;
             screen.pacer.interrupted();
+        }
+        if !self.trust.focus.is_blank() {
+            self.trust.focus.blank();
+            self.sight_lost();
         }
     }
 }

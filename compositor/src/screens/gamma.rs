@@ -186,7 +186,9 @@ mod tests {
             sorted in any::<bool>(),
         ) {
             if sorted {
-                channels.iter_mut().for_each(|channel| channel.sort_unstable());
+                for channel in &mut channels {
+                    channel.sort_unstable();
+                }
             }
             let ramp = Ramp::from_bytes(16, &bytes([&channels[0], &channels[1], &channels[2]])).unwrap();
             if ramp.check(&Theme::builtin(Variant::Dark)).is_ok() {

@@ -18,6 +18,7 @@ mod picture;
 mod power;
 mod ramps;
 pub mod said;
+pub mod vrr;
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -27,7 +28,7 @@ use transom_protocol::{message, types};
 
 pub use self::monitor::{Hint, Identity, Mode, Monitor};
 pub(crate) use self::ramps::Ramps;
-use self::{frame::Awaited, known::Known, pacing::Pacer, power::Dark, said::Said};
+use self::{frame::Awaited, known::Known, pacing::Pacer, power::Dark, said::Said, vrr::Vrr};
 use crate::{Desktop, config::OutputConfig, render::view::View, shell};
 
 /// Most screens: as many as a qube can be told of.
@@ -50,6 +51,8 @@ pub struct Planned {
     pub scale: u32,
     /// Its top left corner on the desktop, if that was said.
     pub at: Option<Point<i32, Logical>>,
+    /// When its refresh varies.
+    pub vrr: Vrr,
 }
 
 impl Planned {
@@ -106,6 +109,12 @@ pub struct Screen {
     next_frame: Duration,
     /// A frame on its way.
     awaited: Option<Awaited>,
+    /// When its refresh is to vary, whether it can, and whether it does.
+    pub vrr: Vrr,
+    can_vary: bool,
+    pub(crate) varies: bool,
+    /// A frame that is shown, and when it counts as shown.
+    held: Option<(Duration, Awaited)>,
     /// When frames are begun, where the screen says when it shows them.
     pub(crate) pacer: Pacer,
 }
@@ -114,6 +123,11 @@ impl Screen {
     /// What it shows.
     pub fn view(&self) -> View {
         View { screen: self.id, area: self.area, size: self.size, scale: self.scale }
+    }
+
+    /// Its monitor can vary its refresh, as far as is known.
+    pub(crate) fn monitor_varies(&self) -> bool {
+        self.can_vary
     }
 
     /// As the protocol tells it.
@@ -283,6 +297,7 @@ impl Screens {
             transform: said.transform.unwrap_or(Transform::Normal),
             scale: said.scale.unwrap_or(self.scale),
             at: said.at,
+            vrr: said.vrr.unwrap_or_default(),
         }
     }
 
@@ -306,9 +321,13 @@ impl Screens {
                 lit: planned.lit,
                 dirty: true,
                 frames: before.as_ref().map_or(0, |screen| screen.frames),
-                scheduled: before.is_some_and(|screen| screen.scheduled),
+                scheduled: before.as_ref().is_some_and(|screen| screen.scheduled),
                 next_frame,
                 awaited: None,
+                vrr: planned.vrr,
+                can_vary: monitor.varies,
+                varies: before.as_ref().is_some_and(|screen| screen.varies),
+                held: None,
                 pacer: Pacer::new(planned.mode.refresh),
             });
         }
@@ -327,6 +346,7 @@ impl Desktop {
 
     /// Monitors came, went, or are driven otherwise: everybody hears of it.
     pub(crate) fn adopt_screens(&mut self, plugged: Vec<Plugged>) {
+        let could_see = !self.trust.focus.is_blank();
         let gone = self.screens.adopt(plugged);
         let bar = self.ui.theme().bar_height();
         for screen in self.screens.iter() {
@@ -346,6 +366,9 @@ impl Desktop {
         for id in dark {
             self.trust.focus.screen_gone(id);
             self.canvas.forget_screen(id);
+        }
+        if could_see && self.trust.focus.is_blank() {
+            self.sight_lost();
         }
         let outputs = self.outputs_for_qubes();
         for link in self.qubes.iter_mut() {

@@ -65,6 +65,8 @@ pub struct Monitor {
     pub modes: Vec<Mode>,
     /// Size in millimetres, 0: unknown.
     pub millimetres: (u32, u32),
+    /// Its refresh can vary.
+    pub varies: bool,
     /// What the back end would have.
     pub hint: Hint,
 }
@@ -76,6 +78,7 @@ impl Monitor {
             identity: Identity::of(name),
             modes: vec![Mode { size, refresh: 60_000 }],
             millimetres: (0, 0),
+            varies: false,
             hint: Hint::default(),
         }
     }

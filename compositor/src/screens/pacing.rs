@@ -119,6 +119,18 @@ impl Pacer {
         }
     }
 
+    /// When a frame that a monitor with variable refresh flipped to at this time counts as shown: at the
+    /// next of the times at which one with a fixed refresh would have flipped. A flip just after one is
+    /// still that one's: clocks differ a little.
+    pub(crate) fn beat(&self, at: Duration) -> Duration {
+        let Some(flip) = self.flip else { return at };
+        // No monitor flips twice in a beat; one that has all the same is told of as of the one before.
+        let since = at.saturating_sub(flip);
+        let period = self.period.as_nanos().max(1);
+        let beats = (since.as_nanos() + period * 7 / 8) / period;
+        flip + u64::try_from(beats * period).map_or(since, Duration::from_nanos)
+    }
+
     /// The screen was another's for a while, or off: blanks are counted anew.
     pub(crate) fn interrupted(&mut self) {
         self.flip = None;
@@ -145,6 +157,33 @@ mod tests {
 
     fn at_60() -> Pacer {
         Pacer::new(60_000)
+    }
+
+    proptest! {
+        /// Whenever a monitor flips, what is told lies on the beat, hardly before the flip and no more
+        /// than a period after it.
+        #[test]
+        fn beats_tell_nothing_of_when_a_flip_was(
+            refresh in 24_000_u32..500_000,
+            first in 0_u64..1 << 40,
+            waits in prop::collection::vec(0_u64..1 << 36, 1..40),
+        ) {
+            let mut pacer = Pacer::new(refresh);
+            let first = Duration::from_nanos(first);
+            pacer.flipped(pacer.beat(first));
+            let mut flip = first;
+            for wait in waits {
+                flip += Duration::from_nanos(wait);
+                let told = pacer.beat(flip);
+                let since = told.checked_sub(first).unwrap();
+                prop_assert_eq!(since.as_nanos() % pacer.period.as_nanos(), 0);
+                prop_assert!(told + pacer.period / 8 + Duration::from_nanos(2) >= flip);
+                prop_assert!(told <= flip + pacer.period);
+                pacer.flipped(told);
+                // No monitor flips twice in a period.
+                flip = flip.max(told);
+            }
+        }
     }
 
     /// A screen that flips at its blanks. Gives how long before the blank each frame was begun.

@@ -56,7 +56,11 @@ impl Desktop {
     /// driven so, and all is as it was.
     pub(crate) fn say_of_monitors(&mut self, said: &BTreeMap<u32, Said>) -> bool {
         let before = self.screens.said.clone();
-        self.screens.said.extend(said);
+        for (id, said) in said {
+            let before = self.screens.said.entry(*id).or_default();
+            // A program that knows nothing of it changes nothing about it.
+            *before = Said { vrr: said.vrr.or(before.vrr), ..*said };
+        }
         self.replan();
         let done =
             said.iter().all(|(id, said)| said.on.is_none_or(|on| on == self.screens.get(*id).is_some()));

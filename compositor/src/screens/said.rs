@@ -4,7 +4,7 @@ use std::str::FromStr;
 
 use smithay::utils::{Logical, Physical, Point, Size, Transform};
 
-use super::{Identity, Mode, Monitor};
+use super::{Identity, Mode, Monitor, vrr::Vrr};
 
 /// Scales that make sense, in 120ths.
 pub const SCALES: std::ops::RangeInclusive<u32> = 60..=480;
@@ -95,6 +95,8 @@ pub struct Said {
     pub at: Option<Point<i32, Logical>>,
     /// How it is mounted.
     pub transform: Option<Transform>,
+    /// When its refresh varies.
+    pub vrr: Option<Vrr>,
 }
 
 impl Said {
@@ -107,6 +109,7 @@ impl Said {
             scale: self.scale.or(other.scale),
             at: self.at.or(other.at),
             transform: self.transform.or(other.transform),
+            vrr: self.vrr.or(other.vrr),
         }
     }
 }

@@ -39,6 +39,16 @@ impl FocusGate {
         self.shown.remove(&screen);
     }
 
+    /// No screen shows anything of the desktop any longer.
+    pub fn blank(&mut self) {
+        self.shown.clear();
+    }
+
+    /// No screen has shown a frame since it came.
+    pub fn is_blank(&self) -> bool {
+        self.shown.is_empty()
+    }
+
     /// No window has the keys (FAIL-CLOSED), or the one chosen may have them again, once it was drawn
     /// with them anew.
     pub fn shut(&mut self, shut: bool) {
@@ -120,7 +130,7 @@ mod tests {
         #[test]
         fn keys_go_only_where_the_person_chose_and_saw(
             steps in prop::collection::vec(
-                (0u8..6, prop::option::of(0u32..4), 0u32..3, prop::collection::vec(0u32..4, 0..4)),
+                (0u8..7, prop::option::of(0u32..4), 0u32..3, prop::collection::vec(0u32..4, 0..4)),
                 0..60,
             ),
         ) {
@@ -137,6 +147,7 @@ mod tests {
                         screens.insert(screen, (key, windows));
                     }
                     (2, _) => { gate.screen_gone(screen); screens.remove(&screen); }
+                    (6, _) => { gate.blank(); screens.clear(); }
                     (4 | 5, _) => { shut = step == 4; gate.shut(shut); screens.clear(); }
                     (_, Some(key)) => {
                         gate.vanished(key);
@@ -156,6 +167,7 @@ mod tests {
                 let expected = if !shut && seen(true) && !seen(false) { wanted } else { None };
                 prop_assert_eq!(gate.keys_to(), expected);
                 prop_assert_eq!(gate.wanted(), wanted.filter(|_| !shut));
+                prop_assert_eq!(gate.is_blank(), screens.is_empty());
             }
         }
     }

@@ -182,9 +182,10 @@ impl Desktop {
         self.damage_all();
     }
 
-    /// dom0 keeps the keys for itself exactly while something of its own is open.
+    /// dom0 keeps the keys for itself exactly while something of its own is open, or nothing is to be seen.
     pub(crate) fn grab_keyboard(&mut self) {
-        let grab = self.lock.covers() || self.ui.kept.prompt.is_some() || self.shell.switcher().is_some();
+        let open = self.lock.covers() || self.ui.kept.prompt.is_some() || self.shell.switcher().is_some();
+        let grab = open || self.trust.focus.is_blank();
         self.input.keyboard.grab(grab);
     }
 

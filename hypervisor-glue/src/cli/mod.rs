@@ -6,6 +6,7 @@
 
 mod console;
 mod edit;
+mod passphrase;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _},
@@ -15,12 +16,15 @@ use std::{
 
 use clap::Subcommand;
 use transom_protocol::supervisor::{
-    BUILT_IN_LABELS, BackendChoice, Disposable, LabelName, NameError, QubeInfo, QubeName, QubeState,
-    ReplyBody, RequestBody,
+    BUILT_IN_LABELS, BackendChoice, Disposable, ErrorKind, LabelName, NameError, QubeInfo, QubeName,
+    QubeState, ReplyBody, RequestBody, Storage,
 };
 
 pub use self::edit::EditError;
-use crate::client::{Client, ClientError, Launch, ensure_running, unexpected};
+use crate::{
+    client::{Client, ClientError, Launch, ensure_running, unexpected},
+    encryption::EncryptionError,
+};
 
 /// How long an answer that needs no waiting may take.
 const SOON: Duration = Duration::from_secs(15);
@@ -56,6 +60,9 @@ pub enum QubeCommand {
         /// What it runs on [default: the best that works here]
         #[arg(long, value_parser = parse_backend, value_name = "auto|sandbox|kvm|qemu")]
         backend: Option<BackendChoice>,
+        /// Leave its volume readable for whoever has the disk
+        #[arg(long)]
+        no_encryption: bool,
     },
     /// Make a copy of a halted qube, with all that is in it
     Clone {
@@ -103,6 +110,20 @@ pub enum QubeCommand {
     Resume {
         /// Its name
         name: QubeName,
+    },
+    /// Encrypt the volume of a halted qube that was made without
+    Encrypt {
+        /// Its name
+        name: QubeName,
+    },
+    /// Change the passphrase of all encrypted volumes
+    Passphrase {
+        /// Read the old one from this open descriptor
+        #[arg(long, value_name = "N", requires = "new_passphrase_fd")]
+        passphrase_fd: Option<u32>,
+        /// Read the new one from this open descriptor
+        #[arg(long, value_name = "N", requires = "passphrase_fd")]
+        new_passphrase_fd: Option<u32>,
     },
     /// Start a program in a running qube, or in one that is thrown away with its last window
     Run {
@@ -166,12 +187,74 @@ pub enum CliError {
     /// The person said no.
     #[error("nothing was deleted")]
     Declined,
+    /// There is nothing to change.
+    #[error("no passphrase is set yet: set one with `transom unlock`")]
+    NoPassphrase,
+    /// There is nobody to ask.
+    #[error("there is no terminal to ask for the passphrase: say --passphrase-fd N")]
+    NoTerminal,
+    /// Typed differently.
+    #[error("the two are not the same; nothing was changed")]
+    Differ,
+    /// It cannot be a passphrase.
+    #[error(transparent)]
+    Passphrase(#[from] EncryptionError),
+    /// Not to be read.
+    #[error("cannot read a passphrase from descriptor {fd}: {source}")]
+    Descriptor {
+        /// Its number.
+        fd: u32,
+        /// Why.
+        source: io::Error,
+    },
     /// Its file was not changed.
     #[error(transparent)]
     Edit(#[from] edit::EditError),
     /// The terminal is gone.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
+}
+
+impl CliError {
+    fn refusal(&self) -> Option<ErrorKind> {
+        match self {
+            Self::Client(ClientError::Refused(refusal)) => Some(refusal.kind),
+            _ => None,
+        }
+    }
+
+    /// True if trying again may help.
+    fn is_mistyped(&self) -> bool {
+        self.refusal() == Some(ErrorKind::WrongPassphrase) || matches!(self, Self::Passphrase(_))
+    }
+}
+
+/// Runs `transom unlock`: the passphrase comes from descriptor `fd`, or is asked for.
+pub fn unlock(fd: Option<u32>) -> Result<(), CliError> {
+    passphrase::unlock(&mut ensure_running(&Launch::default())?, fd, &mut io::stdout().lock())
+}
+
+/// Runs `transom lock-store`.
+pub fn lock_store() -> Result<(), CliError> {
+    let mut client = ensure_running(&Launch::default())?;
+    client.call(RequestBody::LockStore, Instant::now() + SOON)?;
+    Ok(())
+}
+
+/// Starts a qube. A person who can be asked is asked for the passphrase if that is missing.
+fn start(client: &mut Client, name: QubeName, out: &mut dyn io::Write) -> Result<(), CliError> {
+    let start = |client: &mut Client| {
+        let body = RequestBody::Start { qube: name.clone() };
+        client.call(body, Instant::now() + START).map_err(CliError::from)
+    };
+    match start(client) {
+        Err(error) if error.refusal() == Some(ErrorKind::Locked) && io::stdin().is_terminal() => {
+            passphrase::unlock(client, None, out)?;
+            start(client)?;
+        }
+        other => drop(other?),
+    }
+    Ok(())
 }
 
 /// Runs a command against the qubed of this person, which is started if it does not run.
@@ -196,12 +279,12 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
             let reply = client.call(RequestBody::Info { qube: name }, Instant::now() + SOON)?;
             details(&qube(reply)?, out)?;
         }
-        QubeCommand::Create { name, label, template, backend } => {
+        QubeCommand::Create { name, label, template, backend, no_encryption } => {
             if !label.is_built_in() {
                 return Err(CliError::Label(label));
             }
             let backend = backend.unwrap_or_default();
-            let body = RequestBody::Create { name, label, template, backend };
+            let body = RequestBody::Create { name, label, template, backend, plain: no_encryption };
             client.call(body, Instant::now() + SOON)?;
         }
         QubeCommand::Clone { name, new } => {
@@ -211,8 +294,12 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
             client.call(RequestBody::Rename { qube: name, name: new }, Instant::now() + SOON)?;
         }
         QubeCommand::Edit { name } => edit::edit(client, &name, out)?,
-        QubeCommand::Start { name } => {
-            client.call(RequestBody::Start { qube: name }, Instant::now() + START)?;
+        QubeCommand::Start { name } => start(client, name, out)?,
+        QubeCommand::Encrypt { name } => {
+            client.call(RequestBody::Encrypt { qube: name }, Instant::now() + LONG)?;
+        }
+        QubeCommand::Passphrase { passphrase_fd, new_passphrase_fd } => {
+            passphrase::change(client, passphrase_fd.zip(new_passphrase_fd), out)?;
         }
         QubeCommand::Stop { name, timeout } => {
             let timeout = timeout.min(3_600);
@@ -310,6 +397,14 @@ fn details(qube: &QubeInfo, out: &mut dyn io::Write) -> io::Result<()> {
     if !qube.backend_reason.is_empty() {
         writeln!(out, "because:  {}", qube.backend_reason)?;
     }
+    let storage = match qube.storage {
+        Storage::Encrypted => "encrypted",
+        Storage::Plain => "not encrypted; `transom qube encrypt` does that",
+        Storage::Directory => "not encrypted, unless dom0's own files are: its home is a directory of dom0",
+        Storage::Memory => "in memory; nothing of it is on a disk",
+        Storage::Unknown => "not known",
+    };
+    writeln!(out, "storage:  {storage}")?;
     if let Some(template) = &qube.template {
         writeln!(out, "template: {template}")?;
     }

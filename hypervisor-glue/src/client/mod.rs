@@ -30,6 +30,7 @@ pub use self::{
     log::program_ended,
 };
 use crate::{
+    encryption::filled_pipe,
     packet::{self, Received},
     paths::{self, PathError},
 };
@@ -129,10 +130,14 @@ impl Client {
 
     /// Sends a request and gives the id that its answer will carry. Never waits.
     pub fn send(&mut self, body: RequestBody) -> Result<u64, ClientError> {
+        self.send_with(body, &[])
+    }
+
+    fn send_with(&mut self, body: RequestBody, files: &[BorrowedFd<'_>]) -> Result<u64, ClientError> {
         body.check()?;
         let id = self.next_id;
         let bytes = serde_json::to_vec(&Request { id, body }).map_err(io::Error::from)?;
-        match packet::send(&self.socket, &bytes, &[]) {
+        match packet::send(&self.socket, &bytes, files) {
             Ok(()) => {
                 self.next_id += 1;
                 Ok(id)
@@ -167,7 +172,20 @@ impl Client {
     ///
     /// Events that come meanwhile are kept for [`Client::recv`].
     pub fn call(&mut self, body: RequestBody, deadline: Instant) -> Result<ReplyBody, ClientError> {
-        let id = self.send(body)?;
+        self.call_with(body, &[], deadline)
+    }
+
+    /// As [`Client::call`], with passphrases beside it: each goes into a pipe, and from there nowhere but
+    /// to qubed.
+    pub fn call_with(
+        &mut self,
+        body: RequestBody,
+        passphrases: &[&[u8]],
+        deadline: Instant,
+    ) -> Result<ReplyBody, ClientError> {
+        let pipes = passphrases.iter().map(|text| filled_pipe(text)).collect::<io::Result<Vec<_>>>()?;
+        let id = self.send_with(body, &pipes.iter().map(OwnedFd::as_fd).collect::<Vec<_>>())?;
+        drop(pipes);
         loop {
             while let Some((message, fds)) = self.recv_packet()? {
                 match message {

@@ -29,10 +29,13 @@ pub fn make_volume(path: &Path, bytes: u64) -> io::Result<()> {
     fs::rename(part, path)
 }
 
-/// Makes a machine's private volume where it is missing, and opens it; `None` if it is to have none.
+/// Makes a machine's private volume where it is missing, and opens its file; `None` if it is to have none. An
+/// encrypted one was made by whoever has its key.
 pub fn open_volume(vm: &VmSpec<'_>) -> Result<Option<File>, StartError> {
     let Some(path) = vm.volume else { return Ok(None) };
-    make_volume(path, vm.config.volume).map_err(StartError::at("make the private volume"))?;
+    if vm.key.is_none() {
+        make_volume(path, vm.config.volume).map_err(StartError::at("make the private volume"))?;
+    }
     let file = File::options().read(true).write(true).open(path);
     file.map(Some).map_err(StartError::at("open the private volume"))
 }

@@ -20,6 +20,7 @@ use std::{
 use transom_protocol::supervisor::{Backend, MemoryKind};
 
 use crate::{
+    encryption::VolumeKey,
     image::{self, OWN_INITRAMFS},
     machine::{Channel, Exit, Hypervisor, Machine, MachineSpec, StartError, Step},
     paths,
@@ -124,12 +125,15 @@ impl Hypervisor for Kvm {
             file,
             base: None,
             read_only,
+            key: None,
         };
+        let key = vm.key.map(VolumeKey::try_clone).transpose();
+        let key = key.map_err(StartError::at("take memory for a key"))?;
         let cables: io::Result<_> =
             vm.cards.iter().map(|card| Ok((card.cable.try_clone()?, card.address))).collect();
         let cables = cables.map_err(StartError::at("copy a cable"))?;
         let mut disks = vec![disk("root", read(&vm.image.root())?, true)];
-        disks.extend(volume.map(|volume| disk("private", volume, false)));
+        disks.extend(volume.map(|volume| DiskFile { key, ..disk("private", volume, false) }));
         let launch = Launch {
             kvm: open_device().map_err(StartError::at("open /dev/kvm"))?,
             ram: vm.config.memory,

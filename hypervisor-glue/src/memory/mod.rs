@@ -14,14 +14,17 @@
 //!
 //! [`udmabuf()`] gives parts of guest RAM to a GPU as they are, where the kernel can.
 //!
-//! Unsafe code is in `guard` (the signal handler and its table), `map` (mapping and copying) and
-//! `udmabuf` (one request to the kernel).
+//! [`Secret`] is memory of our own, for keys.
+//!
+//! Unsafe code is in `guard` (the signal handler and its table), `map` (mapping and copying),
+//! `udmabuf` (one request to the kernel) and `secret` (pages that are locked).
 
 mod guard;
 mod map;
 mod quota;
 mod ram;
 mod runs;
+mod secret;
 mod udmabuf;
 
 use std::{io, os::fd::OwnedFd};
@@ -31,6 +34,7 @@ pub use map::{GrantMap, GrantSlice};
 pub use quota::{Quota, Usage};
 pub use ram::GuestRam;
 pub use runs::{PAGE, Piece, RamLayout, pieces};
+pub use secret::Secret;
 pub use udmabuf::{Exported, Udmabuf, udmabuf};
 
 /// Why memory cannot be mapped or read.

@@ -10,6 +10,15 @@ use crate::{
     store::{Accelerator, MachineConfig},
 };
 
+/// A descriptor in QEMU of a private volume.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Volume {
+    /// The file itself.
+    File(RawFd),
+    /// A socket where it is served by NBD.
+    Served(RawFd),
+}
+
 /// What a command line is made from.
 #[derive(Debug)]
 pub(super) struct Arguments<'a> {
@@ -21,7 +30,7 @@ pub(super) struct Arguments<'a> {
     /// the image's root, read-only,
     pub(super) root: RawFd,
     /// the private volume, if it has one.
-    pub(super) volume: Option<RawFd>,
+    pub(super) volume: Option<Volume>,
     /// Guest RAM's descriptor in QEMU.
     pub(super) ram: RawFd,
     /// QEMU's end of the line to us.
@@ -63,8 +72,7 @@ impl Arguments<'_> {
         add("-kernel", format!("/proc/self/fd/{}", self.kernel));
         add("-initrd", OWN_INITRAMFS.into());
         add("-append", format!("console=ttyS0 quiet panic=-1{kernel}"));
-        let private = self.volume.map(|volume| (2, "private", volume, false));
-        for (set, id, fd, read_only) in [(1, "root", self.root, true)].into_iter().chain(private) {
+        let mut file = |set: u32, id, fd: RawFd, read_only: bool| {
             add("-add-fd", format!("fd={fd},set={set}"));
             let path = format!("/dev/fdset/{set}");
             let mut drive = serde_json::json!({
@@ -76,6 +84,19 @@ impl Arguments<'_> {
             if !read_only {
                 drive["discard"] = "unmap".into();
             }
+            drive
+        };
+        let root = file(1, "root", self.root, true);
+        let private = self.volume.map(|volume| match volume {
+            Volume::File(fd) => file(2, "private", fd, false),
+            Volume::Served(fd) => serde_json::json!({
+                "node-name": "private",
+                "driver": "nbd",
+                "server": { "type": "fd", "str": fd.to_string() },
+            }),
+        });
+        let private = private.map(|drive| ("private", drive));
+        for (id, drive) in [("root", root)].into_iter().chain(private) {
             add("-blockdev", drive.to_string());
             add("-device", format!("virtio-blk-pci,drive={id}"));
         }

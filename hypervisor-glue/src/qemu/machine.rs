@@ -34,6 +34,8 @@ const MAX_COMPLAINT: usize = 300;
 #[derive(Debug)]
 pub(super) struct QemuMachine {
     daemon: Process,
+    /// Serves the encrypted volume, if it is one. Ends by itself when QEMU has.
+    server: Option<Process>,
     /// Waits for the daemon, and what it is waited for with. `None` once QEMU was started.
     pending: Option<(Connector, Launch)>,
     qemu: Option<Process>,
@@ -58,6 +60,7 @@ impl QemuMachine {
     #[expect(clippy::too_many_arguments, reason = "the parts of one machine, put together in one place")]
     pub(super) fn new(
         daemon: Process,
+        server: Option<Process>,
         connector: Connector,
         launch: Launch,
         ram: GuestRam,
@@ -69,6 +72,7 @@ impl QemuMachine {
     ) -> Self {
         let machine = Self {
             daemon,
+            server,
             pending: Some((connector, launch)),
             qemu: None,
             ram,
@@ -85,6 +89,9 @@ impl QemuMachine {
             killed: false,
         };
         machine.confine(machine.daemon.pid());
+        if let Some(server) = &machine.server {
+            machine.confine(server.pid());
+        }
         machine
     }
 
@@ -125,8 +132,8 @@ impl QemuMachine {
             cgroup.kill();
         }
         self.daemon.kill();
-        if let Some(qemu) = &self.qemu {
-            qemu.kill();
+        for process in self.qemu.iter().chain(&self.server) {
+            process.kill();
         }
         self.pending = None;
     }
@@ -204,7 +211,8 @@ impl Machine for QemuMachine {
         let waiting = self.pending.as_ref().map(|(connector, _)| connector.fd());
         let qemu = self.qemu.as_ref().and_then(Process::fd);
         let complaints = self.complaints.as_ref().map(|file| file.as_fd());
-        [waiting, qemu, self.daemon.fd(), self.qmp.fd(), complaints].into_iter().flatten().collect()
+        let server = self.server.as_ref().and_then(Process::fd);
+        [waiting, qemu, server, self.daemon.fd(), self.qmp.fd(), complaints].into_iter().flatten().collect()
     }
 
     fn step(&mut self) -> Step {
@@ -213,6 +221,11 @@ impl Machine for QemuMachine {
         self.read_complaints();
         let daemon = self.daemon.status();
         let qemu = self.qemu.as_mut().map(Process::status);
+        let server = self.server.as_mut().map(Process::status);
+        if !matches!(qemu, Some(Some(_))) && matches!(server, Some(Some(_))) && self.because.is_none() {
+            self.give_up("the server of its encrypted volume ended".to_owned());
+            return Step::Alive;
+        }
         match (qemu, daemon) {
             // QEMU is gone: the daemon has nothing left to do.
             (Some(Some(_)), None) => {
@@ -231,6 +244,10 @@ impl Machine for QemuMachine {
             }
             (None | Some(None), None) => return Step::Alive,
             (Some(Some(_)), Some(_)) => {}
+        }
+        if server == Some(None) {
+            // QEMU's end of its line is closed: it brings the volume to the disk, and ends.
+            return Step::Alive;
         }
         // What was said last may only have come with the end.
         self.qmp.read();

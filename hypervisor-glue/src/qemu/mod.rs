@@ -6,7 +6,11 @@
 //! memory file of ours: the desktop gets a read-only descriptor of it. The guest has no display, a
 //! network card for each cable that it was given, and no other way to reach another guest.
 //!
-//! Where qubed is root, both processes are a user of this qube alone, who owns the folder with their
+//! An encrypted volume is served to QEMU by a third process, [`crate::volume_server`], over NBD on a
+//! socket pair. The alternative of vhost-user-blk needs guest RAM in the process that has the key, and its
+//! queues to outlive each reset; NBD is a few hundred lines that know neither.
+//!
+//! Where qubed is root, all processes are a user of this qube alone, who owns the folder with their
 //! sockets; image and volume come to QEMU as open descriptors.
 
 mod arguments;
@@ -24,7 +28,7 @@ use std::{
         unix::{fs::MetadataExt as _, net::UnixStream},
     },
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     sync::Arc,
     time::Duration,
 };
@@ -36,10 +40,15 @@ use rustix::{
 use transom_protocol::supervisor::Backend;
 
 use self::{
-    arguments::Arguments, connector::Connector, machine::QemuMachine, memory::GuestRam, process::Process,
+    arguments::{Arguments, Volume},
+    connector::Connector,
+    machine::QemuMachine,
+    memory::GuestRam,
+    process::Process,
     qmp::Qmp,
 };
 use crate::{
+    encryption::VolumeKey,
     image, kvm,
     listener::Listeners,
     machine::{Channel, Hypervisor, Machine, MachineSpec, StartError},
@@ -47,12 +56,15 @@ use crate::{
     sandbox::Cgroups,
     store::{Accelerator, Limits, MachineConfig},
     user::{self, own_uid},
+    volume_server,
 };
 
 /// QEMU's program.
 const QEMU: &str = "qemu-system-x86_64";
 /// The daemon's program.
 const VSOCK: &str = "vhost-device-vsock";
+/// The program that serves an encrypted volume.
+const SERVER: &str = "transom-volume";
 /// The daemon's side of the streams, in the run directory: `vsock_PORT` is where port PORT goes.
 const STREAMS: &str = "vsock";
 /// Where the daemon waits for QEMU, in the run directory.
@@ -65,13 +77,19 @@ const OVERHEAD: u64 = 512 << 20;
 pub struct Qemu {
     program: Option<PathBuf>,
     vsock: Option<PathBuf>,
+    server: Option<PathBuf>,
     cgroups: Option<Arc<Cgroups>>,
 }
 
 impl Qemu {
     /// Looks for the programs where they usually are.
     pub(crate) fn new(cgroups: Option<Arc<Cgroups>>) -> Self {
-        Self { program: paths::in_path(QEMU), vsock: paths::find_program(VSOCK), cgroups }
+        Self {
+            program: paths::in_path(QEMU),
+            vsock: paths::find_program(VSOCK),
+            server: paths::find_program(SERVER),
+            cgroups,
+        }
     }
 
     /// Both programs, or what to install.
@@ -83,6 +101,32 @@ impl Qemu {
             format!("{VSOCK} is missing: run `make vsock`, or `cargo install {VSOCK}` and put it into PATH")
         })?;
         Ok((program, vsock))
+    }
+
+    /// Starts what serves an encrypted volume, and gives QEMU's end of its socket. It goes into a jail
+    /// and becomes the qube's user by itself.
+    fn serve_volume(
+        &self,
+        file: File,
+        key: &VolumeKey,
+        uid: Option<u32>,
+        spec: &MachineSpec<'_>,
+        complaints: OwnedFd,
+    ) -> Result<(UnixStream, Process), StartError> {
+        let program = self.server.as_deref().filter(|path| paths::is_program(path)).ok_or_else(|| {
+            StartError::Unable(format!("{SERVER} is missing: build or install Transom anew"))
+        })?;
+        let doing = "run the volume's server";
+        let (ours, theirs) = UnixStream::pair().map_err(StartError::at("make a socket pair"))?;
+        let plan = volume_server::plan(file, key, uid, theirs).map_err(StartError::at(doing))?;
+        let mut command = Command::new(program);
+        command
+            .current_dir(spec.run_dir)
+            .env_clear()
+            .stdin(plan)
+            .stdout(Stdio::null())
+            .stderr(Stdio::from(complaints));
+        Ok((ours, Process::spawn(&mut command, doing)?))
     }
 
     /// Says what is missing on this computer.
@@ -159,7 +203,14 @@ impl Hypervisor for Qemu {
             return Err(StartError::Unable(text));
         }
         let (kernel, root) = (pass(kernel), pass(open(vm.image.root())?));
-        let volume = volume.map(&mut pass);
+        let (volume, server) = match (volume, vm.key) {
+            (None, _) => (None, None),
+            (Some(volume), None) => (Some(Volume::File(pass(volume))), None),
+            (Some(volume), Some(key)) => {
+                let (socket, server) = self.serve_volume(volume, key, uid, spec, theirs()?)?;
+                (Some(Volume::Served(pass(File::from(OwnedFd::from(socket))))), Some(server))
+            }
+        };
 
         let cables: io::Result<Vec<OwnedFd>> = vm.cards.iter().map(|card| card.cable.try_clone()).collect();
         let cables = cables.map_err(StartError::at("copy a cable"))?;
@@ -187,6 +238,7 @@ impl Hypervisor for Qemu {
         };
         Ok(Box::new(QemuMachine::new(
             daemon,
+            server,
             connector,
             launch,
             ram,
@@ -243,8 +295,10 @@ impl Launch {
             .stdin(Stdio::null())
             .stdout(Stdio::from(self.console))
             .stderr(Stdio::from(self.complaints));
-        // No other process is started meanwhile: qubed has one thread that starts processes.
-        for fd in &self.inherited {
+        // Dropped after the descriptors.
+        let _alone = user::starting();
+        let inherited = self.inherited;
+        for fd in &inherited {
             fcntl_setfd(fd, FdFlags::empty()).map_err(StartError::at("pass a descriptor on"))?;
         }
         let keep = |flags| {
@@ -255,6 +309,7 @@ impl Launch {
         keep(FdFlags::empty())?;
         let spawned = Process::spawn(&mut command, "run QEMU");
         keep(FdFlags::CLOEXEC)?;
+        drop(inherited);
         spawned
     }
 }

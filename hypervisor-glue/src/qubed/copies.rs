@@ -1,17 +1,10 @@
-//! Copies of qubes that are being made, each on a thread of its own.
+//! Copies of qubes that are being made.
 
-use std::{
-    collections::BTreeMap,
-    io,
-    os::{
-        fd::{AsFd as _, BorrowedFd},
-        unix::net::UnixStream,
-    },
-    thread::{self, JoinHandle},
-};
+use std::{collections::BTreeMap, os::fd::BorrowedFd};
 
 use transom_protocol::supervisor::{ErrorBody, ErrorKind, QubeName};
 
+use super::job::Job;
 use crate::store::{Copying, StoreError};
 
 /// Most at once.
@@ -20,9 +13,7 @@ const MAX_COPIES: usize = 8;
 #[derive(Debug)]
 struct Copy {
     from: QubeName,
-    thread: JoinHandle<Result<(), StoreError>>,
-    /// Closed by the thread when it is done.
-    done: UnixStream,
+    job: Job<Result<(), StoreError>>,
 }
 
 /// By the names of the new qubes.
@@ -48,28 +39,20 @@ impl Copies {
             let said = format!("{MAX_COPIES} qubes are being cloned; wait until one is done");
             return Err(ErrorBody::new(ErrorKind::BadRequest, said));
         }
-        let begun = || -> io::Result<Copy> {
-            let (done, theirs) = UnixStream::pair()?;
-            let thread = thread::Builder::new().name("clone".to_owned()).spawn(move || {
-                let _closed_at_the_end = theirs;
-                copying.run()
-            })?;
-            Ok(Copy { from, thread, done })
-        };
-        let copy = begun().map_err(|e| ErrorBody::new(ErrorKind::Io, format!("cannot clone: {e}")))?;
-        self.0.insert(to, copy);
+        let job = Job::begin("clone", || copying.run());
+        let job = job.map_err(|e| ErrorBody::new(ErrorKind::Io, format!("cannot clone: {e}")))?;
+        self.0.insert(to, Copy { from, job });
         Ok(())
     }
 
     /// What to poll: readable when that one is done.
     pub(super) fn sources(&self) -> impl Iterator<Item = (&QubeName, BorrowedFd<'_>)> {
-        self.0.iter().map(|(name, copy)| (name, copy.done.as_fd()))
+        self.0.iter().map(|(name, copy)| (name, copy.job.fd()))
     }
 
     /// What came of one that is done.
     pub(super) fn end(&mut self, name: &QubeName) -> Option<Result<(), StoreError>> {
         let copy = self.0.remove(name)?;
-        let panicked = |_| Err(StoreError::Panicked);
-        Some(copy.thread.join().unwrap_or_else(panicked))
+        Some(copy.job.end().unwrap_or(Err(StoreError::Panicked)))
     }
 }

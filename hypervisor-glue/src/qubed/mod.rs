@@ -7,6 +7,8 @@ mod cables;
 mod calls;
 mod copies;
 mod disposables;
+mod holds;
+mod job;
 mod log;
 mod rate;
 mod requests;
@@ -14,6 +16,8 @@ mod running;
 mod server;
 mod service;
 mod session;
+mod vault;
+mod volumes;
 
 use std::{
     fs::{self, File},
@@ -31,12 +35,13 @@ use rustix::{
     fs::{FlockOperation, flock},
     io::Errno,
     net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, bind, listen, socket_with},
-    process::{Resource, getrlimit, set_child_subreaper, setrlimit},
+    process::{DumpableBehavior, Resource, getrlimit, set_child_subreaper, set_dumpable_behavior, setrlimit},
 };
 
 use self::server::{Server, Source};
 use crate::{
     backends::Backends,
+    encryption::Keyring,
     image::Images,
     paths::{self, PathError},
     store::{Store, StoreError, reason},
@@ -127,7 +132,10 @@ impl Qubed {
             }
             paths::private_dir(&left)?;
         }
+        // The key of all volumes will be in our memory: no core file of it, and no debugger but root's.
+        set_dumpable_behavior(DumpableBehavior::NotDumpable).map_err(at("hide from debuggers"))?;
         let store = Store::open(&options.data_dir)?;
+        Keyring::of(&options.data_dir).clean();
         empty_trash(store.leftovers());
 
         // Orphans of a dead bubblewrap become ours, so that none stays as a zombie.

@@ -1,24 +1,28 @@
 //! What clients ask for.
 
 use std::{
+    os::fd::OwnedFd,
     path::PathBuf,
     time::{Duration, Instant},
 };
 
 use transom_protocol::supervisor::{
     Backend, BackendChoice, ErrorBody, ErrorKind, Event, LabelName, QubeName, ReplyBody, Request,
-    RequestBody, VERSION,
+    RequestBody, Storage, VERSION,
 };
 
 use super::{
     cables::MAX_CLIENTS,
     empty_trash,
+    holds::Purpose,
     log::{self, QubeLog},
     running::{Ending, Phase, Running},
     server::{ClientId, Qube, Server, Until, Waiter},
     session::Role,
+    vault::Asked,
 };
 use crate::{
+    encryption::VolumeKey,
     machine::{MachineSpec, VmSpec},
     paths,
     store::{QUBE_FILE, QubeConfig, StoreError},
@@ -68,9 +72,10 @@ pub(super) fn store_error(source: &StoreError) -> ErrorBody {
 
 impl Server {
     /// Serves one request.
-    pub(super) fn request(&mut self, client: ClientId, request: Request, now: Instant) {
+    pub(super) fn request(&mut self, client: ClientId, request: Request, files: Vec<OwnedFd>, now: Instant) {
         let id = request.id;
-        let outcome = self.serve(client, request, now).unwrap_or_else(|refusal| Outcome::Now(Err(refusal)));
+        let outcome =
+            self.serve(client, request, files, now).unwrap_or_else(|refusal| Outcome::Now(Err(refusal)));
         match outcome {
             Outcome::Now(answer) => self.reply(client, id, answer),
             Outcome::Later(qube, until) => {
@@ -86,13 +91,19 @@ impl Server {
         }
     }
 
-    fn reply(&mut self, client: ClientId, id: u64, answer: Answer) {
+    pub(super) fn reply(&mut self, client: ClientId, id: u64, answer: Answer) {
         if let Some(client) = self.clients.get_mut(&client) {
             client.reply(id, answer);
         }
     }
 
-    fn serve(&mut self, client: ClientId, request: Request, now: Instant) -> Result<Outcome, ErrorBody> {
+    fn serve(
+        &mut self,
+        client: ClientId,
+        request: Request,
+        files: Vec<OwnedFd>,
+        now: Instant,
+    ) -> Result<Outcome, ErrorBody> {
         if let Some(name) = request.body.qube() {
             self.refresh(name);
             if !self.qubes.contains_key(name.as_str()) {
@@ -103,8 +114,8 @@ impl Server {
             RequestBody::Ping => Ok(Ok(ReplyBody::Pong { version: VERSION, pid: std::process::id() }).into()),
             RequestBody::List { after } => Ok(Ok(self.list(after.as_ref())).into()),
             RequestBody::Info { qube } => self.answer_info(&qube),
-            RequestBody::Create { name, label, template, backend } => {
-                self.create(name, label, template, backend)
+            RequestBody::Create { name, label, template, backend, plain } => {
+                self.create(name, label, template, backend, plain)
             }
             RequestBody::Clone { qube, name } => self.copy(&qube, name),
             RequestBody::Rename { qube, name } => self.rename(&qube, &name),
@@ -113,6 +124,9 @@ impl Server {
                 let path = self.store.dir(&qube).join(QUBE_FILE).display().to_string();
                 Ok(Ok(ReplyBody::File { path }).into())
             }
+            RequestBody::Hold { qube } => self.hold(client, qube),
+            RequestBody::Reserve { name } => self.reserve(client, name),
+            RequestBody::Adopt { name } => self.adopt(client, &name),
             RequestBody::Start { qube } => self.start(qube, now),
             RequestBody::Stop { qube, timeout_ms } => {
                 // No more than an hour, so that no sum with a time overflows.
@@ -141,6 +155,22 @@ impl Server {
                 self.answer_call(call, &answer, now);
                 Ok(Ok(ReplyBody::Done).into())
             }
+            RequestBody::Encrypt { qube } => self.encrypt(qube),
+            RequestBody::Keyring => Ok(Ok(ReplyBody::Keyring { state: self.vault.state() }).into()),
+            RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {
+                let asked = Asked { client, request: request.id };
+                match request.body {
+                    RequestBody::Unlock => self.vault.unlock(asked, files),
+                    RequestBody::SetPassphrase => self.vault.set(asked, files),
+                    _ => self.vault.change(asked, files),
+                }?;
+                Ok(Outcome::Answered)
+            }
+            RequestBody::LockStore => {
+                self.vault.lock()?;
+                tracing::info!("locked");
+                Ok(Ok(ReplyBody::Done).into())
+            }
             RequestBody::Attach => self.attach(client, request.id, now),
             RequestBody::Events => {
                 self.refresh_all();
@@ -166,7 +196,7 @@ impl Server {
         ReplyBody::Qubes { qubes, more }
     }
 
-    fn answer_info(&self, name: &QubeName) -> Result<Outcome, ErrorBody> {
+    pub(super) fn answer_info(&self, name: &QubeName) -> Result<Outcome, ErrorBody> {
         let info = self.info(name).ok_or_else(|| store_error(&StoreError::NoSuchQube(name.clone())))?;
         Ok(Ok(ReplyBody::Qube { qube: info }).into())
     }
@@ -177,17 +207,20 @@ impl Server {
         label: LabelName,
         template: Option<String>,
         backend: BackendChoice,
+        plain: bool,
     ) -> Result<Outcome, ErrorBody> {
-        self.copies.leave_alone(&name)?;
-        let config = QubeConfig { template, backend, ..QubeConfig::new(label) };
+        self.leave_alone(&name)?;
+        let mut config = QubeConfig { template, backend, ..QubeConfig::new(label) };
+        config.machine.encryption = !plain;
         self.store.create(&name, &config).map_err(|e| store_error(&e))?;
         tracing::info!(qube = %name, "created");
         self.refresh(&name);
         self.answer_info(&name)
     }
 
-    /// Refuses if a qube is up.
-    fn halted(&mut self, name: &QubeName) -> Result<(), ErrorBody> {
+    /// Refuses if a qube is up, or its volume is worked on.
+    pub(super) fn halted(&mut self, name: &QubeName) -> Result<(), ErrorBody> {
+        self.vault.leave_alone(name)?;
         let refusal = || format!("{name} is running; stop it first with `transom qube stop {name}`");
         match self.running(name) {
             Some(_) => Err(error(ErrorKind::NotHalted, refusal())),
@@ -195,11 +228,51 @@ impl Server {
         }
     }
 
+    /// Refuses if a qube or name is in use by something that takes its time.
+    pub(super) fn leave_alone(&self, name: &QubeName) -> Result<(), ErrorBody> {
+        self.copies.leave_alone(name)?;
+        self.vault.leave_alone(name)?;
+        self.holds.leave_alone(name)
+    }
+
+    fn hold(&mut self, client: ClientId, name: QubeName) -> Result<Outcome, ErrorBody> {
+        self.lasting(&name)?;
+        self.halted(&name)?;
+        self.copies.leave_alone(&name)?;
+        if let Some(Qube { config: Err(problem), .. }) = self.qubes.get(name.as_str()) {
+            return Err(problem.clone());
+        }
+        let path = self.store.dir(&name).display().to_string();
+        self.holds.begin(name, client, Purpose::Read)?;
+        Ok(Ok(ReplyBody::Held { path }).into())
+    }
+
+    fn reserve(&mut self, client: ClientId, name: QubeName) -> Result<Outcome, ErrorBody> {
+        self.copies.leave_alone(&name)?;
+        self.refresh(&name);
+        // A disposable has no place in the store, but a name.
+        if self.qubes.contains_key(name.as_str()) {
+            return Err(store_error(&StoreError::Exists(name)));
+        }
+        let path = self.store.staging(&name).map_err(|e| store_error(&e))?.display().to_string();
+        self.holds.begin(name, client, Purpose::Make)?;
+        Ok(Ok(ReplyBody::Held { path }).into())
+    }
+
+    fn adopt(&mut self, client: ClientId, name: &QubeName) -> Result<Outcome, ErrorBody> {
+        self.holds.is_made_by(name, client)?;
+        self.store.adopt(name).map_err(|e| store_error(&e))?;
+        self.holds.end(name);
+        tracing::info!(qube = %name, "restored");
+        self.refresh(name);
+        self.answer_info(name)
+    }
+
     fn copy(&mut self, from: &QubeName, to: QubeName) -> Result<Outcome, ErrorBody> {
         self.lasting(from)?;
         self.halted(from)?;
-        // Copies of one qube may be made at once, but no copy of a copy that is not there yet.
-        self.copies.leave_alone(&to)?;
+        // Copies of one qube may be made at once, and while it is read, but none of one that is not there yet.
+        self.leave_alone(&to)?;
         let copying = self.store.copy(from, &to).map_err(|e| store_error(&e))?;
         self.copies.begin(from.clone(), to.clone(), copying)?;
         tracing::info!(qube = %from, copy = %to, "being cloned");
@@ -222,8 +295,8 @@ impl Server {
     fn rename(&mut self, from: &QubeName, to: &QubeName) -> Result<Outcome, ErrorBody> {
         self.lasting(from)?;
         self.halted(from)?;
-        self.copies.leave_alone(from)?;
-        self.copies.leave_alone(to)?;
+        self.leave_alone(from)?;
+        self.leave_alone(to)?;
         self.refresh_all();
         let through =
             |qube: &Qube| qube.config.as_ref().is_ok_and(|config| config.network.as_ref() == Some(from));
@@ -245,7 +318,7 @@ impl Server {
     fn remove(&mut self, name: &QubeName) -> Result<Outcome, ErrorBody> {
         self.lasting(name)?;
         self.halted(name)?;
-        self.copies.leave_alone(name)?;
+        self.leave_alone(name)?;
         let trash = self.store.remove(name).map_err(|e| store_error(&e))?;
         empty_trash(trash);
         tracing::info!(qube = %name, "removed");
@@ -267,10 +340,26 @@ impl Server {
                     format!("{name} is stopping; try again when it is halted"),
                 ));
             }
+            None if self.vault.is_opening(&name) => return Ok(Outcome::Later(name, Until::Ready)),
             None => {}
         }
-        self.copies.leave_alone(&name)?;
-        let result = self.launch(&name, now);
+        self.leave_alone(&name)?;
+        if self.open_volume(&name)? {
+            self.announce(&name);
+        } else {
+            self.launched(&name, None, now)?;
+        }
+        Ok(Outcome::Later(name, Until::Ready))
+    }
+
+    /// Starts a qube's machine, with what opens its volume if that is encrypted.
+    pub(super) fn launched(
+        &mut self,
+        name: &QubeName,
+        key: Option<&VolumeKey>,
+        now: Instant,
+    ) -> Result<(), ErrorBody> {
+        let result = self.launch(name, key, now);
         if let Some(qube) = self.qubes.get_mut(name.as_str()) {
             match result {
                 Ok(running) => {
@@ -282,14 +371,14 @@ impl Server {
                     if refusal.kind != ErrorKind::BadQubeFile {
                         qube.failure = Some(refusal.message.clone());
                     }
-                    self.announce(&name);
+                    self.announce(name);
                     return Err(refusal);
                 }
             }
         }
         tracing::info!(qube = %name, "starting");
-        self.announce(&name);
-        Ok(Outcome::Later(name, Until::Ready))
+        self.announce(name);
+        Ok(())
     }
 
     /// Starts a qube that a call goes to, unless it is up.
@@ -301,7 +390,12 @@ impl Server {
         self.start(name.clone(), now).map(drop)
     }
 
-    pub(super) fn launch(&mut self, name: &QubeName, now: Instant) -> Result<Running, ErrorBody> {
+    pub(super) fn launch(
+        &mut self,
+        name: &QubeName,
+        key: Option<&VolumeKey>,
+        now: Instant,
+    ) -> Result<Running, ErrorBody> {
         let config = match self.qubes.get(name.as_str()) {
             Some(Qube { config: Ok(config), .. }) => config.clone(),
             Some(Qube { config: Err(problem), .. }) => return Err(problem.clone()),
@@ -316,11 +410,18 @@ impl Server {
             Backend::Sandbox => None,
             _ => Some(self.backends.image(&config).map_err(|e| refused(e.to_string()))?),
         };
+        if key.is_none() && self.storage(name, choice.backend, Some(&config)) == Storage::Encrypted {
+            // It runs on something else since a moment: no plain volume is made beside the other.
+            return Err(refused("its back end has changed meanwhile; start it again".to_owned()));
+        }
         let (clients, network_note) = self.network(name, &config, choice.backend).map_err(refused)?;
         let lasts = self.lasting(name).is_ok();
         let home = lasts.then(|| self.store.home(name)).transpose().map_err(|e| store_error(&e))?;
         let log_dir = self.log_dir(name).map_err(|e| store_error(&e))?;
-        let volume = lasts.then(|| self.store.volume(name));
+        let volume = lasts.then(|| match key {
+            Some(_) => self.store.encrypted_volume(name),
+            None => self.store.plain_volume(name),
+        });
         let run_dir = self.run_dir(name);
         let _ = std::fs::remove_dir_all(&run_dir);
         // The store makes its own.
@@ -341,6 +442,7 @@ impl Server {
             vm: image.as_ref().map(|image| VmSpec {
                 image,
                 volume: volume.as_deref(),
+                key,
                 config: &config.machine,
                 cards: &cards,
             }),
@@ -408,6 +510,10 @@ impl Server {
     }
 
     fn end(&mut self, name: QubeName, how: impl FnOnce(&mut Running)) -> Result<Outcome, ErrorBody> {
+        if self.vault.cancel(&name) {
+            self.announce(&name);
+            return Ok(Outcome::Later(name, Until::Halted));
+        }
         let Some(running) = self.running(&name) else { return self.answer_info(&name) };
         how(running);
         self.announce(&name);

@@ -21,9 +21,11 @@ use super::{
     calls::{Calls, LineId},
     copies::Copies,
     disposables::{Fleeting, Refill},
+    holds::Holds,
     requests::store_error,
     running::{Note, Part, Phase, Running},
     session::{Role, Session},
+    vault::{self, Vault},
 };
 use crate::{
     backends::Backends,
@@ -51,6 +53,7 @@ pub(super) enum Source {
     Copy(QubeName),
     /// A call stream.
     Call(LineId),
+    Vault(vault::Part),
 }
 
 /// A qube that is known.
@@ -91,6 +94,8 @@ pub(super) enum Until {
     Copied,
     /// The program runs that a disposable is there for.
     FirstProgram,
+    /// Its volume is encrypted.
+    Encrypted,
 }
 
 /// Everything.
@@ -110,6 +115,8 @@ pub(super) struct Server {
     pub(super) copies: Copies,
     pub(super) refill: Refill,
     pub(super) calls: Calls,
+    pub(super) holds: Holds,
+    pub(super) vault: Vault,
     next_link: u64,
     /// True once we are told to end.
     pub(super) closing: bool,
@@ -118,6 +125,7 @@ pub(super) struct Server {
 impl Server {
     pub(super) fn new(options: Options, store: Store, backends: Backends, listener: OwnedFd) -> Self {
         let calls = Calls::new(PolicyWatch::new(options.policy.clone()));
+        let vault = Vault::new(&options.data_dir);
         let mut server = Self {
             options,
             store,
@@ -133,6 +141,8 @@ impl Server {
             copies: Copies::default(),
             refill: Refill::default(),
             calls,
+            holds: Holds::default(),
+            vault,
             next_link: 1,
             closing: false,
         };
@@ -168,6 +178,7 @@ impl Server {
         sources
             .extend(self.copies.sources().map(|(name, fd)| (Source::Copy(name.clone()), fd, PollFlags::IN)));
         sources.extend(self.calls.sources());
+        sources.extend(self.vault.sources().map(|(part, fd)| (Source::Vault(part), fd, PollFlags::IN)));
         sources
     }
 
@@ -210,14 +221,15 @@ impl Server {
             Source::Client(id) => {
                 let Some(client) = self.clients.get_mut(id) else { return };
                 client.flush();
-                for request in client.read() {
-                    self.request(*id, request, now);
+                for (request, files) in client.read() {
+                    self.request(*id, request, files, now);
                 }
                 self.sweep(now);
             }
             Source::Call(line) => self.call_ready(*line, now),
             Source::Cable(plug) => self.cables.discard(plug, now),
             Source::Copy(name) => self.copied(name),
+            Source::Vault(part) => self.vault_ready(part, now),
             Source::Qube(name, part) => {
                 let running = self.qubes.get_mut(name.as_str()).and_then(|qube| qube.running.as_mut());
                 let notes = running.map(|running| running.ready(*part, now)).unwrap_or_default();
@@ -309,6 +321,7 @@ impl Server {
         for id in over {
             self.clients.remove(&id);
             self.waiters.retain(|waiter| waiter.client != id);
+            self.holds.end_of(id);
             if self.compositor == Some(id) {
                 tracing::info!("the compositor is gone; its qubes go on");
                 self.compositor = None;
@@ -444,6 +457,7 @@ impl Server {
         let qube = self.qubes.get(name.as_str())?;
         let state = match (&qube.running, &qube.failure) {
             (Some(running), _) => running.state(),
+            (None, _) if self.vault.is_opening(name) => QubeState::Starting,
             (None, Some(reason)) => QubeState::Failed { reason: reason.chars().take(300).collect() },
             (None, None) => QubeState::Halted,
         };
@@ -464,6 +478,7 @@ impl Server {
             backend,
             backend_reason,
             isolated: backend.isolated(),
+            storage: self.storage(name, backend, config.ok()),
             pid: qube.running.as_ref().map(Running::pid),
             template: config.ok().and_then(|config| config.template.clone()),
             disposable: qube.fleeting.as_ref().map(Fleeting::shown),

@@ -112,14 +112,14 @@ impl Session {
         }
     }
 
-    /// Reads requests, a few at a time. What is none is answered at once.
-    pub(super) fn read(&mut self) -> Vec<Request> {
+    /// Reads requests with the descriptors beside them, a few at a time. What is none is answered at once.
+    pub(super) fn read(&mut self) -> Vec<(Request, Vec<OwnedFd>)> {
         let mut requests = Vec::new();
         for _ in 0..BUDGET {
             match packet::recv(&self.socket) {
-                Ok(Received::Packet(bytes, _fds)) => match serde_json::from_slice::<Request>(&bytes) {
+                Ok(Received::Packet(bytes, fds)) => match serde_json::from_slice::<Request>(&bytes) {
                     Ok(request) => match request.body.check() {
-                        Ok(()) => requests.push(request),
+                        Ok(()) => requests.push((request, fds)),
                         Err(error) => self.reply(request.id, Err(error)),
                     },
                     Err(error) => {
@@ -173,7 +173,8 @@ mod tests {
         packet::send(&client, br#"{"id":9,"body":{"ask":"run","qube":"a","argv":[]}}"#, &[client.as_fd()])
             .unwrap();
         let requests = session.read();
-        assert_eq!(requests, [Request { id: 7, body: RequestBody::Ping }]);
+        assert_eq!(requests.len(), 1);
+        assert_eq!(requests[0].0, Request { id: 7, body: RequestBody::Ping });
         session.flush();
         for id in [8, 0, 9] {
             let FromQubed::Reply(reply) = next(&client) else { panic!("no reply") };
@@ -205,6 +206,6 @@ mod tests {
             packet::send(&client, &serde_json::to_vec(&request).unwrap(), &[]).unwrap();
         }
         assert_eq!(session.read().len(), BUDGET);
-        assert_eq!(session.read()[0].id, BUDGET as u64);
+        assert_eq!(session.read()[0].0.id, BUDGET as u64);
     }
 }

@@ -10,10 +10,9 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
 use transom_protocol::supervisor::QubeName;
 
-use super::{HIDDEN, QUBE_FILE, Store, StoreError, atomic, make_dir, remove_tree};
+use super::{HIDDEN, PARTS, Store, StoreError, atomic, make_dir, remove_tree};
+use crate::user;
 
-/// What of a qube is copied; its logs are not.
-const PARTS: [&str; 3] = [QUBE_FILE, "home", "private.img"];
 /// Longest complaint of the copying program that is shown, in bytes.
 const MAX_COMPLAINT: usize = 200;
 
@@ -29,7 +28,9 @@ pub struct Copying {
 }
 
 impl Store {
-    /// Prepares a copy of a qube under another name: its file, its home, its private volume.
+    /// Prepares a copy of a qube under another name: its file, its home, its private volume. An
+    /// encrypted volume keeps its key, for blocks that are shared are enciphered once; the slot that
+    /// holds it is the copy's own.
     ///
     /// The caller makes sure that the one does not run, and that nobody makes the other, until it is
     /// done.
@@ -77,17 +78,24 @@ impl Copying {
 
     fn fill(&self) -> io::Result<()> {
         // It ends with the thread that waits for it: nobody writes into what is cleaned away later.
-        let output = Command::new("setpriv")
+        let starting = user::starting();
+        let cp = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "cp", "-a", "--reflink=auto", "--one-file-system", "-t"])
             .arg(&self.new)
             .arg("--")
             .args(
-                PARTS.map(|part| self.from.join(part)).iter().filter(|part| fs::exists(part).unwrap_or(true)),
+                PARTS
+                    .map(|part| self.from.join(part.name))
+                    .iter()
+                    .filter(|part| fs::exists(part).unwrap_or(true)),
             )
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .output()?;
+            .stderr(Stdio::piped())
+            .spawn()?;
+        drop(starting);
+        let output = cp.wait_with_output()?;
         if output.status.success() {
             return Ok(());
         }

@@ -1,31 +1,45 @@
 //! Qubes on disk.
 //!
 //! `DATA/qubes/NAME/qube.kdl` describes a qube, `DATA/qubes/NAME/home/` is its home, which lasts
-//! (of a virtual machine: `private.img`), and `DATA/qubes/NAME/log/` is what its console said. A person may edit `qube.kdl`; a mistake in
+//! (of a virtual machine: `private.luks`, or `private.img` where that is not encrypted), and `DATA/qubes/NAME/log/` is what its console said. A person may edit `qube.kdl`; a mistake in
 //! one makes that qube unusable and no other.
 
 mod atomic;
 mod copy;
+mod parts;
 mod qube_file;
+mod staging;
+mod volume;
 
 use std::{
     fmt, fs, io,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, PermissionsExt as _},
     path::{Path, PathBuf},
 };
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
 
-pub(crate) use self::qube_file::{first_error, is_template};
+pub(crate) use self::{
+    atomic::sync_dir,
+    parts::part,
+    qube_file::{first_error, is_template},
+    staging::{JOURNAL, all as stagings},
+};
 pub use self::{
     atomic::write as replace,
     copy::Copying,
+    parts::{PARTS, Part, PartKind},
     qube_file::{FileError, parse, write},
+    staging::STAGED,
+    volume::Volume,
 };
 
 /// The file that describes a qube.
 pub const QUBE_FILE: &str = "qube.kdl";
+/// The private volume of a virtual machine, encrypted or not.
+const ENCRYPTED_VOLUME: &str = "private.luks";
+const PLAIN_VOLUME: &str = "private.img";
 /// Largest such file, in bytes.
 pub const MAX_QUBE_FILE: u64 = 64 * 1024;
 /// Prefix of qubes that are being made or deleted. No name of a qube begins with a dot.
@@ -120,16 +134,17 @@ pub struct MachineConfig {
     pub memory: u64,
     /// Its processors, 1 to 32.
     pub vcpus: u8,
-    /// Size of its private volume, in bytes: what it may store. Taken from the disk as it is used;
-    /// read when the qube starts for the first time.
+    /// Size of its private volume, in bytes: what it may store. Taken from the disk as it is used.
     pub volume: u64,
+    /// Its private volume is made encrypted. One that is there stays what it is.
+    pub encryption: bool,
     /// How QEMU runs its processors; `None`: by KVM where the processor can.
     pub accelerator: Option<Accelerator>,
 }
 
 impl Default for MachineConfig {
     fn default() -> Self {
-        Self { memory: 1 << 30, vcpus: 2, volume: 8 << 30, accelerator: None }
+        Self { memory: 1 << 30, vcpus: 2, volume: 8 << 30, encryption: true, accelerator: None }
     }
 }
 
@@ -234,11 +249,6 @@ impl Store {
     /// The home of one qube, made where it is missing.
     pub fn home(&self, name: &QubeName) -> Result<PathBuf, StoreError> {
         self.made(name, "home")
-    }
-
-    /// The private volume of one qube's virtual machine, which may not be there yet.
-    pub fn volume(&self, name: &QubeName) -> PathBuf {
-        self.dir(name).join("private.img")
     }
 
     /// The directory of one qube's logs, made where it is missing.
@@ -353,13 +363,21 @@ impl Store {
         let paths = paths.filter(|entry| {
             let name = entry.file_name();
             let name = name.to_string_lossy();
-            name.starts_with(".removed-") || name.starts_with(".new-")
+            let unfinished = || !entry.path().join(JOURNAL).exists();
+            name.starts_with(".removed-")
+                || name.starts_with(".new-")
+                // One that is written down can be gone on with.
+                || name.starts_with(&staging::prefix()) && unfinished()
         });
-        Trash { paths: paths.map(|entry| entry.path()).collect() }
+        let mut paths: Vec<_> = paths.map(|entry| entry.path()).collect();
+        for name in self.names().unwrap_or_default() {
+            paths.extend(self.volume_leftovers(&name));
+        }
+        Trash { paths }
     }
 }
 
-/// Directories to delete.
+/// Directories and files to delete.
 #[must_use = "it is only deleted by `empty`"]
 #[derive(Debug)]
 pub struct Trash {
@@ -372,17 +390,42 @@ impl Trash {
         self.paths.is_empty()
     }
 
-    /// Deletes. Can take long; gives the first error, after trying everything.
+    /// Deletes; of an encrypted volume first what it could be read with. Can take long; gives the first
+    /// error, after trying everything.
     pub fn empty(self) -> Result<(), StoreError> {
-        self.paths.iter().map(|path| remove_tree(path)).fold(Ok(()), Result::and)
+        let delete = |path: &PathBuf| {
+            let (destroyed, deleted) = (volume::destroy(path), remove_tree(path));
+            deleted.and(destroyed)
+        };
+        self.paths.iter().map(delete).fold(Ok(()), Result::and)
     }
 }
 
-/// Deletes a directory that may not be there.
-fn remove_tree(path: &Path) -> Result<(), StoreError> {
-    match fs::remove_dir_all(path) {
+/// Deletes a directory, or a file, that may not be there.
+pub(crate) fn remove_tree(path: &Path) -> Result<(), StoreError> {
+    let removed = match fs::remove_dir_all(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => fs::remove_file(path),
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            // Somebody took away their own right to change their directories.
+            open_directories(path);
+            fs::remove_dir_all(path)
+        }
+        other => other,
+    };
+    match removed {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("delete", path)(error)),
         _ => Ok(()),
+    }
+}
+
+/// Lets us into all directories below one that is to be deleted, as far as they are ours.
+fn open_directories(path: &Path) {
+    let mut ahead = vec![path.to_owned()];
+    while let Some(path) = ahead.pop() {
+        let _ = fs::set_permissions(&path, fs::Permissions::from_mode(0o700));
+        let entries = fs::read_dir(&path).into_iter().flatten().filter_map(Result::ok);
+        let dirs = entries.filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()));
+        ahead.extend(dirs.map(|entry| entry.path()));
     }
 }
 

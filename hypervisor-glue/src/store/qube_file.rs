@@ -83,6 +83,8 @@ struct MachineNode {
     #[knus(child, unwrap(argument, str))]
     volume: Option<Bytes>,
     #[knus(child, unwrap(argument))]
+    encryption: Option<Switch>,
+    #[knus(child, unwrap(argument))]
     accelerator: Option<AcceleratorName>,
 }
 
@@ -92,6 +94,12 @@ struct DisposablesNode {
     ready: Option<u8>,
     #[knus(child)]
     warm: Option<Program>,
+}
+
+#[derive(Debug, PartialEq, Eq, knus::DecodeScalar)]
+enum Switch {
+    On,
+    Off,
 }
 
 #[derive(Debug, knus::DecodeScalar)]
@@ -228,6 +236,7 @@ fn machine(node: MachineNode) -> MachineConfig {
         memory: node.memory.map_or(default.memory, |bytes| bytes.0),
         vcpus: node.vcpus.unwrap_or(default.vcpus),
         volume: node.volume.map_or(default.volume, |bytes| bytes.0),
+        encryption: node.encryption != Some(Switch::Off),
         accelerator: node.accelerator.map(|name| match name {
             AcceleratorName::Tcg => Accelerator::Tcg,
             AcceleratorName::Kvm => Accelerator::Kvm,
@@ -360,6 +369,9 @@ pub fn write(config: &QubeConfig) -> String {
         }
         if machine.volume != default.volume {
             node(format!("    volume \"{}MiB\"", machine.volume >> 20));
+        }
+        if !machine.encryption {
+            node("    encryption \"off\"".to_owned());
         }
         if let Some(accelerator) = machine.accelerator {
             let name = match accelerator {

@@ -71,6 +71,7 @@ fn a_full_file() {
             memory "2GiB"
             vcpus 3
             volume "64MiB"
+            encryption "off"
             accelerator "kvm"
         }
         environment {
@@ -90,8 +91,13 @@ fn a_full_file() {
     assert_eq!(config.network, Some(name("sys-firewall")));
     let limits = Limits { memory: Some(2 << 30), tasks: 300, cpu_percent: Some(150), nested_sandboxes: true };
     assert_eq!(config.limits, limits);
-    let machine =
-        MachineConfig { memory: 2 << 30, vcpus: 3, volume: 64 << 20, accelerator: Some(Accelerator::Kvm) };
+    let machine = MachineConfig {
+        memory: 2 << 30,
+        vcpus: 3,
+        volume: 64 << 20,
+        encryption: false,
+        accelerator: Some(Accelerator::Kvm),
+    };
     assert_eq!(config.machine, machine);
     assert_eq!(config.environment, [("GTK_THEME".to_owned(), "Adwaita:dark".to_owned())]);
     let warm = vec!["foot".to_owned(), "--server".to_owned()];

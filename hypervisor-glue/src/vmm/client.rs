@@ -27,7 +27,10 @@ use super::{
     memory::Layout,
     timing::Stage,
 };
-use crate::packet::{self, Received};
+use crate::{
+    encryption::{VolumeKey, filled_pipe},
+    packet::{self, Received},
+};
 
 /// A disk to give to a machine.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct DiskFile {
     pub base: Option<File>,
     /// The guest may only read.
     pub read_only: bool,
+    /// The raw file is encrypted, and this opens it.
+    pub key: Option<VolumeKey>,
 }
 
 /// A machine to start. All files are open; the guest gets what these descriptors may do.
@@ -137,7 +142,7 @@ impl Vmm {
             initramfs: launch.initramfs.map(|file| files.add(file)),
             command_line: launch.command_line,
             console: Some(files.add(console)),
-            disks: launch.disks.into_iter().map(|disk| files.disk(disk)).collect(),
+            disks: launch.disks.into_iter().map(|disk| files.disk(disk)).collect::<io::Result<_>>()?,
             nets: launch
                 .nets
                 .into_iter()
@@ -349,12 +354,17 @@ impl Files {
         self.0.len() - 1
     }
 
-    fn disk(&mut self, disk: DiskFile) -> DiskPlan {
-        DiskPlan {
+    fn disk(&mut self, disk: DiskFile) -> io::Result<DiskPlan> {
+        let encrypted = match disk.key {
+            Some(VolumeKey { key, layout }) => Some((self.add(filled_pipe(&key)?), layout)),
+            None => None,
+        };
+        Ok(DiskPlan {
+            encrypted,
             serial: disk.serial,
             file: self.add(disk.file),
             base: disk.base.map(|base| self.add(base)),
             read_only: disk.read_only,
-        }
+        })
     }
 }

@@ -19,6 +19,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Exit, memory::Layout, timing::Stage};
+use crate::encryption;
 
 /// Most descriptors of one machine.
 pub const MAX_FILES: usize = 64;
@@ -96,6 +97,8 @@ pub struct DiskPlan {
     pub base: Option<FileNumber>,
     /// The guest may only read.
     pub read_only: bool,
+    /// The file is encrypted: a pipe with its key, and where in the file that begins.
+    pub encrypted: Option<(FileNumber, encryption::Layout)>,
 }
 
 /// A network card.

@@ -20,7 +20,11 @@ use super::{
     memory::Ram,
     timing::{Mark, Stages},
 };
-use crate::packet::{self, Received};
+use crate::{
+    encryption::KEY,
+    memory::Secret,
+    packet::{self, Received},
+};
 
 /// Why the program ends without a machine.
 #[derive(Debug, thiserror::Error)]
@@ -188,9 +192,14 @@ fn config(plan: Plan, files: &mut Files) -> Result<Config, ProcessError> {
     config.console = plan.console.map(|number| files.take_stream(number)).transpose()?;
     for disk in plan.disks {
         let file = files.take_file(disk.file)?;
-        let opened = match disk.base {
-            Some(base) => Disk::overlay(file, files.take_file(base)?),
-            None => Disk::raw(file, disk.read_only),
+        let opened = match (disk.encrypted, disk.base) {
+            (Some((key, layout)), _) => {
+                let key = Secret::read(files.take_file(key)?, KEY).map_err(Error::at("read a disk's key"))?;
+                // One that is longer is none, as one that is shorter.
+                Disk::encrypted(file, key.as_deref().unwrap_or_default(), layout)
+            }
+            (None, Some(base)) => Disk::overlay(file, files.take_file(base)?),
+            (None, None) => Disk::raw(file, disk.read_only),
         };
         config.disks.push((opened.map_err(Error::from)?, disk.serial));
     }

@@ -111,12 +111,19 @@ fn disks(content: &[u8]) -> Vec<DiskFile> {
     File::create("/tmp/overlay").unwrap();
     create_overlay(open("/tmp/overlay", true), content.len() as u64).unwrap();
     vec![
-        DiskFile { serial: "base".into(), file: open("/tmp/base", false), base: None, read_only: true },
+        DiskFile {
+            serial: "base".into(),
+            file: open("/tmp/base", false),
+            base: None,
+            read_only: true,
+            key: None,
+        },
         DiskFile {
             serial: "overlay".into(),
             file: open("/tmp/overlay", true),
             base: Some(open("/tmp/base", false)),
             read_only: false,
+            key: None,
         },
     ]
 }

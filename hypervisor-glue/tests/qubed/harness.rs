@@ -169,7 +169,8 @@ fn qube(reply: Result<ReplyBody, ErrorBody>) -> Result<QubeInfo, ErrorBody> {
 
 pub(crate) fn create(client: &mut Client, qube: &str) -> Result<QubeInfo, ErrorBody> {
     let label = LabelName::new("blue").unwrap();
-    let body = RequestBody::Create { name: name(qube), label, template: None, backend: BackendChoice::Auto };
+    let backend = BackendChoice::Auto;
+    let body = RequestBody::Create { name: name(qube), label, template: None, backend, plain: false };
     self::qube(call(client, body))
 }
 

@@ -141,7 +141,13 @@ fn nothing_happens_to_a_qube_that_is_being_cloned() {
             refused(RequestBody::Clone { qube: work.clone(), name: copy.clone() }).contains("is being made")
         );
         let label = transom_hypervisor::supervisor::LabelName::new("red").unwrap();
-        refused(RequestBody::Create { name: copy, label, template: None, backend: BackendChoice::Auto });
+        refused(RequestBody::Create {
+            name: copy,
+            label,
+            template: None,
+            backend: BackendChoice::Auto,
+            plain: false,
+        });
         // Everybody else is served.
         create(&mut qubed.client(), "mail").unwrap();
         assert_eq!(qubed.client().list(deadline()).unwrap().len(), 2);

@@ -17,9 +17,14 @@ use crate::support::{DATA, DISK, Driver, HIGH, KINDS, Kind, SIZE, any_guest};
 
 /// What is wrong with one chain, for every device and queue that the guest fills.
 fn breaks(what: &str, act: impl Fn(&mut Driver, usize)) {
-    for (kind, queue) in
-        [(Kind::Rng, 0), (Kind::Disk, 0), (Kind::Overlay, 0), (Kind::Net, 1), (Kind::Vsock, 1)]
-    {
+    for (kind, queue) in [
+        (Kind::Rng, 0),
+        (Kind::Disk, 0),
+        (Kind::Overlay, 0),
+        (Kind::Encrypted, 0),
+        (Kind::Net, 1),
+        (Kind::Vsock, 1),
+    ] {
         let mut driver = Driver::new(kind);
         act(&mut driver, queue);
         driver.notify();
@@ -175,7 +180,7 @@ fn request(driver: &mut Driver, kind: u32, sector: u64, data: u32, write: bool) 
 
 #[test]
 fn disks_read_write_and_refuse() {
-    for kind in [Kind::Disk, Kind::Overlay, Kind::ReadOnly] {
+    for kind in [Kind::Disk, Kind::Overlay, Kind::Encrypted, Kind::ReadOnly] {
         let mut driver = Driver::new(kind);
         assert_eq!(u64::from(driver.read(0x100)), DISK / 512);
         assert_eq!(request(&mut driver, 0, 8, 4096, true), 0);

@@ -16,16 +16,19 @@ use rustix::{
     fs::{MemfdFlags, memfd_create},
     net::{AddressFamily, SocketFlags, SocketType, socketpair},
 };
-use transom_hypervisor::vmm::{
-    devices::{
-        Device, Work,
-        block::{Block, Disk, create_overlay},
-        net::Net,
-        rng::Rng,
-        transport::{Interrupt, Transport},
-        vsock::{Port, Vsock},
+use transom_hypervisor::{
+    encryption::{KEY, Layout, Payload},
+    vmm::{
+        devices::{
+            Device, Work,
+            block::{Block, Disk, create_overlay},
+            net::Net,
+            rng::Rng,
+            transport::{Interrupt, Transport},
+            vsock::{Port, Vsock},
+        },
+        memory::GuestRam,
     },
-    memory::GuestRam,
 };
 use vm_memory::{Bytes as _, GuestAddress};
 use vmm_sys_util::eventfd::EventFd;
@@ -43,6 +46,8 @@ const RING: u64 = 0x1000;
 pub(crate) const DATA: u64 = 0x2_0000;
 /// Bytes of the fake disk.
 pub(crate) const DISK: u64 = 64 << 10;
+/// Bytes before the payload of the encrypted one.
+const HEADER: usize = 4096;
 
 /// The kinds of devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,12 +56,13 @@ pub(crate) enum Kind {
     Disk,
     ReadOnly,
     Overlay,
+    Encrypted,
     Net,
     Vsock,
 }
 
-pub(crate) const KINDS: [Kind; 6] =
-    [Kind::Rng, Kind::Disk, Kind::ReadOnly, Kind::Overlay, Kind::Net, Kind::Vsock];
+pub(crate) const KINDS: [Kind; 7] =
+    [Kind::Rng, Kind::Disk, Kind::ReadOnly, Kind::Overlay, Kind::Encrypted, Kind::Net, Kind::Vsock];
 
 /// The other ends of what a device is connected to.
 #[derive(Debug, Default)]
@@ -82,6 +88,16 @@ fn device(kind: Kind, host: &mut Host) -> Box<dyn Device> {
             let file = memory_file(&[]);
             create_overlay(file.try_clone().unwrap(), DISK).unwrap();
             block(Disk::overlay(file, content()).unwrap())
+        }
+        Kind::Encrypted => {
+            let (file, layout) = (
+                memory_file(&vec![0; HEADER + DISK as usize]),
+                Layout { offset: HEADER as u64, sector: 512 },
+            );
+            let key: [u8; KEY] = std::array::from_fn(|n| n as u8);
+            let payload = Payload::new(file.try_clone().unwrap(), &key, layout).unwrap();
+            payload.write(&mut vec![0x5a; DISK as usize], 0).unwrap();
+            block(Disk::encrypted(file, &key, layout).unwrap())
         }
         Kind::Net => {
             let (ours, theirs) = UnixDatagram::pair().unwrap();

@@ -28,12 +28,32 @@ fn request() -> impl Strategy<Value = RequestBody> {
         Just(RequestBody::Events),
         option::of(qube()).prop_map(|after| RequestBody::List { after }),
         qube().prop_map(|qube| RequestBody::Info { qube }),
-        (qube(), label(), option::of(".*"), backend).prop_map(|(name, label, template, backend)| {
-            RequestBody::Create { name, label, template, backend }
-        }),
+        (qube(), label(), option::of(".*"), backend, any::<bool>()).prop_map(
+            |(name, label, template, backend, plain)| RequestBody::Create {
+                name,
+                label,
+                template,
+                backend,
+                plain
+            }
+        ),
+        qube().prop_map(|qube| RequestBody::Encrypt { qube }),
+        (".*", option::of(label()), vec(".*", 0..6))
+            .prop_map(|(pattern, label, argv)| RequestBody::RunDisposable { pattern, label, argv }),
+        (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
+        prop::sample::select(vec![
+            RequestBody::Keyring,
+            RequestBody::Unlock,
+            RequestBody::SetPassphrase,
+            RequestBody::ChangePassphrase,
+            RequestBody::LockStore,
+        ]),
         (qube(), qube()).prop_map(|(qube, name)| RequestBody::Clone { qube, name }),
         (qube(), qube()).prop_map(|(qube, name)| RequestBody::Rename { qube, name }),
         qube().prop_map(|qube| RequestBody::File { qube }),
+        qube().prop_map(|qube| RequestBody::Hold { qube }),
+        qube().prop_map(|name| RequestBody::Reserve { name }),
+        qube().prop_map(|name| RequestBody::Adopt { name }),
         qube().prop_map(|qube| RequestBody::Start { qube }),
         (qube(), any::<u64>()).prop_map(|(qube, timeout_ms)| RequestBody::Stop { qube, timeout_ms }),
         qube().prop_map(|qube| RequestBody::Kill { qube }),
@@ -41,9 +61,6 @@ fn request() -> impl Strategy<Value = RequestBody> {
         qube().prop_map(|qube| RequestBody::Resume { qube }),
         qube().prop_map(|qube| RequestBody::Remove { qube }),
         (qube(), vec(".*", 0..6)).prop_map(|(qube, argv)| RequestBody::Run { qube, argv }),
-        (".*", option::of(label()), vec(".*", 0..6))
-            .prop_map(|(pattern, label, argv)| RequestBody::RunDisposable { pattern, label, argv }),
-        (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
         qube().prop_map(|qube| RequestBody::Log { qube }),
         (any::<u64>(), answer()).prop_map(|(call, answer)| RequestBody::AnswerCall { call, answer }),
     ]
@@ -102,13 +119,32 @@ prop_compose! {
         state in state(),
         backend_reason in ".*",
         isolated: bool,
+        storage in prop::sample::select(vec![
+            Storage::Encrypted,
+            Storage::Plain,
+            Storage::Directory,
+            Storage::Memory,
+            Storage::Unknown,
+        ]),
         pid in option::of(any::<u32>()),
         template in option::of(".*"),
         disposable in option::of(prop_oneof![Just(Disposable::Spare), Just(Disposable::InUse)]),
         problem in option::of(".*"),
     ) -> QubeInfo {
         let backend = Backend::Qemu;
-        QubeInfo { name, label, state, backend, backend_reason, isolated, pid, template, disposable, problem }
+        QubeInfo {
+            name,
+            label,
+            state,
+            backend,
+            backend_reason,
+            isolated,
+            storage,
+            pid,
+            template,
+            disposable,
+            problem,
+        }
     }
 }
 
@@ -125,6 +161,8 @@ fn error() -> impl Strategy<Value = ErrorBody> {
         ErrorKind::Agent,
         ErrorKind::Io,
         ErrorKind::Cancelled,
+        ErrorKind::Locked,
+        ErrorKind::WrongPassphrase,
         ErrorKind::Other,
     ]);
     (kind, ".*").prop_map(|(kind, message)| ErrorBody::new(kind, message))
@@ -138,7 +176,10 @@ fn reply() -> impl Strategy<Value = ReplyBody> {
         info().prop_map(|qube| ReplyBody::Qube { qube }),
         (vec(".*", 0..5), ".*").prop_map(|(lines, path)| ReplyBody::Log { lines, path }),
         ".*".prop_map(|path| ReplyBody::File { path }),
+        ".*".prop_map(|path| ReplyBody::Held { path }),
         any::<u32>().prop_map(|version| ReplyBody::Attached { version }),
+        prop::sample::select(vec![KeyringState::Missing, KeyringState::Locked, KeyringState::Unlocked])
+            .prop_map(|state| ReplyBody::Keyring { state }),
     ]
 }
 
@@ -184,14 +225,19 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Pause { .. } | RequestBody::Resume { .. } => {}
         RequestBody::Kill { .. } | RequestBody::Remove { .. } | RequestBody::Run { .. } => {}
         RequestBody::Clone { .. } | RequestBody::Rename { .. } | RequestBody::File { .. } => {}
+        RequestBody::Hold { .. } | RequestBody::Reserve { .. } | RequestBody::Adopt { .. } => {}
         RequestBody::AnswerCall { .. } | RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
+        RequestBody::Encrypt { .. } | RequestBody::Keyring | RequestBody::LockStore => {}
+        RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {}
     }
     match reply {
         ReplyBody::Done | ReplyBody::Pong { .. } | ReplyBody::Qubes { .. } => {}
         ReplyBody::Qube { .. }
         | ReplyBody::Log { .. }
         | ReplyBody::File { .. }
+        | ReplyBody::Held { .. }
+        | ReplyBody::Keyring { .. }
         | ReplyBody::Attached { .. } => {}
     }
     match event {

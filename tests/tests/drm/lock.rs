@@ -10,7 +10,7 @@ use super::{inside::Ask, machine::Machine, screen::starts, viewer::Viewer};
 
 const TITLE: &str = "window";
 /// The password of root in the machine, and PAM's service as the package has it.
-const ACCOUNT: &str = r"
+pub(crate) const ACCOUNT: &str = r"
 mkdir -p /run/etc; cp -r /etc/pam.d /run/etc/pam.d
 printf '@include common-auth\n' > /run/etc/pam.d/transom
 printf 'root:$6$transomlane6$GrOivfZCml2l7waVgc7kEqkjq7zMO9xDbp.V9SKYqjnNvPS7TKRNJm/e5YkB0AaFJI8n9Ad.R5TMWe5zSVm6L.:20000:0:99999:7:::\n' > /run/etc/shadow
@@ -95,7 +95,7 @@ fn screens_sleep(machine: &mut Machine) {
 }
 
 /// The window's content, once it is on the connector.
-fn seen(machine: &mut Machine) -> Vec<u8> {
+pub(crate) fn seen(machine: &mut Machine) -> Vec<u8> {
     let (window, picture) = machine.seen(TITLE);
     let [x, y, w, h] = window.content.map(|side| side as u32);
     // The cursor of the terminal differs with the focus: its first line is left out.
@@ -103,7 +103,7 @@ fn seen(machine: &mut Machine) -> Vec<u8> {
 }
 
 /// Every connector shows the lock and nothing of the qube.
-fn locked(machine: &mut Machine, monitors: usize) {
+pub(crate) fn locked(machine: &mut Machine, monitors: usize) {
     until("the lock", || (machine.state().lock == "locked").then_some(()));
     until("a picture of it on every monitor", || {
         let pictures: Vec<_> = (0..monitors).map(|head| machine.connector(head)).collect();

@@ -40,6 +40,8 @@ const MODULES: [&str; 9] = [
     "virtio_dma_buf",
     "virtio-gpu",
 ];
+/// The graphics card that every machine has.
+pub(crate) const FIRST_CARD: &str = "gpu";
 /// What a seat needs.
 const SEAT: &str = "busybox mkdir dev/pts; busybox mount -t devpts pts dev/pts\n\
     /lib/systemd/systemd-udevd --daemon\n\
@@ -84,6 +86,8 @@ pub(crate) struct Machine {
     process: Child,
     qmp: Wire,
     inside: Wire,
+    /// The graphics card that is looked at, by its name in QEMU.
+    pub(crate) card: &'static str,
     _turn: MutexGuard<'static, ()>,
 }
 
@@ -91,15 +95,20 @@ impl Machine {
     /// Starts one, which runs these lines of a shell first. `None`: there can be none here, as is said, or
     /// this is the part of the test that runs in one.
     pub(crate) fn start(lines: &str) -> Option<Self> {
+        Self::start_with(lines, &[])
+    }
+
+    /// As [`Machine::start`], with more devices of QEMU's.
+    pub(crate) fn start_with(lines: &str, devices: &[&str]) -> Option<Self> {
         if env::var_os(INSIDE).is_some() {
             return None;
         }
-        Self::try_start(lines)
+        Self::try_start(lines, devices)
             .inspect_err(|missing| println!("SKIP no machine with a screen: {missing}"))
             .ok()
     }
 
-    fn try_start(lines: &str) -> Result<Self, String> {
+    fn try_start(lines: &str, devices: &[&str]) -> Result<Self, String> {
         let missing = |path: &&str| !Path::new(path).exists();
         if let Some(missing) = NEEDED.iter().find(|path| missing(path)) {
             return Err(format!("{missing} is not installed"));
@@ -132,6 +141,9 @@ impl Machine {
             .arg(&mirror.kernel.image)
             .arg("-initrd")
             .arg(initramfs);
+        for device in devices {
+            command.args(["-device", device]);
+        }
         mirror.share(&mut command);
         let process = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
         let mut process = process.map_err(|error| format!("timeout: {error}"))?;
@@ -140,7 +152,7 @@ impl Machine {
         let mut qmp = Wire::connect(Path::new(&at("qmp")));
         let _greeting: Value = qmp.hear();
         let inside = Wire::connect(Path::new(&at("wire")));
-        let mut machine = Self { dir, process, qmp, inside, _turn: turn };
+        let mut machine = Self { dir, process, qmp, inside, card: FIRST_CARD, _turn: turn };
         machine.qmp("qmp_capabilities", json!({}));
         Ok(machine)
     }

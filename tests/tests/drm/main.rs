@@ -6,6 +6,7 @@
 //! does what is asked by a wire. A line that begins with SKIP says what is missing here.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
+mod card;
 #[path = "../../../hypervisor-glue/tests/lane5/debian.rs"]
 mod debian;
 mod devices;

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use transom::ipc::{Monitor, Window};
 use transom_tests::{fixture::look::paint_fills, process::until};
 
-use super::machine::Machine;
+use super::machine::{FIRST_CARD, Machine};
 
 fn key(code: &str, down: bool) -> Value {
     json!({ "type": "key", "data": { "down": down, "key": { "type": "qcode", "data": code } } })
@@ -35,11 +35,16 @@ impl Machine {
         self.qmp("input-send-event", json!({ "events": events }));
     }
 
+    /// Presses a key, or lets it go.
+    pub(crate) fn press(&mut self, code: &str, down: bool) {
+        self.device(&[key(code, down)]);
+    }
+
     /// Presses keys together and lets them go; names are QEMU's.
     pub(crate) fn chord(&mut self, keys: &[&str]) {
         for down in [true, false] {
             for code in keys {
-                self.device(&[key(code, down)]);
+                self.press(code, down);
             }
         }
     }
@@ -136,10 +141,11 @@ impl Machine {
         })
     }
 
-    /// What is on one connector.
+    /// What is on one connector of the card that is looked at.
     pub(crate) fn connector(&mut self, head: usize) -> RgbImage {
         let path = self.file("screen.png");
-        self.qmp("screendump", json!({ "filename": path, "device": "gpu", "head": head, "format": "png" }));
+        let card = self.card;
+        self.qmp("screendump", json!({ "filename": path, "device": card, "head": head, "format": "png" }));
         image::open(path).unwrap().into_rgb8()
     }
 
@@ -149,7 +155,8 @@ impl Machine {
         let mut whole = RgbImage::new(state.screen.0 as u32, state.screen.1 as u32);
         for monitor in &state.monitors {
             let [x, y, w, h] = monitor.area;
-            let part = self.connector(head(monitor));
+            // The kernel counts on over all cards.
+            let part = self.connector(if self.card == FIRST_CARD { head(monitor) } else { 0 });
             assert_eq!(part.dimensions(), (w as u32, h as u32), "{monitor:?}");
             image::imageops::replace(&mut whole, &part, x.into(), y.into());
         }

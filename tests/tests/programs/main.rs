@@ -1,6 +1,7 @@
 //! Lane 2: real programs in real sandbox qubes, with real processes.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod backup;
 mod complaints;
 mod crash;
 mod demo;
@@ -9,6 +10,7 @@ mod edit;
 mod gamma;
 mod lock;
 mod outputs;
+mod passphrase;
 mod services;
 mod session;
 mod shortages;

@@ -160,6 +160,7 @@ fn the_package_is_whole() {
         "usr/bin/transom-auth",
         "usr/bin/transom-qubed",
         "usr/bin/transom-vmm",
+        "usr/bin/transom-volume",
         "usr/bin/transom-agent",
         "usr/bin/transom-pin",
         "usr/bin/transom-services",

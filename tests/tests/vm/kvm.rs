@@ -10,6 +10,7 @@ use transom_tests::{figure::figure, process::until, procs};
 use transom_theming::Label;
 
 use super::{
+    encryption,
     lab::Lab,
     life::{STRANGERS, must, needs_recovery},
     mirror::Mirror,
@@ -87,6 +88,7 @@ fn window() {
     let info = lab.info("work");
     assert_eq!((&info["backend"], &info["isolated"]), (&"kvm".into(), &true.into()), "{info}");
     lab.start("work");
+    encryption::no_key_outside(&lab, "work");
     must(&lab, &painted("work", "linked", "sleep 1000"));
     is_painted_within_its_frame(&lab, "linked", Label::Blue);
     let qube = lab.house.state().qubes.into_iter().find(|qube| qube.name == "work").unwrap();

@@ -2,22 +2,32 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    os::unix::fs::symlink,
+    fs::{self, File},
+    io::Write as _,
+    os::unix::fs::{FileExt as _, symlink},
     path::{Path, PathBuf},
+    process::{Output, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
 use serde_json::Value;
 use transom::ipc::{Reply, Request, Window};
-use transom_hypervisor::client::program_ended;
+use transom_hypervisor::{
+    client::program_ended,
+    encryption::{self, Keyring, Payload, Slot},
+    store::{Store, Volume},
+    supervisor::QubeName,
+};
 use transom_tests::{
     figure::figure,
     process::{House, until},
 };
 
 use super::images;
+
+/// Of the person who lives here. It is opened without much work, unlike a real one.
+pub(crate) const PASSPHRASE: &str = "correct horse battery";
 
 /// Two machines at once would each be half as fast, and find the limits of time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
@@ -51,7 +61,35 @@ impl Lab {
         let data = lab.data();
         fs::create_dir_all(&data).unwrap();
         symlink(images, data.join("images")).unwrap();
+        Keyring::of(&data).create(PASSPHRASE.as_bytes(), Slot::CheapPassphrase).unwrap();
         lab
+    }
+
+    /// Says a passphrase to `transom unlock`.
+    pub(crate) fn unlock(&self, passphrase: &str) -> Output {
+        let mut command = self.house.command(&["unlock", "--passphrase-fd", "0"]);
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        // One that finds all unlocked does not read it.
+        let _ = writeln!(child.stdin.take().unwrap(), "{passphrase}");
+        child.wait_with_output().unwrap()
+    }
+
+    /// What is in a qube's private volume, encrypted or not.
+    pub(crate) fn read_volume(&self, qube: &str, into: &mut [u8], offset: u64) {
+        let (store, name) = (Store::open(&self.data()).unwrap(), QubeName::new(qube).unwrap());
+        if store.volume(&name) == Volume::Plain {
+            return File::open(store.plain_volume(&name)).unwrap().read_exact_at(into, offset).unwrap();
+        }
+        let key = self.volume_key(qube);
+        let file = File::open(store.encrypted_volume(&name)).unwrap();
+        Payload::new(file, &key.key, key.layout).unwrap().read(into, offset).unwrap();
+    }
+
+    /// What opens the encrypted volume of a qube.
+    pub(crate) fn volume_key(&self, qube: &str) -> encryption::VolumeKey {
+        let master = Keyring::of(&self.data()).open(PASSPHRASE.as_bytes()).unwrap();
+        encryption::open(&self.data().join("qubes").join(qube).join("private.luks"), 0, &master).unwrap()
     }
 
     pub(crate) fn data(&self) -> PathBuf {
@@ -98,6 +136,8 @@ impl Lab {
 
     /// Starts a qube and gives the stages of that start: seconds of the guest's own clock.
     pub(crate) fn start(&self, qube: &str) -> BTreeMap<String, f64> {
+        let unlocked = self.unlock(PASSPHRASE);
+        assert!(unlocked.status.success(), "{unlocked:?}");
         let before = self.log(qube).len();
         let begin = Instant::now();
         let output = self.house.run(&["qube", "start", qube]);

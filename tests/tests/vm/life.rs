@@ -1,7 +1,5 @@
 //! A virtual machine's life: programs, a desktop that dies, an agent that dies, a machine that dies.
 
-use std::{fs::File, os::unix::fs::FileExt as _};
-
 use rustix::process::{Pid, Signal, kill_process};
 use transom_tests::process::until;
 use transom_theming::Label;
@@ -21,9 +19,8 @@ pub(crate) const STRANGERS: &str = r#"perl -e 'for (["2", 22], ["2", 5003], ["2"
 
 /// True if the private volume's file system was not unmounted (ext4: `RECOVER` in `s_feature_incompat`).
 pub(crate) fn needs_recovery(lab: &Lab, qube: &str) -> bool {
-    let volume = File::open(lab.data().join("qubes").join(qube).join("private.img")).unwrap();
     let mut flags = [0; 4];
-    volume.read_exact_at(&mut flags, 1024 + 0x60).unwrap();
+    lab.read_volume(qube, &mut flags, 1024 + 0x60);
     u32::from_le_bytes(flags) & 4 != 0
 }
 

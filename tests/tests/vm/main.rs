@@ -9,6 +9,7 @@ mod broken;
 #[path = "../../../hypervisor-glue/tests/lane5/debian.rs"]
 mod debian;
 mod disposable;
+mod encryption;
 mod hostile;
 mod images;
 #[allow(dead_code, reason = "lane 5 packs programs too")]

@@ -40,3 +40,31 @@ fn a_volume_grows_and_is_cloned() {
     lab.start("copy");
     assert_eq!(lab.ends_with("copy", kept), 0);
 }
+
+#[test]
+fn a_saved_machine_comes_back_under_another_name() {
+    let Some(lab) = Lab::new() else { return };
+    lab.create("work", "blue", "memory \"512MiB\"\nvolume \"256MiB\"");
+    lab.start("work");
+    assert_eq!(lab.ends_with("work", "head -c 3000000 /dev/urandom > ~/kept && sha256sum ~/kept > ~/sum"), 0);
+    let key = lab.house.path().join("key");
+    let made = std::process::Command::new("age-keygen").arg("-o").arg(&key).output().unwrap();
+    assert!(made.status.success());
+    let text = fs::read_to_string(&key).unwrap();
+    let public = text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap();
+    let backup = lab.house.path().join("backup.age").display().to_string();
+    let create = ["backup", "create", "--qube", "work", "--recipient", public, &backup];
+    let refused = lab.house.run(&create);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("work is running"), "{refused:?}");
+    lab.house.must(&["qube", "stop", "work"]);
+    lab.house.must(&create);
+    let key = key.display().to_string();
+    lab.house.must(&["backup", "verify", "--identity", &key, &backup]);
+    lab.house.must(&["qube", "remove", "work", "--yes"]);
+    lab.house.must(&["backup", "restore", "--qube", "work=office", "--identity", &key, &backup]);
+    let stages = lab.start("office");
+    assert!(!stages.contains_key("volume-made"), "{stages:?}");
+    assert_eq!(lab.ends_with("office", "sha256sum --check --quiet ~/sum"), 0, "{}", lab.log("office"));
+    lab.house.must(&["qube", "stop", "office"]);
+    assert!(!needs_recovery(&lab, "office"), "{}", lab.log("office"));
+}

@@ -122,7 +122,8 @@ fn night(world: &mut World, mode: NightMode) {
 
 #[test]
 fn night_comes_by_the_clock_and_by_the_person() {
-    let config = "night-colour { temperature 4000; from \"20:00\"; until \"07:00\"; fade \"30m\"; }";
+    let config = "night-colour { temperature 4000; from \"20:00\"; until \"07:00\"; fade \"30m\"; }
+        idle { lock \"never\"; screens-off \"never\"; }";
     let mut world = World::with(Config::parse("test.kdl", config).unwrap(), (640, 400), 120);
     let kelvin = |world: &mut World| {
         let (night, gamma) = (state(world).night, gamma(world, 0));

@@ -20,3 +20,4 @@ mod pictures;
 mod restart;
 mod screens;
 mod surfaces;
+mod unseen;

@@ -2,9 +2,13 @@
 
 use std::os::unix::net::UnixStream;
 
+use transom::{
+    ipc::{Reply, Request, VariableRefresh},
+    screens::Monitor,
+};
 use transom_tests::fixture::World;
 use wayland_client::{
-    Connection, Dispatch, EventQueue, Proxy, QueueHandle, delegate_noop, event_created_child,
+    Connection, Dispatch, EventQueue, Proxy, QueueHandle, WEnum, delegate_noop, event_created_child,
     protocol::{
         wl_output::WlOutput,
         wl_registry::{self, WlRegistry},
@@ -14,7 +18,7 @@ use wayland_protocols_wlr::{
     output_management::v1::client::{
         zwlr_output_configuration_head_v1::ZwlrOutputConfigurationHeadV1,
         zwlr_output_configuration_v1::{self, ZwlrOutputConfigurationV1},
-        zwlr_output_head_v1::{self, ZwlrOutputHeadV1},
+        zwlr_output_head_v1::{self, AdaptiveSyncState, ZwlrOutputHeadV1},
         zwlr_output_manager_v1::{self, ZwlrOutputManagerV1},
         zwlr_output_mode_v1::ZwlrOutputModeV1,
     },
@@ -24,6 +28,8 @@ use wayland_protocols_wlr::{
     },
 };
 
+/// Super+f.
+const SUPER_F: [u32; 2] = [125, 33];
 const SCREENS: [(&str, (i32, i32), u32); 2] = [("left", (640, 400), 120), ("right", (960, 600), 180)];
 
 /// What the program heard.
@@ -35,6 +41,8 @@ struct Tool {
     heads: Vec<ZwlrOutputHeadV1>,
     gone: usize,
     serial: u32,
+    /// What it was last told of variable refresh, by head in the order told.
+    adaptive: Vec<bool>,
     /// Answers to configurations.
     answers: Vec<&'static str>,
     /// Light of the monitor that it watches; `None`: it failed.
@@ -72,10 +80,19 @@ impl Program {
 
     /// All monitors on, by what was known at this serial.
     fn configuration(&self, serial: u32) -> ZwlrOutputConfigurationV1 {
+        self.configuration_of(serial, None)
+    }
+
+    /// As that, and this of the refresh of all of them.
+    fn configuration_of(&self, serial: u32, vrr: Option<AdaptiveSyncState>) -> ZwlrOutputConfigurationV1 {
         let queue = self.queue.handle();
         let configuration = self.tool.manager.as_ref().unwrap().create_configuration(serial, &queue, ());
         for head in &self.tool.heads {
-            configuration.enable_head(head, &queue, ()).set_scale(2.0);
+            let head = configuration.enable_head(head, &queue, ());
+            head.set_scale(2.0);
+            if let Some(vrr) = vrr {
+                head.set_adaptive_sync(vrr);
+            }
         }
         configuration
     }
@@ -118,6 +135,76 @@ fn a_monitor_is_made_dark_and_lit() {
     world.plug(&SCREENS[..1]);
     program.turn(&mut world);
     assert_eq!(program.tool.lit, [Some(true), Some(false), Some(true), None]);
+}
+
+/// Two monitors, of which these can vary their refresh.
+fn plug_varying(world: &mut World, varies: [bool; 2]) {
+    let monitors = SCREENS
+        .iter()
+        .zip(varies)
+        .map(|((name, size, _), varies)| Monitor { varies, ..Monitor::simple(name, (*size).into()) });
+    world.desktop.plug(monitors.collect());
+    world.turn();
+}
+
+fn vrr(world: &mut World) -> [VariableRefresh; 2] {
+    match world.desktop.answer(&Request::Outputs) {
+        Reply::Outputs { outputs } => {
+            outputs.into_iter().map(|output| output.vrr).collect::<Vec<_>>().try_into().unwrap()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_program_lets_the_refresh_vary_where_it_can() {
+    let mut world = World::new();
+    plug_varying(&mut world, [true, false]);
+    let mut program = Program::new(&mut world);
+    assert_eq!(program.tool.adaptive, [false, false]);
+    let apply = |world: &mut World, program: &mut Program, state| {
+        program.configuration_of(program.tool.serial, Some(state)).apply();
+        program.tool.adaptive.clear();
+        program.turn(world);
+        program.turn(world);
+    };
+    apply(&mut world, &mut program, AdaptiveSyncState::Enabled);
+    assert_eq!(program.tool.answers, ["failed"], "one of them cannot");
+    plug_varying(&mut world, [true, true]);
+    program.turn(&mut world);
+    apply(&mut world, &mut program, AdaptiveSyncState::Enabled);
+    assert_eq!(
+        (program.tool.answers.as_slice(), program.tool.adaptive.as_slice()),
+        (&["failed", "succeeded"][..], &[true, true][..])
+    );
+    assert!(vrr(&mut world).iter().all(|vrr| vrr.supported && vrr.wanted == "on" && !vrr.on));
+    // From the next frame on. And then nothing is drawn because of it.
+    assert!(world.frame());
+    assert!(vrr(&mut world).iter().all(|vrr| vrr.on));
+    assert!(!world.frame());
+    // A program that says nothing of it changes nothing about it.
+    program.configuration(program.tool.serial).apply();
+    program.turn(&mut world);
+    assert!(vrr(&mut world).iter().all(|vrr| vrr.wanted == "on"));
+    apply(&mut world, &mut program, AdaptiveSyncState::Disabled);
+    world.frame();
+    assert!(vrr(&mut world).iter().all(|vrr| vrr.wanted == "off" && !vrr.on));
+}
+
+#[test]
+fn the_refresh_varies_while_a_window_fills_the_screen() {
+    let mut world = World::two_qubes("output \"left\" { vrr \"fullscreen\"; }");
+    plug_varying(&mut world, [true, true]);
+    let on = |world: &mut World| {
+        world.frame();
+        vrr(world).map(|vrr| vrr.on)
+    };
+    assert_eq!(on(&mut world), [false, false]);
+    world.click_into("web");
+    world.chord(&SUPER_F);
+    assert_eq!(on(&mut world), [true, false]);
+    world.desktop.lock();
+    assert_eq!(on(&mut world), [false, false]);
 }
 
 impl Dispatch<WlRegistry, ()> for Tool {
@@ -170,9 +257,15 @@ impl Dispatch<ZwlrOutputHeadV1, ()> for Tool {
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
-        if matches!(event, zwlr_output_head_v1::Event::Finished) {
-            tool.heads.retain(|known| known != head);
-            tool.gone += 1;
+        match event {
+            zwlr_output_head_v1::Event::Finished => {
+                tool.heads.retain(|known| known != head);
+                tool.gone += 1;
+            }
+            zwlr_output_head_v1::Event::AdaptiveSync { state } => {
+                tool.adaptive.push(state == WEnum::Value(AdaptiveSyncState::Enabled));
+            }
+            _ => {}
         }
     }
 
@@ -210,7 +303,7 @@ impl Dispatch<ZwlrOutputPowerV1, ()> for Tool {
     ) {
         match event {
             zwlr_output_power_v1::Event::Mode { mode } => {
-                let on = wayland_client::WEnum::Value(zwlr_output_power_v1::Mode::On);
+                let on = WEnum::Value(zwlr_output_power_v1::Mode::On);
                 tool.lit.push(Some(mode == on));
             }
             zwlr_output_power_v1::Event::Failed => tool.lit.push(None),

@@ -77,6 +77,7 @@ pub(super) fn plugged(device: &DrmDevice) -> std::io::Result<Vec<Connector>> {
                 identity: edid::identity(&name, &edid_of(device, *handle).unwrap_or_default()),
                 modes: modes.iter().map(told).collect(),
                 millimetres: connector.size().unwrap_or((0, 0)),
+                varies: property(device, *handle, b"vrr_capable") == Some(1),
                 hint: Hint::default(),
             },
             modes,
@@ -89,11 +90,16 @@ pub(super) fn plugged(device: &DrmDevice) -> std::io::Result<Vec<Connector>> {
 
 /// What the monitor says of itself.
 fn edid_of(device: &DrmDevice, connector: connector::Handle) -> Option<Vec<u8>> {
+    device.get_property_blob(property(device, connector, b"EDID")?).ok()
+}
+
+/// A property of a connector.
+fn property(device: &DrmDevice, connector: connector::Handle, name: &[u8]) -> Option<u64> {
     let properties = device.get_properties(connector).ok()?;
-    let (_, blob) = properties.iter().find(|(property, _)| {
-        device.get_property(**property).is_ok_and(|info| info.name().to_bytes() == b"EDID")
+    let (_, value) = properties.iter().find(|(property, _)| {
+        device.get_property(**property).is_ok_and(|info| info.name().to_bytes() == name)
     })?;
-    device.get_property_blob(*blob).ok()
+    Some(*value)
 }
 
 /// Something to drive `connector` that is not among `taken`.

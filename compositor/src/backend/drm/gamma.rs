@@ -43,9 +43,9 @@ pub(super) struct Gamma {
 }
 
 impl Gamma {
-    /// What this CRTC has.
-    pub(super) fn of(device: &impl Device, crtc: crtc::Handle) -> Self {
-        Self { crtc, way: way(device, crtc), wanted: None, set: None }
+    /// What this CRTC has. `atomic`: commits can be made.
+    pub(super) fn of(device: &impl Device, crtc: crtc::Handle, atomic: bool) -> Self {
+        Self { crtc, way: way(device, crtc, atomic), wanted: None, set: None }
     }
 
     /// Entries of its ramp; 0: it has none.
@@ -99,7 +99,7 @@ impl Gamma {
     }
 }
 
-fn way(device: &impl Device, crtc: crtc::Handle) -> Way {
+fn way(device: &impl Device, crtc: crtc::Handle, atomic: bool) -> Way {
     let (mut lut, mut lut_size) = (None, 0);
     if let Ok(properties) = device.get_properties(crtc) {
         for (handle, value) in &properties {
@@ -112,7 +112,8 @@ fn way(device: &impl Device, crtc: crtc::Handle) -> Way {
         }
     }
     let sensible = |size: u64| u32::try_from(size).ok().filter(|size| SIZES.contains(size));
-    if let (Some(lut), Some(size)) = (lut, sensible(lut_size)) {
+    // Without commits it is there to be read all the same.
+    if let (Some(lut), Some(size)) = (lut.filter(|_| atomic), sensible(lut_size)) {
         return Way::Property { lut, size };
     }
     let older = device.get_crtc(crtc).ok().and_then(|crtc| sensible(crtc.gamma_length().into()));

@@ -5,7 +5,7 @@ use std::{error::Error, fmt};
 use smithay::{
     backend::{
         drm::DrmDevice,
-        renderer::{Renderer, Texture},
+        renderer::{Renderer, Texture, utils::CommitCounter},
     },
     reexports::drm::control::{Device, connector, crtc},
 };
@@ -13,11 +13,13 @@ use tracing::{error, info, warn};
 
 use super::{
     connectors::{self, Connector},
+    fault::{Failure, Fault},
     gamma::{Gamma, Step},
     surface::{Make, Surface},
 };
 use crate::{
     backend::Frame,
+    ipc::Planes,
     render::{canvas::CanvasError, guest::SceneRenderer, painter::ScenePainter, scene::Scene},
     screens::{Planned, gamma::Ramp},
 };
@@ -38,6 +40,10 @@ struct Head<R: Renderer> {
     flips: u64,
     /// The pointer has a plane of its own.
     pointer_plane: bool,
+    /// How frames came onto the monitor.
+    planes: Planes,
+    /// What was drawn last.
+    drawn: Option<CommitCounter>,
 }
 
 /// What waits for a vertical blank.
@@ -67,9 +73,12 @@ impl<R: Renderer> Head<R> {
 }
 
 /// All monitors of one graphics card.
+#[expect(clippy::struct_field_names, reason = "heads are what they are")]
 pub(super) struct Heads<R: Renderer> {
     heads: Vec<Head<R>>,
     make: Make<R>,
+    /// Something failed that costs more than a frame.
+    lost: bool,
 }
 
 impl<R: Renderer> fmt::Debug for Heads<R> {
@@ -84,7 +93,7 @@ where
     R::Error: Error + 'static,
 {
     pub(super) fn new(make: Make<R>) -> Self {
-        Self { heads: Vec::new(), make }
+        Self { heads: Vec::new(), make, lost: false }
     }
 
     /// Drives monitors as planned. Those that stay as they are go on undisturbed. Returns which of
@@ -133,7 +142,7 @@ where
         let pointer_size = device.cursor_size();
         let surface = device
             .create_surface(crtc, mode, &[connector.handle])
-            .map_err(|error| error.to_string())
+            .map_err(Failure::from)
             .and_then(|surface| (self.make)(surface, pointer_size, &planned));
         match surface {
             Ok(surface) => {
@@ -149,14 +158,17 @@ where
                     surface,
                     pending: None,
                     shows: false,
-                    gamma: Gamma::of(device, crtc),
+                    gamma: Gamma::of(device, crtc, device.is_atomic()),
                     flips: 0,
                     pointer_plane: false,
+                    planes: Planes::default(),
+                    drawn: None,
                 });
                 true
             }
             Err(error) => {
                 error!(monitor = name, %error, "a monitor cannot be used");
+                self.lost |= error.fault == Fault::Card;
                 false
             }
         }
@@ -176,6 +188,11 @@ where
         self.of(screen).map(|head| head.flips)
     }
 
+    /// How frames came onto a monitor.
+    pub(super) fn planes(&self, screen: u32) -> Planes {
+        self.of(screen).map(|head| head.planes).unwrap_or_default()
+    }
+
     /// The pointer has a plane of its own there.
     pub(super) fn pointer_plane(&self, screen: u32) -> bool {
         self.of(screen).is_some_and(|head| head.pointer_plane)
@@ -191,9 +208,19 @@ where
         let head = self.heads.iter_mut().find(|head| head.planned.id == scene.screen);
         let head = head.ok_or_else(|| CanvasError::Draw("there is no such monitor".into()))?;
         let shown = head.surface.show(&mut painter.renderer, &quads, scene.background);
-        let shown = shown.map_err(CanvasError::Draw)?;
+        let shown = shown.map_err(|error| {
+            self.lost |= error.fault == Fault::Card;
+            CanvasError::Draw(error.to_string())
+        })?;
         head.pending = shown.pending.then_some(Pending::Frame);
         head.pointer_plane = shown.pointer_plane;
+        if shown.pending {
+            let composed = shown.drawn.is_some() && shown.drawn != head.drawn;
+            head.drawn = shown.drawn.or(head.drawn);
+            head.planes.cursor += u64::from(shown.pointer_plane);
+            head.planes.scanout += u64::from(shown.scanout);
+            head.planes.composed += u64::from(composed);
+        }
         Ok(Frame { changed: shown.pending, pending: shown.pending })
     }
 
@@ -207,13 +234,15 @@ where
                 head.shows = true;
                 if let Err(error) = head.surface.flipped() {
                     warn!(monitor = head.name, %error, "a frame was lost");
+                    self.lost |= error.fault == Fault::Card;
                 }
                 flipped.frame = Some(head.planned.id);
             }
             Some(Pending::Ramp) => {}
             None => return flipped,
         }
-        if head.set_ramp(device).is_err() {
+        if let Err(error) = head.set_ramp(device) {
+            warn!(monitor = head.name, %error, "a gamma ramp is refused");
             flipped.refused = Some(head.planned.id);
         }
         flipped
@@ -231,9 +260,37 @@ where
         head.set_ramp(device)
     }
 
+    /// A monitor's refresh varies.
+    pub(super) fn varies(&self, screen: u32) -> bool {
+        self.of(screen).is_some_and(|head| head.surface.varies())
+    }
+
+    /// Lets a monitor's refresh vary from its next frame on, or not. `often`: it will change, which where
+    /// each change makes the monitor dark for a moment is refused.
+    pub(super) fn set_vrr(&mut self, screen: u32, on: bool, often: bool) -> Result<(), String> {
+        let head = self.heads.iter_mut().find(|head| head.planned.id == screen);
+        let head = head.ok_or("there is no such monitor")?;
+        head.surface.set_vrr(head.connector, on, often)
+    }
+
     /// Others may have set gamma ramps.
     pub(super) fn forget_ramps(&mut self) {
         self.heads.iter_mut().for_each(|head| head.gamma.forget());
+    }
+
+    /// Leaves monitors to whoever comes next in their own light.
+    pub(super) fn leave(&mut self, device: &impl Device) {
+        for head in &mut self.heads {
+            head.gamma.want(&Ramp::to(head.gamma.size(), [1.0; 3]));
+            if let Err(error) = head.gamma.set(device, false) {
+                warn!(monitor = head.name, %error, "its gamma ramp stays");
+            }
+        }
+    }
+
+    /// The card failed, not only a frame.
+    pub(super) fn lost(&self) -> bool {
+        self.lost
     }
 
     /// The card is ours again; whatever others left there is not what was drawn.
@@ -246,6 +303,7 @@ where
             head.gamma.forget();
             if let Err(error) = flipped.and_then(|()| head.surface.reset()) {
                 warn!(monitor = head.name, %error, "a monitor does not come back");
+                self.lost |= error.fault == Fault::Card;
             }
         }
     }

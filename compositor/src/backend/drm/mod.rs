@@ -5,11 +5,15 @@
 //! buffers of GBM; where there is none, pixman draws into dumb buffers. Each monitor is drawn only when
 //! something on it changed, and a frame counts as shown once that monitor has flipped to it.
 
+mod card;
 mod connectors;
+mod fault;
 mod gamma;
 mod heads;
 mod knobs;
 mod libinput;
+mod loss;
+mod recovery;
 mod surface;
 
 use std::time::Duration;
@@ -21,22 +25,19 @@ use smithay::{
             dumb::DumbAllocator,
             gbm::{GbmAllocator, GbmBufferFlags, GbmDevice},
         },
-        drm::{
-            DrmDevice, DrmDeviceFd, DrmDeviceNotifier, DrmEvent, DrmEventMetadata, DrmEventTime,
-            exporter::gbm::GbmFramebufferExporter,
-        },
+        drm::{DrmDeviceFd, DrmEventMetadata, DrmEventTime, exporter::gbm::GbmFramebufferExporter},
         renderer::{Bind, gles::GlesRenderer, pixman::PixmanRenderer},
         session::{Event as SessionEvent, Session as _, libseat::LibSeatSession},
-        udev::{UdevBackend, UdevEvent, primary_gpu},
     },
-    reexports::{calloop::LoopHandle, drm::control::crtc, rustix::fs::OFlags},
-    utils::DeviceFd,
+    reexports::{calloop::LoopHandle, drm::control::crtc},
 };
 use tracing::{error, info};
 
 use self::{
+    card::Card,
     heads::{Flipped, Heads},
     libinput::Devices,
+    loss::Cards,
     surface::maker,
 };
 use super::Frame;
@@ -56,14 +57,9 @@ pub(crate) struct Drm {
     session: LibSeatSession,
     devices: Devices,
     renderer: RendererKind,
-    /// `None` until the seat is ours for the first time.
+    /// `None` until the seat is ours for the first time, and while no card can be had.
     card: Option<Card>,
-}
-
-#[derive(Debug)]
-struct Card {
-    device: DrmDevice,
-    monitors: Monitors,
+    cards: Cards,
 }
 
 /// Monitors by what draws on them.
@@ -83,6 +79,13 @@ macro_rules! heads {
     };
 }
 
+impl Monitors {
+    /// The card failed, not only a frame.
+    fn lost(&self) -> bool {
+        heads!(self, heads => heads.lost())
+    }
+}
+
 fn failed(what: &str, error: impl std::fmt::Display) -> DesktopError {
     DesktopError::Seat(format!("{what}: {error}"))
 }
@@ -97,24 +100,12 @@ pub fn start(
     let (session, notifier) = LibSeatSession::new().map_err(|error| {
         failed("this user cannot have the seat; is seatd or logind running, and is this a console?", error)
     })?;
-    let udev = UdevBackend::new(session.seat()).map_err(|error| failed("udev", error))?;
+    loss::watch(handle)?;
     let mut devices = Devices::start(handle, &session)?;
     handle
         .insert_source(notifier, |event, (), desktop: &mut Desktop| match event {
             SessionEvent::PauseSession => desktop.seat_lost(),
             SessionEvent::ActivateSession => desktop.seat_taken(),
-        })
-        .map_err(|error| refused(&error))?;
-    handle
-        .insert_source(udev, |event, (), desktop: &mut Desktop| {
-            let ours = |device| desktop.backend.drm().is_some_and(|drm| drm.shows(device));
-            match event {
-                UdevEvent::Changed { device_id } if ours(device_id) => desktop.monitors_changed(),
-                UdevEvent::Removed { device_id } if ours(device_id) => {
-                    desktop.fail("the graphics card is gone; qubes go on");
-                }
-                _ => {}
-            }
         })
         .map_err(|error| refused(&error))?;
     let active = session.is_active();
@@ -124,37 +115,25 @@ pub fn start(
     }
     // Until monitors are known there is no screen.
     desktop.plug(Vec::new());
-    desktop.backend.take_seat(Drm { session, devices, renderer, card: None });
+    let now = desktop.clock.now();
+    let mut cards = Cards::new(now);
+    cards.recovery.seated(active, now);
+    desktop.backend.take_seat(Drm { session, devices, renderer, card: None, cards });
     if active {
-        desktop.open_card()?;
+        desktop.take_card()?;
     }
     Ok(())
 }
 
 impl Drm {
-    fn open(&mut self) -> Result<(Canvas, DrmDeviceNotifier), DesktopError> {
-        let path = primary_gpu(self.session.seat())
-            .map_err(|error| failed("udev", error))?
-            .ok_or_else(|| failed("graphics", "there is no graphics card (/dev/dri/card*)"))?;
-        let at = |error: &dyn std::fmt::Display| failed(&path.display().to_string(), error);
-        let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-        let fd = self.session.open(&path, flags).map_err(|error| at(&error))?;
-        let fd = DrmDeviceFd::new(DeviceFd::from(fd));
-        let (device, notifier) = DrmDevice::new(fd.clone(), true).map_err(|error| at(&error))?;
-        let (canvas, monitors) = renderer(self.renderer, &fd)?;
-        let atomic = device.is_atomic();
-        info!(card = %path.display(), atomic, renderer = canvas.renderer_name(), "the screen is ours");
-        self.card = Some(Card { device, monitors });
-        Ok((canvas, notifier))
-    }
-
-    fn shows(&self, device: u64) -> bool {
-        self.card.as_ref().is_some_and(|card| card.device.device_id() == device)
-    }
-
     /// The seat is ours now.
     pub(super) fn in_front(&self) -> bool {
-        self.card.as_ref().is_some_and(|card| card.device.is_active())
+        self.cards.recovery.is_seated()
+    }
+
+    /// The card in use.
+    pub(super) fn card_name(&self) -> Option<String> {
+        self.card.as_ref().map(|card| card.path.display().to_string())
     }
 
     /// A frame can be drawn and shown on a screen.
@@ -165,16 +144,22 @@ impl Drm {
     }
 
     pub(super) fn draw(&mut self, canvas: &mut Canvas, scene: &Scene) -> Result<Frame, CanvasError> {
-        match (self.card.as_mut().map(|card| &mut card.monitors), canvas) {
+        // OpenGL ES in software ends the desktop where the card's memory is gone.
+        self.ask_card()?;
+        let drawn = match (self.card.as_mut().map(|card| &mut card.monitors), canvas) {
             (Some(Monitors::Pixman(heads)), Canvas::Pixman(canvas)) => heads.draw(&mut canvas.painter, scene),
             (Some(Monitors::Gles(heads)), Canvas::Gles(canvas)) => heads.draw(&mut canvas.painter, scene),
             _ => Err(CanvasError::Draw("there is no screen".into())),
+        };
+        if drawn.is_err() {
+            self.ask_card()?;
         }
+        drawn
     }
 
     /// A vertical blank.
     fn flipped(&mut self, crtc: crtc::Handle) -> Flipped {
-        let Some(Card { device, monitors }) = self.card.as_mut() else { return Flipped::default() };
+        let Some(Card { device, monitors, .. }) = self.card.as_mut() else { return Flipped::default() };
         heads!(monitors, heads => heads.flipped(device, crtc))
     }
 
@@ -185,12 +170,24 @@ impl Drm {
 
     /// Sets a monitor's gamma ramp, or has it set when the seat is ours again.
     pub(super) fn set_ramp(&mut self, screen: u32, ramp: &Ramp) -> std::io::Result<()> {
-        match self.card.as_mut().filter(|card| card.device.is_active()) {
-            Some(Card { device, monitors }) => {
+        let set = match self.card.as_mut().filter(|card| card.device.is_active()) {
+            Some(Card { device, monitors, .. }) => {
                 heads!(monitors, heads => heads.set_ramp(device, screen, ramp))
             }
             None => Ok(()),
-        }
+        };
+        set.inspect_err(|error| self.failed(error))
+    }
+
+    /// A monitor's refresh varies.
+    pub(super) fn varies(&self, screen: u32) -> bool {
+        self.card.as_ref().is_some_and(|card| heads!(&card.monitors, heads => heads.varies(screen)))
+    }
+
+    /// Lets a monitor's refresh vary from its next frame on, or not.
+    pub(super) fn set_vrr(&mut self, screen: u32, on: bool, often: bool) -> Result<(), String> {
+        let card = self.card.as_mut().ok_or("there is no screen")?;
+        heads!(&mut card.monitors, heads => heads.set_vrr(screen, on, often))
     }
 
     /// Others may have set gamma ramps.
@@ -204,6 +201,12 @@ impl Drm {
     pub(super) fn flips(&self, screen: u32) -> Option<u64> {
         let card = self.card.as_ref()?;
         heads!(&card.monitors, heads => heads.flips(screen))
+    }
+
+    /// How frames came onto a screen's monitor.
+    pub(super) fn planes(&self, screen: u32) -> crate::ipc::Planes {
+        let planes = |card: &Card| heads!(&card.monitors, heads => heads.planes(screen));
+        self.card.as_ref().map(planes).unwrap_or_default()
     }
 
     /// The pointer has a plane of its own on a screen.
@@ -226,6 +229,16 @@ impl Drm {
     /// Lamps of the keyboards.
     fn show_locks(&mut self, locks: crate::input::keyboard::Locks) {
         self.devices.show_locks(locks);
+    }
+}
+
+impl Drop for Drm {
+    fn drop(&mut self) {
+        // Card and seat are still ours.
+        if let Some(Card { device, monitors, .. }) = self.card.as_mut().filter(|card| card.device.is_active())
+        {
+            heads!(monitors, heads => heads.leave(device));
+        }
     }
 }
 
@@ -268,36 +281,26 @@ fn renderer(kind: RendererKind, fd: &DrmDeviceFd) -> Result<(Canvas, Monitors), 
 }
 
 impl Desktop {
-    fn open_card(&mut self) -> Result<(), DesktopError> {
-        let Some(drm) = self.backend.drm_mut() else { return Ok(()) };
-        let (canvas, notifier) = drm.open()?;
-        self.canvas = canvas;
-        self.handle
-            .insert_source(notifier, |event, metadata, desktop: &mut Self| match event {
-                DrmEvent::VBlank(crtc) => desktop.flipped(crtc, metadata.as_ref()),
-                DrmEvent::Error(error) => error!(%error, "the graphics card"),
-            })
-            .map_err(|error| DesktopError::Loop(error.to_string()))?;
-        self.monitors_changed();
-        Ok(())
-    }
-
     /// Another console is in front: neither screen nor devices are ours.
     fn seat_lost(&mut self) {
         info!("the seat is another's for now");
+        let now = self.clock.now();
         if let Some(drm) = self.backend.drm_mut() {
+            drm.cards.recovery.seated(false, now);
             drm.devices.suspend();
             if let Some(card) = &mut drm.card {
                 card.device.pause();
             }
         }
-        self.frames_lost();
+        self.nothing_is_shown();
         self.input(InputEvent::Lost);
     }
 
     /// The seat is ours, for the first time or again.
     fn seat_taken(&mut self) {
+        let now = self.clock.now();
         let Some(drm) = self.backend.drm_mut() else { return };
+        drm.cards.recovery.seated(true, now);
         drm.devices.resume();
         if let Some(card) = &mut drm.card {
             if let Err(error) = card.device.activate(false) {
@@ -305,9 +308,8 @@ impl Desktop {
             }
             heads!(&mut card.monitors, heads => heads.reset());
             self.monitors_changed();
-        } else if let Err(error) = self.open_card() {
-            self.fail(&error.to_string());
         }
+        // Without one, one is tried for in this turn.
     }
 
     /// Monitors came, went, or have another mode.
@@ -321,13 +323,16 @@ impl Desktop {
             Ok(connectors) => connectors,
             Err(error) => {
                 error!(%error, "the connectors cannot be read; monitors stay as they were");
+                if let Some(drm) = self.backend.drm_mut() {
+                    drm.failed(&error);
+                }
                 return;
             }
         };
         let monitors: Vec<Monitor> = connectors.iter().map(|c| c.monitor.clone()).collect();
         let planned = self.screens.plan(&monitors, &self.config.outputs);
         let wanted: Vec<_> = connectors.into_iter().zip(planned).collect();
-        let Card { device, monitors } = card;
+        let Card { device, monitors, .. } = card;
         let driven = heads!(monitors, heads => heads.drive(device, &wanted));
         let plugged = wanted.into_iter().zip(driven).map(|((connector, mut planned), driven)| {
             planned.on = driven;

@@ -10,16 +10,18 @@ use smithay::{
             gbm::GbmDevice,
         },
         drm::{
-            DrmDeviceFd, DrmSurface,
+            DrmDeviceFd, DrmSurface, VrrSupport,
             compositor::{DrmCompositor, FrameFlags, PrimaryPlaneElement},
             exporter::ExportFramebuffer,
         },
-        renderer::{Bind, Color32F, Renderer, Texture},
+        renderer::{Bind, Color32F, Renderer, Texture, utils::CommitCounter},
     },
     output::OutputModeSource,
+    reexports::drm::control::connector,
     utils::{Buffer, Size},
 };
 
+use super::fault::Failure;
 use crate::{render::element::Quad, screens::Planned};
 
 /// What became of a picture.
@@ -29,6 +31,10 @@ pub(super) struct Shown {
     pub pending: bool,
     /// The pointer has a plane of its own.
     pub pointer_plane: bool,
+    /// Something is shown straight from its buffer.
+    pub scanout: bool,
+    /// What was drawn of the desktop last; the same as before: nothing was.
+    pub drawn: Option<CommitCounter>,
 }
 
 /// Planes and buffers of one monitor. Which buffers they are is nobody else's business.
@@ -39,11 +45,15 @@ pub(super) trait Surface<R: Renderer> {
         renderer: &mut R,
         quads: &[Quad<R::TextureId>],
         background: Color32F,
-    ) -> Result<Shown, String>;
+    ) -> Result<Shown, Failure>;
     /// What was drawn last is on the monitor.
-    fn flipped(&mut self) -> Result<(), String>;
+    fn flipped(&mut self) -> Result<(), Failure>;
     /// Somebody else had the monitor.
-    fn reset(&mut self) -> Result<(), String>;
+    fn reset(&mut self) -> Result<(), Failure>;
+    /// The refresh varies.
+    fn varies(&self) -> bool;
+    /// Lets the refresh vary from the next frame on, or not; `often` as for all heads.
+    fn set_vrr(&mut self, connector: connector::Handle, on: bool, often: bool) -> Result<(), String>;
 }
 
 impl<A, F, R> Surface<R> for DrmCompositor<A, F, (), DrmDeviceFd>
@@ -64,11 +74,18 @@ where
         renderer: &mut R,
         quads: &[Quad<R::TextureId>],
         background: Color32F,
-    ) -> Result<Shown, String> {
-        let frame = self
-            .render_frame(renderer, quads, background, FrameFlags::ALLOW_CURSOR_PLANE_SCANOUT)
-            .map_err(|error| error.to_string())?;
-        let mut shown = Shown { pending: false, pointer_plane: frame.cursor_element.is_some() };
+    ) -> Result<Shown, Failure> {
+        let frame = self.render_frame(renderer, quads, background, FrameFlags::ALLOW_CURSOR_PLANE_SCANOUT)?;
+        let mut shown = Shown {
+            pending: false,
+            pointer_plane: frame.cursor_element.is_some(),
+            scanout: !frame.overlay_elements.is_empty(),
+            drawn: None,
+        };
+        match &frame.primary_element {
+            PrimaryPlaneElement::Swapchain(element) => shown.drawn = Some(element.damage.current_commit()),
+            PrimaryPlaneElement::Element(_) => shown.scanout = true,
+        }
         if frame.is_empty {
             return Ok(shown);
         }
@@ -76,26 +93,41 @@ where
             && let PrimaryPlaneElement::Swapchain(element) = &frame.primary_element
             && element.sync.wait().is_err()
         {
-            return Err("drawing was interrupted".into());
+            return Err(Failure::of_frame("drawing was interrupted"));
         }
         drop(frame);
-        self.queue_frame(()).map_err(|error| error.to_string())?;
+        self.queue_frame(())?;
         shown.pending = true;
         Ok(shown)
     }
 
-    fn flipped(&mut self) -> Result<(), String> {
-        self.frame_submitted().map(drop).map_err(|error| error.to_string())
+    fn flipped(&mut self) -> Result<(), Failure> {
+        Ok(self.frame_submitted().map(drop)?)
     }
 
-    fn reset(&mut self) -> Result<(), String> {
-        self.reset_state().map_err(|error| error.to_string())
+    fn reset(&mut self) -> Result<(), Failure> {
+        Ok(self.reset_state()?)
+    }
+
+    fn varies(&self) -> bool {
+        self.vrr_enabled()
+    }
+
+    fn set_vrr(&mut self, connector: connector::Handle, on: bool, often: bool) -> Result<(), String> {
+        match self.vrr_supported(connector).map_err(|error| error.to_string())? {
+            VrrSupport::NotSupported => return Err("monitor or graphics card cannot".into()),
+            VrrSupport::RequiresModeset if often => {
+                return Err("each change would make the monitor dark for a moment".into());
+            }
+            VrrSupport::RequiresModeset | VrrSupport::Supported => {}
+        }
+        self.use_vrr(on).map_err(|error| error.to_string())
     }
 }
 
 /// Makes the surface of a monitor.
 pub(super) type Make<R> =
-    Box<dyn Fn(DrmSurface, Size<u32, Buffer>, &Planned) -> Result<Box<dyn Surface<R>>, String>>;
+    Box<dyn Fn(DrmSurface, Size<u32, Buffer>, &Planned) -> Result<Box<dyn Surface<R>>, Failure>>;
 
 /// Makes surfaces whose buffers come from such an allocator; the pointer's, if it can have a plane, from
 /// GBM.
@@ -135,6 +167,6 @@ where
             pointer_size,
             pointer.clone(),
         );
-        Ok(Box::new(compositor.map_err(|error| error.to_string())?))
+        Ok(Box::new(compositor?))
     })
 }

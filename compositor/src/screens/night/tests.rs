@@ -85,12 +85,13 @@ fn a_black_body_has_its_colour() {
         before = now;
     }
     // Illuminant A, 2856 K, has chromaticity (0.4476, 0.4074) (ISO/CIE 11664-2).
-    let [r, g, b] = black_body(2_856);
+    let rgb = black_body(2_856);
     let [x, y, z] = [
-        0.412_456 * r + 0.357_576 * g + 0.180_438 * b,
-        0.212_673 * r + 0.715_152 * g + 0.072_175 * b,
-        0.019_334 * r + 0.119_192 * g + 0.950_304 * b,
-    ];
+        [0.412_456, 0.357_576, 0.180_438],
+        [0.212_673, 0.715_152, 0.072_175],
+        [0.019_334, 0.119_192, 0.950_304],
+    ]
+    .map(|row: [f64; 3]| row.iter().zip(rgb).map(|(factor, value)| factor * value).sum::<f64>());
     let sum = x + y + z;
     assert!((x / sum - 0.4476).abs() < 0.001 && (y / sum - 0.4074).abs() < 0.001, "{} {}", x / sum, y / sum);
 }

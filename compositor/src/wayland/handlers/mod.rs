@@ -80,7 +80,7 @@ impl Globals {
         event_loop: LoopHandle<'static, Desktop>,
     ) -> Self {
         display.create_global::<Desktop, WlShm, ()>(1, ());
-        display.create_global::<Desktop, ZwlrOutputManagerV1, ()>(3, ());
+        display.create_global::<Desktop, ZwlrOutputManagerV1, ()>(4, ());
         display.create_global::<Desktop, ZwlrOutputPowerManagerV1, ()>(1, ());
         display.create_global::<Desktop, ZwlrGammaControlManagerV1, ()>(1, ());
         Self {

@@ -10,7 +10,7 @@ use smithay::{
         wayland_protocols_wlr::output_management::v1::server::{
             zwlr_output_configuration_head_v1::{self, ZwlrOutputConfigurationHeadV1},
             zwlr_output_configuration_v1::{self, ZwlrOutputConfigurationV1},
-            zwlr_output_head_v1::{self, ZwlrOutputHeadV1},
+            zwlr_output_head_v1::{self, AdaptiveSyncState, ZwlrOutputHeadV1},
             zwlr_output_manager_v1::{self, ZwlrOutputManagerV1},
             zwlr_output_mode_v1::{self, ZwlrOutputModeV1},
         },
@@ -27,6 +27,7 @@ use crate::{
     screens::{
         Mode, Monitor, Planned, Plugged,
         said::{SCALES, Said, WantedMode},
+        vrr::Vrr,
     },
 };
 
@@ -148,6 +149,10 @@ impl Desktop {
         head.position(screen.area.loc.x, screen.area.loc.y);
         head.transform(planned.transform.into());
         head.scale(f64::from(planned.scale) / 120.0);
+        if head.version() >= 4 {
+            let varies = screen.monitor_varies() && planned.vrr != Vrr::Off;
+            head.adaptive_sync(if varies { AdaptiveSyncState::Enabled } else { AdaptiveSyncState::Disabled });
+        }
     }
 
     /// What a program wants, tried or only looked at.
@@ -177,7 +182,10 @@ impl Desktop {
         }
         let exists = |said: &Said, id: u32| {
             let monitor = plugged.iter().find(|plugged| plugged.planned.id == id);
-            monitor.is_some_and(|p| said.mode.is_none_or(|mode| mode.of(&p.monitor).is_some()))
+            monitor.is_some_and(|p| {
+                said.mode.is_none_or(|mode| mode.of(&p.monitor).is_some())
+                    && (p.monitor.varies || said.vrr.is_none_or(|vrr| vrr == Vrr::Off))
+            })
         };
         let possible = !impossible
             && heads.iter().all(|(id, said)| exists(said, *id))
@@ -324,6 +332,12 @@ impl Dispatch<ZwlrOutputConfigurationHeadV1, (ZwlrOutputConfigurationV1, u32)> f
             }
             Request::SetTransform { transform: WEnum::Unknown(_) } => {
                 head.post_error(Error::InvalidTransform, "no such transform");
+            }
+            Request::SetAdaptiveSync { state: WEnum::Value(state) } => {
+                said.vrr = Some(if state == AdaptiveSyncState::Enabled { Vrr::On } else { Vrr::Off });
+            }
+            Request::SetAdaptiveSync { state: WEnum::Unknown(_) } => {
+                head.post_error(Error::InvalidAdaptiveSyncState, "enabled or disabled");
             }
             Request::SetScale { scale } if scale <= 0.0 => {
                 head.post_error(Error::InvalidScale, "a scale is more than 0");

@@ -384,6 +384,13 @@ impl Server {
         }
     }
 
+    /// A qube does not come up after all: its machine was never there.
+    pub(super) fn calls_not_started(&mut self, name: &QubeName, reason: &str, now: Instant) {
+        for call in self.calls.book.waiting_for(name) {
+            self.call_failed(call, Some(Target::Qube(name.clone())), reason.to_owned(), now);
+        }
+    }
+
     /// A qube is down.
     pub(super) fn calls_of_gone(&mut self, name: &QubeName, now: Instant) {
         let effects = self.calls.book.qube_gone(name);

@@ -213,7 +213,7 @@ impl Server {
         let label = config.label.clone();
         let qube = Qube { config: Ok(config), label, running: None, failure: None, fleeting: Some(fleeting) };
         self.qubes.insert(name.clone(), qube);
-        match self.launch(&name, now) {
+        match self.launch(&name, None, now) {
             Ok(running) => {
                 if let Some(qube) = self.qubes.get_mut(name.as_str()) {
                     qube.running = Some(running);
@@ -247,10 +247,10 @@ impl Server {
 
     /// Refuses what only qubes that last can have done to them.
     pub(super) fn lasting(&self, name: &QubeName) -> Result<(), ErrorBody> {
-        match self.qubes.get(name.as_str()).is_some_and(|qube| qube.fleeting.is_some()) {
-            true => Err(error(ErrorKind::BadRequest, format!("{name} is disposable; nothing of it lasts"))),
-            false => Ok(()),
+        if self.qubes.get(name.as_str()).is_some_and(|qube| qube.fleeting.is_some()) {
+            return Err(error(ErrorKind::BadRequest, format!("{name} is disposable; nothing of it lasts")));
         }
+        Ok(())
     }
 
     /// Where a qube's log is: of a disposable beside the sockets, in memory on most systems, and not in

@@ -16,6 +16,8 @@ pub enum Kind {
     EventLoop,
     /// One that runs a vCPU.
     Vcpu,
+    /// The only one of a process that serves a volume.
+    Volume,
 }
 
 /// `KVM_RUN` and `KVM_KVMCLOCK_CTRL` (the guest was paused): all that a vCPU's thread may ask of a
@@ -69,6 +71,17 @@ const EVENT_LOOP: &[libc::c_long] = &[
     libc::SYS_tgkill,
 ];
 
+/// What the server of a volume may do besides: use its file and its stream.
+const VOLUME: &[libc::c_long] = &[
+    libc::SYS_fdatasync,
+    libc::SYS_fsync,
+    libc::SYS_pread64,
+    libc::SYS_pwrite64,
+    libc::SYS_read,
+    libc::SYS_recvfrom,
+    libc::SYS_sendto,
+];
+
 /// The filter for a kind of thread.
 pub fn filter(kind: Kind) -> Result<BpfProgram, JailError> {
     build(kind).map_err(|error| JailError::Filter(error.to_string()))
@@ -100,6 +113,7 @@ fn build(kind: Kind) -> Result<BpfProgram, seccompiler::BackendError> {
             rules.extend(EVENT_LOOP.iter().map(|call| (*call, Vec::new())));
         }
         Kind::Vcpu => only(libc::SYS_ioctl, 1, Compare::Eq, &KVM)?,
+        Kind::Volume => rules.extend(VOLUME.iter().map(|call| (*call, Vec::new()))),
     }
     let filter =
         SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, TargetArch::x86_64)?;

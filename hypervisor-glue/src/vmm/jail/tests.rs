@@ -42,11 +42,16 @@ fn a_forbidden_call_ends_the_process() {
                 "loop exec memory",
                 "vcpu thread",
                 "loop process",
+                "volume open",
+                "volume socket",
+                "volume ioctl",
+                "volume thread",
+                "volume process",
             ] {
                 let output = child("a_forbidden_call_ends_the_process", role);
                 assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{role}: {output:?}");
             }
-            for role in ["loop allowed", "vcpu allowed"] {
+            for role in ["loop allowed", "vcpu allowed", "volume allowed"] {
                 let output = child("a_forbidden_call_ends_the_process", role);
                 assert_eq!(output.status.code(), Some(7), "{role}: {output:?}");
             }
@@ -54,7 +59,11 @@ fn a_forbidden_call_ends_the_process() {
         Some(role) => {
             let (kind, deed) = role.split_once(' ').unwrap();
             let file = File::open("/dev/zero").unwrap();
-            put_on(if kind == "loop" { Kind::EventLoop } else { Kind::Vcpu });
+            put_on(match kind {
+                "loop" => Kind::EventLoop,
+                "vcpu" => Kind::Vcpu,
+                _ => Kind::Volume,
+            });
             match deed {
                 "open" => drop(File::open("/dev/null")),
                 "socket" => drop(std::net::UdpSocket::bind("127.0.0.1:0")),

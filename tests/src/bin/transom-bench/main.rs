@@ -5,6 +5,7 @@
 //! What is compared is measured in turns in one run, so that a busy machine slows both.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program that prints a table")]
 
+mod backup;
 mod commits;
 mod lanes;
 mod latency;
@@ -12,6 +13,7 @@ mod link;
 mod process;
 mod program;
 mod report;
+mod storage;
 mod windows;
 
 use std::{path::Path, process::ExitCode};
@@ -30,12 +32,13 @@ fn main() -> ExitCode {
     let outcome = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => measure(false, None),
         ["--quick"] => measure(true, None),
+        ["--backup"] => backup(),
         ["--lanes", logs] => measure(false, Some(Path::new(logs))),
         // Inside a qube, for the figure of memory.
         ["--windows", count] => {
             count.parse().map_err(|_| "how many windows?".into()).and_then(|n| program::windows(n, FULL_HD))
         }
-        _ => Err("usage: transom-bench [--quick | --lanes LOGS]".into()),
+        _ => Err("usage: transom-bench [--quick | --backup | --lanes LOGS]".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +47,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The figures of backups alone.
+fn backup() -> Result<(), String> {
+    let mut figures = Vec::new();
+    backup::speed(false, &mut figures)?;
+    print!("{}", report::table(&figures));
+    Ok(())
 }
 
 fn measure(quick: bool, lanes: Option<&Path>) -> Result<(), String> {
@@ -56,6 +67,8 @@ fn measure(quick: bool, lanes: Option<&Path>) -> Result<(), String> {
         ("drawing", windows::drawing(quick, &mut figures)),
         ("idle", process::idle(quick, &mut figures)),
         ("memory", process::memory(&mut figures)),
+        ("backups", backup::speed(quick, &mut figures)),
+        ("encryption", storage::encryption(quick, &mut figures)),
         ("virtual machines", lanes.map_or(Ok(()), |logs| lanes::figures(logs, &mut figures))),
     ];
     print!("{}", report::table(&figures));

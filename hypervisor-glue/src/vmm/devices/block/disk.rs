@@ -1,4 +1,5 @@
-//! What a disk is made of: a raw file, or a qcow2 overlay on a raw base that is never written.
+//! What a disk is made of: a raw file, a qcow2 overlay on a raw base that is never written, or the
+//! encrypted part of a file.
 //!
 //! All files are given as descriptors; a name inside an image is never followed.
 
@@ -14,6 +15,7 @@ use imago::{
 use vm_memory::VolatileSlice;
 
 use super::Status;
+use crate::encryption::{Layout, Payload};
 
 /// A disk cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +33,15 @@ impl DiskError {
 
 /// An open disk.
 pub struct Disk {
-    image: FormatAccess<Storage>,
+    image: Image,
     read_only: bool,
+}
+
+enum Image {
+    Plain(FormatAccess<Storage>),
+    /// With room for what is enciphered or not yet: never in the guest's memory, where the guest could
+    /// see and change it on the way.
+    Encrypted(Box<Payload>, Vec<u8>),
 }
 
 impl fmt::Debug for Disk {
@@ -47,7 +56,8 @@ impl fmt::Debug for Disk {
 impl Disk {
     /// A file with the disk's bytes as they are.
     pub fn raw(file: File, read_only: bool) -> Result<Self, DiskError> {
-        Ok(Self { image: raw(file, !read_only).map_err(DiskError::at("file"))?, read_only })
+        let image = raw(file, !read_only).map_err(DiskError::at("file"))?;
+        Ok(Self { image: Image::Plain(image), read_only })
     }
 
     /// A qcow2 file that holds what differs from `base`, a raw file.
@@ -62,12 +72,21 @@ impl Disk {
                 .open(DenyImplicitOpenGate::default())
         };
         let image = open().map_err(DiskError::at("overlay"))?;
-        Ok(Self { image: FormatAccess::new(image), read_only: false })
+        Ok(Self { image: Image::Plain(FormatAccess::new(image)), read_only: false })
+    }
+
+    /// What is encrypted in a file with a volume's key.
+    pub fn encrypted(file: File, key: &[u8], layout: Layout) -> Result<Self, DiskError> {
+        let payload = Payload::new(file, key, layout).map_err(DiskError::at("encrypted volume"))?;
+        Ok(Self { image: Image::Encrypted(Box::new(payload), Vec::new()), read_only: false })
     }
 
     /// Bytes.
     pub fn size(&self) -> u64 {
-        self.image.size()
+        match &self.image {
+            Image::Plain(image) => image.size(),
+            Image::Encrypted(payload, _) => payload.size(),
+        }
     }
 
     /// True if the guest may only read.
@@ -75,21 +94,64 @@ impl Disk {
         self.read_only
     }
 
-    pub(super) fn read(&self, into: &[VolatileSlice<'_>], offset: u64) -> Status {
-        let (vector, _guard) = IoVectorMut::from_volatile_slice(into);
-        status("read", self.image.readv(vector, offset))
+    pub(super) fn read(&mut self, into: &[VolatileSlice<'_>], offset: u64) -> Status {
+        status("read", self.image.read(into, offset))
     }
 
-    pub(super) fn write(&self, from: &[VolatileSlice<'_>], offset: u64) -> Status {
-        let (vector, _guard) = IoVector::from_volatile_slice(from);
-        status("write", self.image.writev(vector, offset))
+    pub(super) fn write(&mut self, from: &[VolatileSlice<'_>], offset: u64) -> Status {
+        status("write", self.image.write(from, offset))
     }
 
     pub(super) fn flush(&self) -> Status {
         if self.read_only {
             return Status::Good;
         }
-        status("flush", self.image.flush().and_then(|()| self.image.sync()))
+        let flushed = match &self.image {
+            Image::Plain(image) => image.flush().and_then(|()| image.sync()),
+            Image::Encrypted(payload, _) => payload.sync(),
+        };
+        status("flush", flushed)
+    }
+}
+
+impl Image {
+    fn read(&mut self, into: &[VolatileSlice<'_>], offset: u64) -> io::Result<()> {
+        match self {
+            Self::Plain(image) => {
+                let (vector, _guard) = IoVectorMut::from_volatile_slice(into);
+                image.readv(vector, offset)
+            }
+            Self::Encrypted(payload, buffer) => {
+                buffer.resize(into.iter().map(VolatileSlice::len).sum(), 0);
+                payload.read(buffer, offset)?;
+                let mut rest = &buffer[..];
+                for slice in into {
+                    let (part, after) = rest.split_at(slice.len());
+                    slice.copy_from(part);
+                    rest = after;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn write(&mut self, from: &[VolatileSlice<'_>], offset: u64) -> io::Result<()> {
+        match self {
+            Self::Plain(image) => {
+                let (vector, _guard) = IoVector::from_volatile_slice(from);
+                image.writev(vector, offset)
+            }
+            Self::Encrypted(payload, buffer) => {
+                buffer.resize(from.iter().map(VolatileSlice::len).sum(), 0);
+                let mut rest = &mut buffer[..];
+                for slice in from {
+                    let (part, after) = rest.split_at_mut(slice.len());
+                    slice.copy_to(part);
+                    rest = after;
+                }
+                payload.write(buffer, offset)
+            }
+        }
     }
 }
 
