@@ -4,7 +4,7 @@ use std::{fs, time::Instant};
 
 use transom_tests::figure::figure;
 
-use super::lab::Lab;
+use super::lab::{Lab, PASSPHRASE};
 
 #[test]
 fn files_go_from_machine_to_machine_by_rule() {
@@ -35,6 +35,10 @@ fn files_go_from_machine_to_machine_by_rule() {
     // What no rule allows and nobody is asked about, for the target is dom0; and a vault that is gone.
     assert_eq!(lab.ends_with("work", "transom-copy --to dom0 one"), 1);
     lab.house.must(&["qube", "kill", "vault"]);
+    // Its volume is encrypted: nothing starts it before the passphrase is given.
+    lab.house.must(&["lock-store"]);
+    assert_eq!(lab.ends_with("work", "transom-copy --to vault one"), 1);
+    assert!(lab.unlock(PASSPHRASE).status.success());
     // It is started for the next one.
     assert_eq!(
         lab.ends_with("work", "transom-move --to vault one && test ! -e one"),
