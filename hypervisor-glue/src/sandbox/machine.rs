@@ -63,7 +63,6 @@ pub(super) struct SandboxMachine {
 }
 
 impl SandboxMachine {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one sandbox, put together in one place")]
     pub(super) fn new(
         mut outer: Child,
         status: OwnedFd,

@@ -16,7 +16,7 @@ use transom_protocol::{
 use crate::qubed::rate::Bucket;
 
 /// How long the person has for an answer.
-const ANSWER: Duration = Duration::from_secs(60);
+const ANSWER: Duration = Duration::from_mins(1);
 /// How long an agent has to open a stream for a call.
 const ACCEPT: Duration = Duration::from_secs(30);
 /// Most calls of one qube at once.

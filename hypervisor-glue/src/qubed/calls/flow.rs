@@ -66,7 +66,7 @@ impl Flow {
     }
 
     /// True once the service has ended: nothing more may be said.
-    pub(super) fn exited(&self) -> bool {
+    pub(super) fn exited(self) -> bool {
         self.exited
     }
 }
