@@ -74,7 +74,7 @@ pub fn token(text: &str) -> Option<Token> {
 
 /// The text of a token.
 pub fn token_text(token: &Token) -> String {
-    token.iter().map(|byte| format!("{byte:02x}")).collect()
+    format!("{:032x}", u128::from_be_bytes(*token))
 }
 
 /// Takes up the call with this token and serves it to its end. Gives the status of the service.
@@ -140,22 +140,18 @@ pub fn serve(token: Token, service: &str, argument: &str) -> Result<i32, Service
     thread::spawn(move || {
         let _ = ended.send(Some(wait(&mut child)));
     });
-    match lost.recv() {
-        Ok(Some(code)) => {
-            // What the program has left to others is not waited for.
-            if let Ok(mut writer) = all_read.recv_timeout(PATIENCE) {
-                writer.exited(code)?;
-            }
-            Ok(code)
+    if let Ok(Some(code)) = lost.recv() {
+        // What the program has left to others is not waited for.
+        if let Ok(mut writer) = all_read.recv_timeout(PATIENCE) {
+            writer.exited(code)?;
         }
-        _ => {
-            // The caller is gone. The program has seen the end of its input.
-            if !matches!(lost.recv_timeout(PATIENCE), Ok(Some(_))) {
-                let _ = kill_process_group(group, Signal::KILL);
-            }
-            Err(ServiceError::Lost)
-        }
+        return Ok(code);
     }
+    // The caller is gone. The program has seen the end of its input.
+    if !matches!(lost.recv_timeout(PATIENCE), Ok(Some(_))) {
+        let _ = kill_process_group(group, Signal::KILL);
+    }
+    Err(ServiceError::Lost)
 }
 
 fn wait(child: &mut Child) -> i32 {

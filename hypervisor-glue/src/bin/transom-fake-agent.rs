@@ -98,7 +98,7 @@ fn serve_service(mode: &str) {
                 ToAgent::Welcome(welcome) => assert_eq!(welcome.version.get(), SERVICE_VERSION),
                 ToAgent::Time(time) => println!("it is {}", time.seconds.get()),
                 ToAgent::Serve(serve) => {
-                    let token: String = serve.fixed.token.iter().map(|byte| format!("{byte:02x}")).collect();
+                    let token = format!("{:032x}", u128::from_be_bytes(serve.fixed.token));
                     println!("serve {token} {}", serve.parts().join(" "));
                 }
                 ToAgent::Shutdown(()) if mode == "stubborn" => println!("no"),

@@ -92,7 +92,7 @@ impl Plan {
             return Err(local(path, "folders are nested too deeply"));
         }
         self.steps.push(Step::Mark(Entry::FolderBegins { name: name.clone() }));
-        let entries = fs::read_dir(path).and_then(|dir| dir.collect::<Result<Vec<_>, _>>());
+        let entries = fs::read_dir(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
         let mut entries: Vec<PathBuf> =
             entries.map_err(|error| local(path, error))?.into_iter().map(|entry| entry.path()).collect();
         entries.sort();
