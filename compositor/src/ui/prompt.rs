@@ -128,7 +128,8 @@ impl Prompt {
         let mut text = Notice::Runs(self.sentence.clone()).to_string();
         for (number, row) in self.rows.iter().enumerate() {
             let mark = if self.row == Some(number) { "*" } else { "" };
-            text.push_str(&format!("{}{mark}{}", if number == 0 { " " } else { ", " }, row.name));
+            let before = if number == 0 { " " } else { ", " };
+            text.extend([before, mark, row.name.as_str()]);
         }
         text
     }

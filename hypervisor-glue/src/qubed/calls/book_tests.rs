@@ -94,7 +94,7 @@ fn questions_and_offers_end_by_themselves() {
     let mut book = Book::default();
     let (id, _) = book.place(wanted("work"), ask(), now).unwrap();
     assert_eq!(book.next_wake(), Some(now + ANSWER));
-    assert!(book.tick(now + ANSWER - Duration::from_millis(1)).is_empty());
+    assert!(book.tick(now + ANSWER.checked_sub(Duration::from_millis(1)).unwrap()).is_empty());
     assert_eq!(book.tick(now + ANSWER), [Effect::Hide(id), Effect::Refuse(id)]);
     let (id, _) = book.place(wanted("work"), Verdict::Go(Target::Qube(name("web"))), now).unwrap();
     book.going_to(id, &name("web"));
