@@ -8,6 +8,7 @@ use super::{
 };
 
 fn refusal(lab: &Lab) -> String {
+    lab.unlocked();
     let output = lab.house.run(&["qube", "start", "work"]);
     assert!(!output.status.success());
     let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();

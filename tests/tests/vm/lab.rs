@@ -75,6 +75,12 @@ impl Lab {
         child.wait_with_output().unwrap()
     }
 
+    /// Opens the keyring, if it is not open.
+    pub(crate) fn unlocked(&self) {
+        let unlocked = self.unlock(PASSPHRASE);
+        assert!(unlocked.status.success(), "{unlocked:?}");
+    }
+
     /// What is in a qube's private volume, encrypted or not.
     pub(crate) fn read_volume(&self, qube: &str, into: &mut [u8], offset: u64) {
         let (store, name) = (Store::open(&self.data()).unwrap(), QubeName::new(qube).unwrap());
@@ -136,8 +142,7 @@ impl Lab {
 
     /// Starts a qube and gives the stages of that start: seconds of the guest's own clock.
     pub(crate) fn start(&self, qube: &str) -> BTreeMap<String, f64> {
-        let unlocked = self.unlock(PASSPHRASE);
-        assert!(unlocked.status.success(), "{unlocked:?}");
+        self.unlocked();
         let before = self.log(qube).len();
         let begin = Instant::now();
         let output = self.house.run(&["qube", "start", qube]);

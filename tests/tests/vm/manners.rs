@@ -53,7 +53,7 @@ fn user(lab: &Lab, qube: &str) -> u32 {
     let folder = lab.house.path().join("qubes").join(qube);
     let (meta, processes) = (fs::metadata(&folder).unwrap(), processes_in(&folder));
     assert_eq!(meta.mode() & 0o777, 0o700);
-    assert_eq!(processes.len(), 2, "QEMU and the daemon: {processes:?}");
+    assert_eq!(processes.len(), 3, "QEMU, the daemon of streams, the server of the volume: {processes:?}");
     let uid = meta.uid();
     assert!(uid >= 0x4000_0000);
     for process in &processes {

@@ -110,6 +110,7 @@ fn qubes_are_linked_as_their_files_say() {
     lab.house.must(&["qube", "create", "box", "--label", "red", "--backend", "sandbox"]);
     let file = lab.data().join("qubes/box/qube.kdl");
     fs::write(&file, fs::read_to_string(&file).unwrap() + "network \"net\"\n").unwrap();
+    lab.unlocked();
     for (qube, reason) in [("circle", "names itself"), ("box", "a sandbox has no network")] {
         let output = lab.house.run(&["qube", "start", qube]);
         let said = String::from_utf8_lossy(&output.stderr);

@@ -24,6 +24,7 @@ fn memory_above_the_hole_is_shown_right() {
     let Some(mut lab) = Lab::new() else { return };
     lab.house.start_desktop();
     lab.create("big", "green", "memory \"3072MiB\"");
+    lab.unlocked();
     let output = lab.house.run(&["qube", "start", "big"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
     if said.contains("MiB are free") {
