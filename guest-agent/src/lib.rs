@@ -7,7 +7,8 @@
 //! Rooms: [`wayland`] is the server, `windows` what its surfaces are to dom0, `input` what dom0
 //! sends to them, `dom0` the connection, `memory` what dom0 may read, [`pin`] the small privileged
 //! program that keeps it in place, `selection` clipboard and primary selection, `outputs`,
-//! `xwayland`, and `service`, which starts programs for `transom-qubed`.
+//! `xwayland`, `service`, which starts programs for `transom-qubed`, and [`services`], by which qubes
+//! send each other files and links.
 
 mod dom0;
 mod input;
@@ -16,6 +17,7 @@ mod outputs;
 pub mod pin;
 mod selection;
 mod service;
+pub mod services;
 pub mod wayland;
 mod windows;
 mod xwayland;

@@ -20,11 +20,15 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tracing::{error, info, warn};
 use transom_protocol::{
     MAGIC, SERVICE_VERSION,
-    service::{Exited, Failed, Hello, MAX_REASON, Time, ToAgent, ToQubed, next_to_agent},
+    service::{Exited, Failed, Hello, MAX_REASON, Serve, Time, ToAgent, ToQubed, next_to_agent},
     wire::With,
 };
 
-use crate::{Address, Agent, pin::client::Client};
+use crate::{
+    Address, Agent,
+    pin::client::Client,
+    services::serve::{ARGUMENT_VAR, SERVICE_VAR, SOURCE_VAR, TOKEN_VAR, token_text},
+};
 
 /// How long programs may take to end when the qube shuts down.
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -36,6 +40,8 @@ pub(crate) struct Service {
     incoming: Vec<u8>,
     /// Running programs by the serial of their request.
     programs: BTreeMap<u32, Child>,
+    /// Processes that serve calls, by their number.
+    serving: BTreeMap<u32, Child>,
     environment: Vec<(&'static str, OsString)>,
     /// Socket of `transom-pin`, which may set the clock.
     clock: Option<PathBuf>,
@@ -138,6 +144,7 @@ impl Agent {
             ToAgent::Run(run) => self.run_program(serial, &run.arguments()),
             ToAgent::Shutdown(()) => self.shut_down(),
             ToAgent::Time(time) => self.set_clock(time),
+            ToAgent::Serve(serve) => self.serve_call(serve),
         }
     }
 
@@ -177,15 +184,54 @@ impl Agent {
     }
 
     fn watch_program(&mut self, serial: u32, child: &Child) -> io::Result<()> {
+        self.watch_child(child, move |agent| agent.program_ended(serial))
+    }
+
+    fn watch_child(&mut self, child: &Child, ended: impl Fn(&mut Self) + 'static) -> io::Result<()> {
         let pid = Pid::from_child(child);
         let source = Generic::new(pidfd_open(pid, PidfdFlags::empty())?, Interest::READ, Mode::Level);
         self.handle
             .insert_source(source, move |_, _, agent: &mut Self| {
-                agent.program_ended(serial);
+                ended(agent);
                 Ok(PostAction::Remove)
             })
             .map(drop)
             .map_err(|error| io::Error::other(error.to_string()))
+    }
+
+    /// Starts the process that takes up a call of another qube. If that fails nobody comes for the call,
+    /// which ends then.
+    fn serve_call(&mut self, serve: &With<'_, Serve>) {
+        let [service, argument, source] = serve.parts();
+        let program = std::env::current_exe().map(|agent| agent.with_file_name("transom-services"));
+        let spawned = program.and_then(|program| {
+            Command::new(program)
+                .arg("serve")
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .envs(self.service.environment.iter().map(|(name, value)| (name, value)))
+                .env(TOKEN_VAR, token_text(&serve.fixed.token))
+                .env(SERVICE_VAR, service)
+                .env(ARGUMENT_VAR, argument)
+                .env(SOURCE_VAR, source)
+                .spawn()
+        });
+        match spawned {
+            Ok(child) => {
+                let pid = child.id();
+                info!(service, source, pid, "serving a call");
+                let ended = move |agent: &mut Self| {
+                    if let Some(mut child) = agent.service.serving.remove(&pid) {
+                        let _ = child.wait();
+                    }
+                };
+                if let Err(error) = self.watch_child(&child, ended) {
+                    warn!(service, %error, "a call's end will not be seen");
+                }
+                self.service.serving.insert(pid, child);
+            }
+            Err(error) => warn!(service, %error, "a call cannot be served"),
+        }
     }
 
     fn program_ended(&mut self, serial: u32) {

@@ -10,6 +10,7 @@
 //! - [`vmm`]: the linked virtual machine monitor, a library of its own, and `transom-vmm`,
 //! - [`volume_server`]: an encrypted volume for QEMU, and `transom-volume`,
 //! - [`image`]: what virtual machines boot from, and the `transom image …` command,
+//! - [`policy`]: which services of other qubes a qube may call,
 //! - [`qubed`]: the supervisor itself, run by the `transom-qubed` binary.
 //!
 //! Unsafe code is in [`memory`] and in [`vmm`] (`kvm`, `jail/namespaces`) only.
@@ -27,6 +28,7 @@ pub mod machine;
 pub mod memory;
 pub mod packet;
 pub mod paths;
+pub mod policy;
 pub mod qemu;
 pub mod qubed;
 pub mod sandbox;

@@ -12,7 +12,33 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::machine::StartError;
+use crate::machine::{Channel, StartError};
+
+/// The sockets of one qube, one for each kind of stream.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    display: Listener,
+    service: Listener,
+    call: Listener,
+}
+
+impl Listeners {
+    /// Listens for each kind of stream at the path that `at` gives for it.
+    pub(crate) fn bind(at: impl Fn(Channel) -> PathBuf) -> Result<Self, StartError> {
+        let listen = |channel| Listener::bind(&at(channel));
+        let (display, service) = (listen(Channel::Display)?, listen(Channel::Service)?);
+        Ok(Self { display, service, call: listen(Channel::Call)? })
+    }
+
+    /// The socket of one kind of stream.
+    pub(crate) fn of(&self, channel: Channel) -> &Listener {
+        match channel {
+            Channel::Display => &self.display,
+            Channel::Service => &self.service,
+            Channel::Call => &self.call,
+        }
+    }
+}
 
 /// A listening stream socket; its file goes away with it.
 #[derive(Debug)]

@@ -128,19 +128,22 @@ pub trait Hypervisor: fmt::Debug {
 pub enum Channel {
     /// The control stream: to the compositor.
     Display,
-    /// Service calls: to qubed.
+    /// Programs and the machine itself: to qubed.
     Service,
+    /// Service calls of the qube's programs, one stream each: to qubed.
+    Call,
 }
 
 impl Channel {
-    /// Both.
-    pub const ALL: [Self; 2] = [Self::Display, Self::Service];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Display, Self::Service, Self::Call];
 
     /// dom0's vsock port for it, of virtual machines.
     pub fn vsock_port(self) -> u32 {
         match self {
             Self::Display => vsock::DISPLAY_PORT,
             Self::Service => vsock::SERVICE_PORT,
+            Self::Call => vsock::CALL_PORT,
         }
     }
 }

@@ -67,6 +67,14 @@ pub fn data_dir() -> Result<PathBuf, PathError> {
         .ok_or(PathError::NoHome)
 }
 
+/// The file with the rules for service calls, which may not exist.
+///
+/// `$XDG_CONFIG_HOME/transom/policy.kdl`, else `~/.config/transom/policy.kdl`.
+pub fn policy_file() -> Option<PathBuf> {
+    let config = var("XDG_CONFIG_HOME").or_else(|| Some(var("HOME")?.join(".config")))?;
+    Some(config.join("transom/policy.kdl"))
+}
+
 /// Makes a directory that only we can enter, or checks that an existing one is that.
 ///
 /// It is not followed if it is a link: somebody else may have put it there.

@@ -9,6 +9,7 @@
 //!   illegal one breaks,
 //! - [`text`]: making text from a qube safe to show (rule CLEAN-TEXT),
 //! - [`service`]: what the agent and `transom-qubed` say to each other,
+//! - [`call`]: a service call of one qube to another,
 //! - [`supervisor`]: what dom0's programs and `transom-qubed` say to each other.
 //!
 //! Everything that comes from a qube is hostile until it has passed [`wire`], [`message`] and
@@ -19,6 +20,7 @@
 // zerocopy's derives make private helper types that have no `Debug`.
 #![allow(missing_debug_implementations)]
 
+pub mod call;
 pub mod limits;
 pub mod message;
 pub mod service;
@@ -33,7 +35,8 @@ pub mod wire;
 pub const VERSION: u16 = 1;
 /// The oldest version of the window protocol this crate speaks.
 pub const VERSION_MIN: u16 = 1;
-/// Newest version of the service protocol. Version 1 has no [`service::ToAgent::Time`].
-pub const SERVICE_VERSION: u16 = 2;
+/// Newest version of the service protocol. Version 1 has no [`service::ToAgent::Time`], version 2 no
+/// [`service::ToAgent::Serve`].
+pub const SERVICE_VERSION: u16 = 3;
 /// The first eight bytes of an agent's hello.
 pub const MAGIC: [u8; 8] = *b"TRANSOM1";

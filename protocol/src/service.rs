@@ -7,6 +7,8 @@
 use zerocopy::little_endian::{I32, U16, U32, U64};
 
 use crate::{
+    call::{MAX_ARGUMENT, MAX_SERVICE, is_argument, is_service},
+    supervisor::{MAX_NAME, QubeName},
     types::{strings, wire_type},
     wire::{self, Direction, Raw, Tail, WireError, messages},
 };
@@ -23,7 +25,7 @@ wire_type! {
     pub struct Hello {
         /// [`crate::MAGIC`].
         pub magic: [u8; 8],
-        /// Newest version of this protocol the agent speaks; 2, or 1 without `Time`.
+        /// Newest version of this protocol the agent speaks; 3, or 2 without `Serve`, or 1 without `Time`.
         pub version: U16,
     }
 
@@ -45,6 +47,12 @@ wire_type! {
         pub seconds: U64,
         /// Nanoseconds beyond them, below 1,000,000,000; whole milliseconds.
         pub nanos: U32,
+    }
+
+    /// See [`ToAgent::Serve`]; service, argument and the calling qube follow, each ended by a zero byte.
+    pub struct Serve {
+        /// For [`crate::call::CallUp::Accept`].
+        pub token: [u8; 16],
     }
 
     /// See [`ToQubed::Failed`]; the reason follows as UTF-8.
@@ -75,6 +83,28 @@ impl<'a> wire::With<'a, Run> {
     }
 }
 
+/// Most bytes behind a [`Serve`].
+const MAX_SERVE: usize = MAX_SERVICE + MAX_ARGUMENT + MAX_NAME + 3;
+
+impl Tail for Serve {
+    fn tail_ok(&self, tail: &[u8]) -> bool {
+        parts(tail).is_some_and(|[service, argument, source]| {
+            is_service(service) && is_argument(argument) && QubeName::new(source).is_ok()
+        })
+    }
+}
+
+fn parts(tail: &[u8]) -> Option<[&str; 3]> {
+    strings(tail, 3)?.try_into().ok()
+}
+
+impl<'a> wire::With<'a, Serve> {
+    /// Service, argument and calling qube, each checked for its form.
+    pub fn parts(&self) -> [&'a str; 3] {
+        parts(self.tail).unwrap_or([""; 3])
+    }
+}
+
 impl Tail for Failed {
     fn tail_ok(&self, tail: &[u8]) -> bool {
         str::from_utf8(tail).is_ok()
@@ -100,6 +130,7 @@ messages! {
     0x8102 Run (tail Run, MAX_COMMAND) "Start a program as the qube's user; serial: names the request, not 0.";
     0x8103 Shutdown (unit) "End the programs politely, then exit.";
     0x8104 Time (fixed Time) "The time of day in dom0, after the qube was paused: its own clock may have stood still. Only to agents of version 2.";
+    0x8105 Serve (tail Serve, MAX_SERVE) "Serve a call: open a call stream, send Accept with the token, and run the service. Only to agents of version 3.";
 }
 
 /// Looks at the front of `buf` for one message from an agent. See [`wire::next`].

@@ -10,8 +10,10 @@ use std::{borrow::Borrow, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use crate::call::Target;
+
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 5;
+pub const VERSION: u32 = 6;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.
@@ -289,6 +291,14 @@ pub enum RequestBody {
         /// Which.
         qube: QubeName,
     },
+    /// The person's answer to [`Event::Ask`]. Only from the attached compositor. Answer:
+    /// [`ReplyBody::Done`], also if the question is over already.
+    AnswerCall {
+        /// [`CallAsk::call`].
+        call: u64,
+        /// What was chosen.
+        answer: CallAnswer,
+    },
     /// Encrypts the volume of a halted qube, which stays halted until then. Answer: [`ReplyBody::Qube`]
     /// when it is done.
     Encrypt {
@@ -339,6 +349,7 @@ impl RequestBody {
             | Self::List { .. }
             | Self::Create { .. }
             | Self::RunDisposable { .. }
+            | Self::AnswerCall { .. }
             | Self::Reserve { .. }
             | Self::Adopt { .. }
             | Self::Attach
@@ -666,6 +677,70 @@ pub enum MemoryKind {
     },
 }
 
+/// A qube asks for a service, and policy wants the person to decide.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallAsk {
+    /// Never used twice by one qubed.
+    pub call: u64,
+    /// Who asks.
+    pub source: QubeName,
+    /// The label of the one who asks.
+    pub label: LabelName,
+    /// The name of the service, checked by [`crate::call::is_service`].
+    pub service: String,
+    /// Its argument, checked by [`crate::call::is_argument`].
+    pub argument: String,
+    /// What it is about in the words of the qube that asks, cleaned; it may be a lie.
+    pub said: String,
+    /// What the person may choose from; at least one, none twice.
+    pub choices: Vec<CallChoice>,
+    /// The choice that is chosen at first, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chosen: Option<u32>,
+}
+
+/// A qube that a call may go to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallChoice {
+    /// Which.
+    pub target: Target,
+    /// Its label; of a disposable the label of what it is made from.
+    pub label: LabelName,
+    /// True if it runs already.
+    pub running: bool,
+}
+
+/// What the person answered.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+pub enum CallAnswer {
+    /// Not this time.
+    Deny,
+    /// Not this time, and nothing more is asked for this qube until it is started anew.
+    Silence,
+    /// To this one of the choices.
+    Allow {
+        /// Which.
+        target: Target,
+    },
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "is", rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum CallFate {
+    /// It was allowed and goes on.
+    Allowed,
+    /// A rule says no.
+    Denied,
+    /// It could not be.
+    Failed {
+        /// Why, in one line of dom0's own words.
+        reason: String,
+    },
+}
+
 /// Something happened.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "kebab-case")]
@@ -692,6 +767,30 @@ pub enum Event {
         qube: QubeName,
         /// [`Event::Link::link_id`].
         link_id: u64,
+    },
+    /// The person has to decide about a call. Only to the attached compositor, which answers with
+    /// [`RequestBody::AnswerCall`].
+    Ask {
+        /// The question.
+        ask: CallAsk,
+    },
+    /// A question is over without an answer. Only to the attached compositor.
+    AskGone {
+        /// [`CallAsk::call`].
+        call: u64,
+    },
+    /// What became of a call, for the person. Only to the attached compositor, and not of every call
+    /// where there are many.
+    Call {
+        /// Who asked.
+        source: QubeName,
+        /// The service.
+        service: String,
+        /// Whom it was for, if that was known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<Target>,
+        /// What became of it.
+        fate: CallFate,
     },
     /// The qube was deleted.
     QubeRemoved {

@@ -4,3 +4,5 @@
 pub const DISPLAY_PORT: u32 = 5_000;
 /// Takes service streams, for `transom-qubed`.
 pub const SERVICE_PORT: u32 = 5_001;
+/// Takes service calls of the qube's programs, one stream each, for `transom-qubed`.
+pub const CALL_PORT: u32 = 5_002;

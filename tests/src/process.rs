@@ -52,6 +52,12 @@ impl House {
         self.dir.path().join("data/transom/qubes").join(qube).join("home")
     }
 
+    /// True if a qube's log holds this.
+    pub fn log_says(&self, qube: &str, text: &str) -> bool {
+        let log = self.dir.path().join("data/transom/qubes").join(qube).join("log/console.log");
+        std::fs::read_to_string(log).is_ok_and(|log| log.contains(text))
+    }
+
     /// A program that finds this house.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);

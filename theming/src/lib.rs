@@ -53,7 +53,7 @@ pub use geometry::{
 pub use label::{Label, ParseLabelError, Pattern};
 pub use lock::LockSpec;
 pub use painter::Painter;
-pub use prompt::{Answer, NoticeSpec, PromptImage, PromptSpec};
+pub use prompt::{Answer, Choice, NoticeSpec, PromptImage, PromptSpec};
 pub use sentence::Run;
 pub use shown::Blurred;
 pub use theme::{Theme, Variant};

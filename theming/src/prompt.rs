@@ -1,11 +1,26 @@
 //! Questions and notices of dom0: no label's colour, but steel around them.
 
 use crate::{
-    DeviceRect, Image, Pattern, Rect, Run, Scale, best_text_on,
+    DeviceRect, Image, Label, Pattern, Rect, Run, Scale, best_text_on,
     canvas::Canvas,
     painter::Painter,
+    readable_on,
+    swatch::{Filled, SWATCH},
     text::{At, Weight},
 };
+
+/// A qube to choose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Choice<'a> {
+    /// Its label.
+    pub label: Label,
+    /// Its name.
+    pub name: &'a str,
+    /// What is to be said of it, or nothing.
+    pub note: &'a str,
+    /// It is chosen.
+    pub chosen: bool,
+}
 
 /// An answer to choose from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +40,8 @@ pub struct Answer<'a> {
 pub struct PromptSpec<'a> {
     /// What is asked.
     pub sentence: &'a [Run<'a>],
+    /// Qubes to choose from, top to bottom; none where there is nothing to choose.
+    pub choices: &'a [Choice<'a>],
     /// Left to right.
     pub answers: &'a [Answer<'a>],
     /// Device pixels per logical pixel.
@@ -38,6 +55,8 @@ pub struct PromptImage {
     pub image: Image,
     /// Where the answers are, in logical pixels relative to the picture.
     pub answers: Vec<Rect>,
+    /// Where the choices are, likewise.
+    pub choices: Vec<Rect>,
 }
 
 /// Something the person is told.
@@ -57,6 +76,8 @@ const PAD: i32 = 22;
 const ANSWER_HEIGHT: i32 = 32;
 /// Least width of an answer.
 const ANSWER_WIDTH: i32 = 112;
+/// Height of a choice.
+const CHOICE_HEIGHT: i32 = 28;
 /// Widest line of a notice.
 const NOTICE_WIDTH: i32 = 420;
 
@@ -86,10 +107,19 @@ impl Painter {
         let sentence = self.lay_out(spec.sentence, scale.to_device(inner), scale);
         // Whole logical pixels, so that answers have places in them.
         let words = scale.to_logical_up(self.sentence_height(&sentence, scale) as f32);
-        let (width, height) = (inner + 2 * PAD, words + 3 * PAD + ANSWER_HEIGHT);
+        let rows = spec.choices.len() as i32 * CHOICE_HEIGHT;
+        let list = if rows == 0 { 0 } else { rows + PAD / 2 };
+        let (width, height) = (inner + 2 * PAD, words + list + 3 * PAD + ANSWER_HEIGHT);
         let mut canvas = self.panel(scale.to_device(width), scale.to_device(height), scale.to_device(4));
         let pad = scale.to_device(PAD);
         self.write_sentence(&mut canvas, &sentence, (pad, pad), scale);
+        let mut choices = Vec::with_capacity(spec.choices.len());
+        for (row, choice) in (0..).zip(spec.choices) {
+            let y = PAD + words + PAD / 2 + row * CHOICE_HEIGHT;
+            let rect = Rect { x: PAD, y, w: inner, h: CHOICE_HEIGHT };
+            self.choice(&mut canvas, choice, device(rect, scale), scale);
+            choices.push(rect);
+        }
         let mut x = width - PAD - total;
         let y = height - PAD - ANSWER_HEIGHT;
         let mut answers = Vec::with_capacity(widths.len());
@@ -99,7 +129,29 @@ impl Painter {
             answers.push(rect);
             x += w + gap;
         }
-        PromptImage { image: canvas.into_opaque(), answers }
+        PromptImage { image: canvas.into_opaque(), answers, choices }
+    }
+
+    /// The chosen one is marked by its ground and an outline, not by a colour: colour means trust.
+    fn choice(&mut self, canvas: &mut Canvas, choice: &Choice<'_>, rect: DeviceRect, scale: Scale) {
+        let side = |logical: i32| scale.to_device(logical);
+        let back = if choice.chosen { self.theme.neutrals.raised } else { self.theme.panel() };
+        canvas.fill(rect, back);
+        if choice.chosen {
+            canvas.outline(rect, 2 * scale.hairline(), self.theme.steel());
+        }
+        let (mut x, pad) = (rect.x + side(10), side(10));
+        let top = rect.y + (rect.h - side(SWATCH)) / 2;
+        x += self.swatch(canvas, (x, top), (Some(choice.label), false), Filled::Whole, back, scale) + side(6);
+        let field = DeviceRect { x, w: rect.right() - x - pad, ..rect };
+        let color = readable_on(self.theme.label_color(choice.label), back);
+        let style = self.style(Weight::Semibold, color, scale);
+        x += self.writer.write(canvas, choice.name, style, field, At::Left) + side(8);
+        let style = self.small(self.theme.dim_text(), scale);
+        let field = DeviceRect { x, w: rect.right() - x - pad, ..rect };
+        if field.w > 0 {
+            self.writer.write(canvas, choice.note, style, field, At::Left);
+        }
     }
 
     fn answer(&mut self, canvas: &mut Canvas, answer: &Answer<'_>, rect: DeviceRect, scale: Scale) {

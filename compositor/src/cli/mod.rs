@@ -13,7 +13,9 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
-use transom_hypervisor::{backup::cli::BackupCommand, cli::QubeCommand, image::cli::ImageCommand};
+use transom_hypervisor::{
+    backup::cli::BackupCommand, cli::QubeCommand, image::cli::ImageCommand, policy::Policy,
+};
 
 use self::session::On;
 use crate::{
@@ -279,8 +281,13 @@ fn load_config(named: Option<&PathBuf>) -> Result<(Config, Option<PathBuf>), Str
 }
 
 fn validate(config: Option<PathBuf>) -> Result<(), String> {
+    let own = config.is_none();
     match load_config(config.as_ref())? {
-        (_, Some(path)) => print(&format!("{}: good", path.display())),
-        (_, None) => print("no config file; the built-in settings are used"),
+        (_, Some(path)) => print(&format!("{}: good", path.display()))?,
+        (_, None) => print("no config file; the built-in settings are used")?,
     }
+    let policy = transom_hypervisor::paths::policy_file().filter(|path| own && path.exists());
+    let Some(path) = policy else { return Ok(()) };
+    Policy::load(&path).map_err(|error| error.to_string())?;
+    print(&format!("{}: good", path.display()))
 }

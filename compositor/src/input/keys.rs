@@ -6,7 +6,11 @@ use smithay::input::keyboard::xkb::keysyms;
 use transom_hypervisor::supervisor::{QubeName, RequestBody};
 
 use super::keyboard::Action;
-use crate::{Desktop, config::gestures::SwitchEvent, ui::notices::Notice};
+use crate::{
+    Desktop,
+    config::gestures::SwitchEvent,
+    ui::{Given, notices::Notice},
+};
 
 impl Desktop {
     /// A chord fired.
@@ -129,11 +133,12 @@ impl Desktop {
         }
         if self.ui.kept.prompt.is_some() {
             match sym {
-                keysyms::KEY_Escape => self.prompt_answer(false, now),
+                keysyms::KEY_Escape => self.prompt_answer(Given::Deny, now),
                 keysyms::KEY_Return | keysyms::KEY_KP_Enter => self.prompt_confirm(now),
-                keysyms::KEY_Tab | keysyms::KEY_ISO_Left_Tab | keysyms::KEY_Left | keysyms::KEY_Right => {
-                    self.prompt_other_answer();
-                }
+                keysyms::KEY_Tab | keysyms::KEY_Right => self.prompt_other_answer(true),
+                keysyms::KEY_ISO_Left_Tab | keysyms::KEY_Left => self.prompt_other_answer(false),
+                keysyms::KEY_Down => self.prompt_other_row(true),
+                keysyms::KEY_Up => self.prompt_other_row(false),
                 _ => {}
             }
         } else if self.shell.switcher().is_some() {

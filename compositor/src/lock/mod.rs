@@ -151,7 +151,8 @@ impl Desktop {
     /// What dom0 asks the person now is taken back: nothing was given away.
     fn close_what_is_asked(&mut self) {
         let now = self.clock.now();
-        self.prompt_answer(false, now);
+        self.prompt_answer(crate::ui::Given::Deny, now);
+        self.deny_calls();
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }

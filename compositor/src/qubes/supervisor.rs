@@ -18,7 +18,11 @@ use transom_hypervisor::{
 use transom_theming::{Label, QubeMark};
 
 use super::{LinkMemory, QubeIdentity};
-use crate::{Desktop, DesktopError, trust::QubeId, ui::notices::Notice};
+use crate::{
+    Desktop, DesktopError,
+    trust::QubeId,
+    ui::notices::{Notice, Part},
+};
 
 /// What dom0 knows of its qubes.
 #[derive(Debug)]
@@ -110,6 +114,7 @@ impl Desktop {
                 Err(error) => {
                     error!(%error, "transom-qubed is gone");
                     self.supervisor = None;
+                    self.calls_gone();
                     self.notify(Notice::Text(format!(
                         "transom-qubed is gone: qubes cannot be started or stopped ({error})"
                     )));
@@ -156,6 +161,11 @@ impl Desktop {
                     supervisor.qubes.remove(qube.as_str());
                 }
             }
+            FromQubed::Event(Event::Ask { ask }) => self.call_asked(ask),
+            FromQubed::Event(Event::AskGone { call }) => self.call_gone(call),
+            FromQubed::Event(Event::Call { source, service, target, fate }) => {
+                self.call_told(source.as_str(), &service, target.as_ref(), &fate);
+            }
             FromQubed::Event(other) => info!(?other, "from transom-qubed"),
         }
     }
@@ -179,6 +189,12 @@ impl Desktop {
             let windows = mapped.count().try_into().unwrap_or(u32::MAX);
             self.ask_qubed(RequestBody::Windows { qube: name, windows });
         }
+    }
+
+    /// A qube by name, in the colour of its label.
+    pub(crate) fn known_qube(&self, name: &str) -> Part {
+        let known = self.supervisor.as_ref().and_then(|supervisor| supervisor.qubes.get(name));
+        Part::Qube((name.to_owned(), known.map_or(Label::Red, label_of)))
     }
 
     /// Asks the supervisor for something; the answer comes as an event.

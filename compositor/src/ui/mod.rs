@@ -4,10 +4,12 @@
 //! changes.
 
 mod bar;
+mod calls;
 pub mod frames;
 mod leaving;
 pub mod notices;
 pub(crate) mod overlays;
+pub(crate) mod prompt;
 mod transfer;
 
 use std::{collections::HashMap, rc::Rc};
@@ -20,7 +22,10 @@ use self::{
     notices::Notices,
     overlays::Kept,
 };
-pub(crate) use self::{overlays::Prompt, transfer::size};
+pub(crate) use self::{
+    prompt::{Given, Prompt},
+    transfer::size,
+};
 use crate::render::scene::{Patch, Picture, SurfaceKey, color};
 
 /// A pointer and its hot spot.

@@ -1,15 +1,17 @@
 //! What lies over all windows (rule OVER): prompt, switcher, notices; and the empty desktop.
 
-use std::{collections::HashMap, rc::Rc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
 
 use smithay::utils::{Logical, Point, Rectangle};
 use tracing::info;
-use transom_theming::{Answer, CaptionSpec, FrameSpec, Label, PromptSpec, Run, WelcomeSpec};
+use transom_hypervisor::supervisor::CallAsk;
+use transom_theming::{CaptionSpec, FrameSpec, Label, WelcomeSpec};
 
-use super::{
-    bar::BarLook,
-    notices::{Notice, Part},
-};
+use super::{bar::BarLook, notices::Notice, prompt::Prompt};
 use crate::{
     Desktop,
     render::{
@@ -19,8 +21,6 @@ use crate::{
     screens::Screen,
 };
 
-/// How long the answer that gives something away stays off (LOOK: against hasty clicks).
-const ANSWER_DELAY: Duration = Duration::from_millis(500);
 /// Card of the switcher, in logical pixels.
 const CARD: (i32, i32) = (240, 160);
 /// Space around cards.
@@ -32,6 +32,8 @@ pub(crate) struct Kept {
     /// By screen.
     pub(crate) bars: HashMap<u32, (BarLook, Rc<Picture>)>,
     pub(crate) prompt: Option<Prompt>,
+    /// Calls that the person is asked about, longest first.
+    pub(crate) calls: VecDeque<CallAsk>,
     captions: Vec<(CaptionKey, Rc<Picture>)>,
     /// By scale.
     welcome: HashMap<u32, Rc<Picture>>,
@@ -46,55 +48,12 @@ impl Kept {
         self.welcome.clear();
         self.outline = None;
         if let Some(prompt) = &mut self.prompt {
-            prompt.drawn = None;
+            prompt.forget_picture();
         }
     }
 }
 
 type CaptionKey = (Option<Label>, String, String, bool, i32, u32);
-
-/// A question as it was drawn.
-#[derive(Debug)]
-struct DrawnPrompt {
-    /// The answer that gives something away was on; it was chosen; the scale.
-    state: (bool, bool, u32),
-    picture: Rc<Picture>,
-    /// Where the answers are, relative to the picture.
-    answers: Vec<Rectangle<i32, Logical>>,
-}
-
-/// A question to the person.
-#[derive(Debug)]
-pub(crate) struct Prompt {
-    /// Which question, as the clipboard counts them.
-    pub id: u64,
-    sentence: Vec<Part>,
-    since: Duration,
-    /// The answer that gives something away is chosen.
-    allow_chosen: bool,
-    drawn: Option<DrawnPrompt>,
-}
-
-impl Prompt {
-    /// A new question; the safe answer is chosen.
-    pub(crate) fn new(id: u64, sentence: Vec<Part>, now: Duration) -> Self {
-        Self { id, sentence, since: now, allow_chosen: false, drawn: None }
-    }
-
-    fn enabled(&self, now: Duration) -> bool {
-        now.saturating_sub(self.since) >= ANSWER_DELAY
-    }
-
-    /// When the answer that gives something away comes on.
-    pub(crate) fn enables_at(&self, now: Duration) -> Option<Duration> {
-        (!self.enabled(now)).then_some(self.since + ANSWER_DELAY)
-    }
-
-    /// What is asked, as plain text.
-    pub(crate) fn text(&self) -> String {
-        Notice::Runs(self.sentence.clone()).to_string()
-    }
-}
 
 impl Desktop {
     /// Tells the person something.
@@ -170,105 +129,11 @@ impl Desktop {
         items.push(Item::Picture { picture: picture.clone(), at, clip: None });
     }
 
-    // The prompt.
-
-    /// Opens a prompt; dom0 has the keyboard until it is answered.
-    pub(crate) fn open_prompt(&mut self, prompt: Prompt) {
-        self.ui.kept.prompt = Some(prompt);
-        if self.lock.covers() {
-            // Nobody can be asked; the safe answer is given.
-            let now = self.clock.now();
-            self.prompt_answer(false, now);
-            return;
-        }
-        self.grab_keyboard();
-        self.damage_all();
-    }
-
-    /// Closes the prompt without an answer, if it is this one.
-    pub(crate) fn close_prompt(&mut self, id: u64) {
-        if self.ui.kept.prompt.as_ref().is_some_and(|p| p.id == id) {
-            self.ui.kept.prompt = None;
-            self.grab_keyboard();
-            self.damage_all();
-        }
-    }
-
-    /// Answers the prompt. Giving something away counts only once that answer is on.
-    pub(crate) fn prompt_answer(&mut self, allow: bool, now: Duration) {
-        let Some(prompt) = &self.ui.kept.prompt else { return };
-        if allow && !prompt.enabled(now) {
-            return;
-        }
-        let id = prompt.id;
-        self.close_prompt(id);
-        let effects = self.trust.clipboard.prompt_answer(id, allow, now);
-        self.clipboard_effects(effects);
-    }
-
-    /// Gives the answer that is chosen.
-    pub(crate) fn prompt_confirm(&mut self, now: Duration) {
-        let allow = self.ui.kept.prompt.as_ref().is_some_and(|p| p.allow_chosen);
-        self.prompt_answer(allow, now);
-    }
-
-    /// Chooses the other answer.
-    pub(crate) fn prompt_other_answer(&mut self) {
-        if let Some(prompt) = &mut self.ui.kept.prompt {
-            prompt.allow_chosen = !prompt.allow_chosen;
-            self.damage_all();
-        }
-    }
-
-    fn prompt_picture(&mut self, view: View) -> Option<&DrawnPrompt> {
-        let now = self.clock.now();
-        let scale = view.drawn_in();
-        let ui = &mut self.ui;
-        let prompt = ui.kept.prompt.as_mut()?;
-        let (enabled, chosen) = (prompt.enabled(now), prompt.allow_chosen);
-        if prompt.drawn.as_ref().is_none_or(|drawn| drawn.state != (enabled, chosen, view.scale)) {
-            let runs: Vec<Run<'_>> = prompt
-                .sentence
-                .iter()
-                .map(|part| match part {
-                    Part::Text(text) => Run::Text(text),
-                    Part::Qube((name, label)) => Run::Qube { name, label: *label },
-                })
-                .collect();
-            let answers = [
-                Answer { text: "Do not allow", enabled: true, focused: !chosen, gives_away: false },
-                Answer { text: "Allow", enabled, focused: chosen, gives_away: true },
-            ];
-            let drawn = ui.painter.prompt(&PromptSpec { sentence: &runs, answers: &answers, scale });
-            let answers =
-                drawn.answers.iter().map(|r| Rectangle::new((r.x, r.y).into(), (r.w, r.h).into())).collect();
-            let picture = Picture::new(drawn.image);
-            prompt.drawn = Some(DrawnPrompt { state: (enabled, chosen, view.scale), picture, answers });
-        }
-        prompt.drawn.as_ref()
-    }
-
-    fn compose_prompt(&mut self, view: View, items: &mut Vec<Item>) {
-        let Some(picture) = self.prompt_picture(view).map(|drawn| drawn.picture.clone()) else { return };
-        let at = view.centred(picture.size());
-        items.push(Item::Picture { picture, at, clip: None });
-    }
-
     /// A press of the left button or a finger on dom0's own pictures.
     pub(crate) fn press_on_ui(&mut self, at: Point<f64, Logical>, now: Duration) {
         let Some(view) = self.lead_view() else { return };
         if self.ui.kept.prompt.is_some() {
-            let Some(drawn) = self.prompt_picture(view) else { return };
-            let (picture, areas) = (drawn.picture.clone(), drawn.answers.clone());
-            let factor = f64::from(view.scale) / 120.0;
-            let corner = view.centred(picture.size());
-            let origin = Point::<f64, Logical>::from((f64::from(corner.x), f64::from(corner.y)));
-            let origin = origin.downscale(factor) + view.area.loc.to_f64();
-            match areas.iter().position(|area| area.to_f64().contains(at - origin)) {
-                Some(0) => self.prompt_answer(false, now),
-                Some(1) => self.prompt_answer(true, now),
-                _ => {}
-            }
+            self.press_on_prompt(view, at, now);
         } else if self.shell.switcher().is_some() {
             let hit = self.switcher_cards(view).into_iter().find(|(_, area)| area.to_f64().contains(at));
             match hit {

@@ -13,7 +13,7 @@ use transom_theming::Label;
 
 use super::{
     notices::{Notice, Part},
-    overlays::Prompt,
+    prompt::{Asks, Prompt},
 };
 use crate::{
     Desktop,
@@ -71,9 +71,9 @@ impl Desktop {
                         self.named(&to),
                         Part::Text("?".into()),
                     ];
-                    self.open_prompt(Prompt::new(prompt, sentence, now));
+                    self.open_prompt(Prompt::new(Asks::Paste(prompt), sentence, now));
                 }
-                Effect::CloseAsk { prompt } => self.close_prompt(prompt),
+                Effect::CloseAsk { prompt } => self.close_prompt(Asks::Paste(prompt)),
                 Effect::Paste { qube, types } => self.paste(qube, &types),
                 Effect::Notice(kind) => {
                     let notice = self.clipboard_notice(&kind);

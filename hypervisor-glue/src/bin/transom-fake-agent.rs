@@ -97,6 +97,10 @@ fn serve_service(mode: &str) {
             match ToAgent::parse(&raw).unwrap() {
                 ToAgent::Welcome(welcome) => assert_eq!(welcome.version.get(), SERVICE_VERSION),
                 ToAgent::Time(time) => println!("it is {}", time.seconds.get()),
+                ToAgent::Serve(serve) => {
+                    let token = format!("{:032x}", u128::from_be_bytes(serve.fixed.token));
+                    println!("serve {token} {}", serve.parts().join(" "));
+                }
                 ToAgent::Shutdown(()) if mode == "stubborn" => println!("no"),
                 ToAgent::Shutdown(()) => exit(0),
                 ToAgent::Run(run) => start(&run.arguments(), serial, &writer, mode),

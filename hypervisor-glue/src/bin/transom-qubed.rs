@@ -32,6 +32,9 @@ struct Arguments {
     /// bubblewrap [default: bwrap in PATH]
     #[arg(long, value_name = "PROGRAM")]
     bwrap: Option<PathBuf>,
+    /// Rules for the services of qubes [default: ~/.config/transom/policy.kdl]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// Write READY, or ERROR and why, into this open descriptor
     #[arg(long, value_name = "N")]
     ready_fd: Option<u32>,
@@ -55,6 +58,9 @@ impl Arguments {
                 .or_else(|| paths::find_program("transom-agent"))
                 .unwrap_or_else(|| PathBuf::from("/usr/bin/transom-agent")),
             bwrap: given(&self.bwrap)?,
+            policy: given(&self.policy)?
+                .or_else(paths::policy_file)
+                .ok_or("there is no place for the policy: set HOME")?,
         })
     }
 }

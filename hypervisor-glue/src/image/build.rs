@@ -83,6 +83,8 @@ pub struct Programs {
     pub agent: PathBuf,
     /// The part of the agent that runs as root in the guest, where there is one.
     pub pin: Option<PathBuf>,
+    /// The programs by which qubes send each other files and links, where there are some.
+    pub services: Option<PathBuf>,
 }
 
 impl Programs {
@@ -91,9 +93,11 @@ impl Programs {
         let found = agent.or_else(|| paths::find_program("transom-agent"));
         let agent = found.filter(|path| paths::is_program(path));
         let agent = agent.ok_or_else(|| BuildError::Agent("transom-agent".into()))?;
-        let beside = agent.with_file_name("transom-pin");
-        let pin = Some(beside).filter(|path| paths::is_program(path));
-        Ok(Self { agent, pin: pin.or_else(|| paths::find_program("transom-pin")) })
+        let other = |name: &str| {
+            let beside = Some(agent.with_file_name(name)).filter(|path| paths::is_program(path));
+            beside.or_else(|| paths::find_program(name))
+        };
+        Ok(Self { pin: other("transom-pin"), services: other("transom-services"), agent })
     }
 
     fn version(&self) -> Result<String, BuildError> {
@@ -235,6 +239,7 @@ fn boot_archive(modules_dir: &Path, busybox: &[u8]) -> Result<Vec<u8>, BuildErro
 fn agent_archive(programs: &Programs) -> Result<Vec<u8>, BuildError> {
     let agent = stripped(&programs.agent)?;
     let pin = programs.pin.as_deref().map(stripped).transpose()?;
+    let services = programs.services.as_deref().map(stripped).transpose()?;
     let failed = BuildError::io("make", Path::new("the initramfs"));
     let mut archive = Archive::default();
     let fill = |archive: &mut Archive| {
@@ -243,6 +248,9 @@ fn agent_archive(programs: &Programs) -> Result<Vec<u8>, BuildError> {
         archive.file("transom/transom-agent", true, &agent)?;
         if let Some(pin) = &pin {
             archive.file("transom/transom-pin", true, pin)?;
+        }
+        if let Some(services) = &services {
+            archive.file("transom/transom-services", true, services)?;
         }
         Ok(())
     };

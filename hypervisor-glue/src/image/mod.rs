@@ -19,6 +19,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
+/// The names under which `transom-services` is found in a qube.
+pub(crate) const TOOLS: [&str; 4] = ["transom-copy", "transom-move", "transom-open", "transom-call"];
+
 pub use self::{
     build::{BuildError, Programs, build, replace_agent},
     initramfs::settings,

@@ -20,7 +20,7 @@ use super::{
     qmp::{GuestEnd, Qmp},
 };
 use crate::{
-    listener::Listener,
+    listener::Listeners,
     machine::{Channel, Exit, Machine, Step},
     sandbox::Cgroup,
 };
@@ -47,8 +47,7 @@ pub(super) struct QemuMachine {
     partial: Vec<u8>,
     complaint: Option<String>,
     complained: u32,
-    display: Listener,
-    service: Listener,
+    listeners: Listeners,
     cgroup: Option<Cgroup>,
     /// Why we ended it, unless that was asked for.
     because: Option<String>,
@@ -68,8 +67,7 @@ impl QemuMachine {
         qmp: Qmp,
         console: OwnedFd,
         complaints: OwnedFd,
-        display: Listener,
-        service: Listener,
+        listeners: Listeners,
         cgroup: Option<Cgroup>,
     ) -> Self {
         let machine = Self {
@@ -84,8 +82,7 @@ impl QemuMachine {
             partial: Vec::new(),
             complaint: None,
             complained: 0,
-            display,
-            service,
+            listeners,
             cgroup,
             because: None,
             held: false,
@@ -282,17 +279,11 @@ impl Machine for QemuMachine {
     }
 
     fn listener(&self, channel: Channel) -> BorrowedFd<'_> {
-        match channel {
-            Channel::Display => self.display.as_fd(),
-            Channel::Service => self.service.as_fd(),
-        }
+        self.listeners.of(channel).as_fd()
     }
 
     fn accept(&mut self, channel: Channel) -> io::Result<Option<OwnedFd>> {
-        match channel {
-            Channel::Display => self.display.accept(),
-            Channel::Service => self.service.accept(),
-        }
+        self.listeners.of(channel).accept()
     }
 
     fn output(&self) -> BorrowedFd<'_> {

@@ -50,7 +50,7 @@ use self::{
 use crate::{
     encryption::VolumeKey,
     image, kvm,
-    listener::Listener,
+    listener::Listeners,
     machine::{Channel, Hypervisor, Machine, MachineSpec, StartError},
     paths,
     sandbox::Cgroups,
@@ -157,14 +157,13 @@ impl Hypervisor for Qemu {
         let ram = GuestRam::new(vm.config.memory)?;
         let volume = image::open_volume(vm)?;
         image::write_initramfs(spec, vm.image).map_err(StartError::at("write the qube's initramfs"))?;
-        let listen = |channel: Channel| {
-            Listener::bind(&spec.run_dir.join(format!("{STREAMS}_{}", channel.vsock_port())))
-        };
-        let (display, service) = (listen(Channel::Display)?, listen(Channel::Service)?);
+        let listeners =
+            Listeners::bind(|channel| spec.run_dir.join(format!("{STREAMS}_{}", channel.vsock_port())))?;
         let uid = own_uid(spec.name.as_str());
         let initramfs = spec.run_dir.join(image::OWN_INITRAMFS);
-        user::give(uid, &[spec.run_dir, display.path(), service.path(), &initramfs])
-            .map_err(StartError::at("give the qube's user its sockets"))?;
+        let mut theirs = vec![spec.run_dir, initramfs.as_path()];
+        theirs.extend(Channel::ALL.map(|channel| listeners.of(channel).path()));
+        user::give(uid, &theirs).map_err(StartError::at("give the qube's user its sockets"))?;
 
         let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(StartError::at("make a pipe"));
         let (console, console_theirs) = pipe()?;
@@ -246,8 +245,7 @@ impl Hypervisor for Qemu {
             Qmp::new(qmp).map_err(StartError::at("open the line to QEMU"))?,
             console,
             complaints,
-            display,
-            service,
+            listeners,
             cgroup,
         )))
     }

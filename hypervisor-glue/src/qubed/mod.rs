@@ -4,6 +4,7 @@
 //! are ready within budgets, and writes what is queued.
 
 mod cables;
+mod calls;
 mod copies;
 mod disposables;
 mod holds;
@@ -63,6 +64,8 @@ pub struct Options {
     pub agent: PathBuf,
     /// bubblewrap's program; the one in `PATH` if `None`.
     pub bwrap: Option<PathBuf>,
+    /// The rules for service calls, which need not be there.
+    pub policy: PathBuf,
 }
 
 /// Why qubed cannot run.

@@ -148,6 +148,13 @@ impl Server {
                 Ok(Ok(ReplyBody::Done).into())
             }
             RequestBody::Log { qube } => self.log(&qube),
+            RequestBody::AnswerCall { call, answer } => {
+                if self.compositor != Some(client) {
+                    return Err(error(ErrorKind::BadRequest, "only the desktop answers for the person"));
+                }
+                self.answer_call(call, &answer, now);
+                Ok(Ok(ReplyBody::Done).into())
+            }
             RequestBody::Encrypt { qube } => self.encrypt(qube),
             RequestBody::Keyring => Ok(Ok(ReplyBody::Keyring { state: self.vault.state() }).into()),
             RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {
@@ -372,6 +379,15 @@ impl Server {
         tracing::info!(qube = %name, "starting");
         self.announce(name);
         Ok(())
+    }
+
+    /// Starts a qube that a call goes to, unless it is up.
+    pub(super) fn start_for_call(&mut self, name: &QubeName, now: Instant) -> Result<(), ErrorBody> {
+        self.refresh(name);
+        if !self.qubes.contains_key(name.as_str()) {
+            return Err(store_error(&StoreError::NoSuchQube(name.clone())));
+        }
+        self.start(name.clone(), now).map(drop)
     }
 
     pub(super) fn launch(

@@ -8,7 +8,10 @@ use std::{
 };
 
 use rustix::{event::PollFlags, io::Errno};
-use transom_protocol::supervisor::{Backend, MemoryKind, QubeName, QubeState};
+use transom_protocol::{
+    call::Token,
+    supervisor::{Backend, MemoryKind, QubeName, QubeState},
+};
 
 use super::{
     log::QubeLog,
@@ -20,6 +23,8 @@ use crate::machine::{Channel, Exit, Machine, Step};
 /// Connections on one channel at once, and per second in the long run. An agent needs one, and
 /// another after each start of the compositor.
 const CONNECTIONS: (u64, u64) = (8, 2);
+/// Call streams at once, and per second in the long run.
+const CALLS: (u64, u64) = (32, 8);
 /// Console bytes at once, and per second in the long run.
 const CONSOLE: (u64, u64) = (256 * 1024, 64 * 1024);
 /// Most console bytes read at the end of a machine.
@@ -49,6 +54,7 @@ pub(super) enum Part {
     Machine,
     Display,
     Service,
+    Call,
     Stream,
     Console,
 }
@@ -66,6 +72,8 @@ pub(super) enum Note {
     StreamLost,
     /// A control stream waits for the compositor.
     Link,
+    /// A program of the qube opened a call stream.
+    Call(OwnedFd),
     /// Its machine was paused, or goes on.
     Paused(bool),
     /// The machine is gone.
@@ -102,6 +110,7 @@ pub(super) struct Running {
     log: QubeLog,
     display_gate: Bucket,
     service_gate: Bucket,
+    call_gate: Bucket,
     console_gate: Bucket,
     console_open: bool,
 }
@@ -137,6 +146,7 @@ impl Running {
             log,
             display_gate: Bucket::new(CONNECTIONS.0, CONNECTIONS.1, now),
             service_gate: Bucket::new(CONNECTIONS.0, CONNECTIONS.1, now),
+            call_gate: Bucket::new(CALLS.0, CALLS.1, now),
             console_gate: Bucket::new(CONSOLE.0, CONSOLE.1, now),
             console_open: true,
         }
@@ -176,6 +186,9 @@ impl Running {
         if self.service_gate.is_open(now) {
             sources.push((Part::Service, self.machine.listener(Channel::Service), PollFlags::IN));
         }
+        if self.call_gate.is_open(now) {
+            sources.push((Part::Call, self.machine.listener(Channel::Call), PollFlags::IN));
+        }
         if self.console_open && self.console_gate.is_open(now) {
             sources.push((Part::Console, self.machine.output(), PollFlags::IN));
         }
@@ -190,10 +203,8 @@ impl Running {
     /// When to look again even if no descriptor is ready.
     pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let console = self.console_open.then(|| self.console_gate.opens_at(now)).flatten();
-        [self.deadline, self.display_gate.opens_at(now), self.service_gate.opens_at(now), console]
-            .into_iter()
-            .flatten()
-            .min()
+        let gates = [&self.display_gate, &self.service_gate, &self.call_gate];
+        gates.into_iter().map(|gate| gate.opens_at(now)).chain([self.deadline, console]).flatten().min()
     }
 
     /// Looks after a part whose descriptor is ready.
@@ -205,6 +216,7 @@ impl Running {
             }
             Part::Display => self.accept_display(now),
             Part::Service => self.accept_service(now),
+            Part::Call => self.accept_call(now),
             Part::Stream => self.talk(),
             Part::Console => {
                 let read = self.read_console(64 * 1024);
@@ -280,6 +292,11 @@ impl Running {
         if lost { vec![Note::StreamLost] } else { Vec::new() }
     }
 
+    fn accept_call(&mut self, now: Instant) -> Vec<Note> {
+        self.call_gate.take(1, now);
+        self.accept(Channel::Call).map(Note::Call).into_iter().collect()
+    }
+
     fn drop_stream(&mut self, why: &str) {
         self.stream = None;
         self.programs.forget_asked();
@@ -348,6 +365,23 @@ impl Running {
     /// Programs that were asked for and have not ended.
     pub(super) fn programs(&self) -> usize {
         self.programs.open()
+    }
+
+    /// Tells the agent to serve a call.
+    pub(super) fn serve(
+        &mut self,
+        token: &Token,
+        service: &str,
+        argument: &str,
+        source: &QubeName,
+    ) -> Result<(), String> {
+        let stream = self.stream.as_mut().filter(|stream| stream.is_greeted());
+        let told = stream.is_some_and(|stream| stream.serve(token, service, argument, source));
+        if !told {
+            return Err(format!("the agent of {} does not serve calls at the moment", self.name));
+        }
+        self.note(&format!("asked to serve {service} for {source}"));
+        Ok(())
     }
 
     /// Writes what waits for the agent. Gives [`Note::StreamLost`] if that ends the stream.

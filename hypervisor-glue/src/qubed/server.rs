@@ -18,6 +18,7 @@ use transom_protocol::supervisor::{
 use super::{
     Options, SHUTDOWN_S,
     cables::{Cables, Plug},
+    calls::{Calls, LineId},
     copies::Copies,
     disposables::{Fleeting, Refill},
     holds::Holds,
@@ -29,6 +30,7 @@ use super::{
 use crate::{
     backends::Backends,
     machine::Exit,
+    policy::PolicyWatch,
     store::{QubeConfig, Store, StoreError},
 };
 
@@ -49,6 +51,8 @@ pub(super) enum Source {
     Cable(Plug),
     /// The copy with this name.
     Copy(QubeName),
+    /// A call stream.
+    Call(LineId),
     Vault(vault::Part),
 }
 
@@ -110,6 +114,7 @@ pub(super) struct Server {
     pub(super) cables: Cables,
     pub(super) copies: Copies,
     pub(super) refill: Refill,
+    pub(super) calls: Calls,
     pub(super) holds: Holds,
     pub(super) vault: Vault,
     next_link: u64,
@@ -119,6 +124,7 @@ pub(super) struct Server {
 
 impl Server {
     pub(super) fn new(options: Options, store: Store, backends: Backends, listener: OwnedFd) -> Self {
+        let calls = Calls::new(PolicyWatch::new(options.policy.clone()));
         let vault = Vault::new(&options.data_dir);
         let mut server = Self {
             options,
@@ -134,6 +140,7 @@ impl Server {
             cables: Cables::default(),
             copies: Copies::default(),
             refill: Refill::default(),
+            calls,
             holds: Holds::default(),
             vault,
             next_link: 1,
@@ -170,6 +177,7 @@ impl Server {
         sources.extend(loose);
         sources
             .extend(self.copies.sources().map(|(name, fd)| (Source::Copy(name.clone()), fd, PollFlags::IN)));
+        sources.extend(self.calls.sources());
         sources.extend(self.vault.sources().map(|(part, fd)| (Source::Vault(part), fd, PollFlags::IN)));
         sources
     }
@@ -181,6 +189,7 @@ impl Server {
             .chain(self.listener_pause)
             .chain(self.cables.next_wake(now))
             .chain(self.disposables_wake())
+            .chain(self.calls.next_wake())
             .min()
     }
 
@@ -202,6 +211,7 @@ impl Server {
             self.announce(&name);
         }
         self.disposables_tick(now);
+        self.tick_calls(now);
     }
 
     /// Serves a descriptor that is ready, if what it belonged to is still there.
@@ -216,6 +226,7 @@ impl Server {
                 }
                 self.sweep(now);
             }
+            Source::Call(line) => self.call_ready(*line, now),
             Source::Cable(plug) => self.cables.discard(plug, now),
             Source::Copy(name) => self.copied(name),
             Source::Vault(part) => self.vault_ready(part, now),
@@ -242,6 +253,7 @@ impl Server {
         for client in self.clients.values_mut() {
             client.flush();
         }
+        self.calls.flush();
         self.sweep(now);
     }
 
@@ -314,6 +326,7 @@ impl Server {
                 tracing::info!("the compositor is gone; its qubes go on");
                 self.compositor = None;
                 self.windows_unknown(now);
+                self.calls_without_person(now);
             }
         }
     }
@@ -340,8 +353,12 @@ impl Server {
                 self.look_at_programs(name, now);
             }
             Note::Link => self.deliver_link(name),
+            Note::Call(socket) => self.call_stream(name, socket, now),
             Note::Paused(paused) => self.paused(name, paused, now),
-            Note::Gone(exit) => self.machine_gone(name, &exit),
+            Note::Gone(exit) => {
+                self.machine_gone(name, &exit);
+                self.calls_of_gone(name, now);
+            }
         }
     }
 
@@ -365,6 +382,7 @@ impl Server {
             self.answer(name, |until| until == Until::Ready, &Ok(ReplyBody::Qube { qube: info }));
         }
         self.disposable_ready(name, now);
+        self.calls_of_ready(name, now);
     }
 
     pub(super) fn paused(&mut self, name: &QubeName, paused: bool, now: Instant) {
@@ -375,6 +393,7 @@ impl Server {
         }
         if !paused {
             self.run_first(name, now);
+            self.calls_of_ready(name, now);
         }
     }
 
@@ -480,7 +499,7 @@ impl Server {
         }
     }
 
-    fn tell_compositor(&mut self, event: Event, fds: Vec<OwnedFd>) {
+    pub(super) fn tell_compositor(&mut self, event: Event, fds: Vec<OwnedFd>) {
         if let Some(client) = self.compositor.and_then(|id| self.clients.get_mut(&id)) {
             client.event(event, fds);
         }

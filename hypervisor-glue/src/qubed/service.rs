@@ -14,7 +14,9 @@ use rustix::{
 };
 use transom_protocol::{
     MAGIC, SERVICE_VERSION,
-    service::{MAX_REASON, Run, Time, ToAgent, ToQubed, Welcome, next_to_qubed},
+    call::Token,
+    service::{MAX_REASON, Run, Serve, Time, ToAgent, ToQubed, Welcome, next_to_qubed},
+    supervisor::QubeName,
     text::clean,
     types::join_strings,
     wire::{Raw, WireError, With},
@@ -202,6 +204,17 @@ impl ServiceStream {
             let time = Time { seconds: time.as_secs().into(), nanos: nanos.into() };
             ToAgent::Time(&time).encode(0, 0, &mut self.core.out);
         }
+    }
+
+    /// Tells the agent to serve a call. False if it does not know how.
+    pub(super) fn serve(&mut self, token: &Token, service: &str, argument: &str, source: &QubeName) -> bool {
+        if self.core.version < Some(3) {
+            return false;
+        }
+        let tail = join_strings([service, argument, source.as_str()]);
+        let serve = With { fixed: &Serve { token: *token }, tail: &tail };
+        ToAgent::Serve(serve).encode(0, 0, &mut self.core.out);
+        true
     }
 
     /// Writes as much as the socket takes.

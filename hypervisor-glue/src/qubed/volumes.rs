@@ -118,6 +118,7 @@ impl Server {
         };
         let Err(refusal) = launched else { return };
         self.announce(name);
+        self.calls_not_started(name, &refusal.message, now);
         self.answer(name, |until| until == Until::Ready, &Err(refusal));
         if let Some(qube) = self.info(name) {
             self.answer(name, |until| until == Until::Halted, &Ok(ReplyBody::Qube { qube }));

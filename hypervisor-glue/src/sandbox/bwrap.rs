@@ -10,14 +10,22 @@ use transom_protocol::supervisor::QubeName;
 
 use super::path_bytes;
 use crate::{
-    machine::{MachineSpec, StartError},
+    machine::{Channel, MachineSpec, StartError},
+    paths,
     store::Limits,
 };
 
-/// File name of the control stream's socket in the run directory.
-pub(super) const DISPLAY_SOCKET: &str = "display.sock";
-/// File name of the service stream's socket in the run directory.
-pub(super) const SERVICE_SOCKET: &str = "service.sock";
+/// File name of a socket, in the run directory and in the qube.
+pub(super) fn socket(channel: Channel) -> &'static str {
+    match channel {
+        Channel::Display => "display.sock",
+        Channel::Service => "service.sock",
+        Channel::Call => "call.sock",
+    }
+}
+
+/// Where the qube finds what dom0 has put there.
+const TRANSOM: &str = "/run/transom";
 /// The agent, as the qube sees it.
 pub(super) const AGENT: &str = "/run/transom/transom-agent";
 /// How the agent is called.
@@ -164,8 +172,11 @@ pub(super) fn arguments(
         None => a.tmpfs(spec.limits.memory.unwrap_or(u64::MAX).min(IN_MEMORY), "0700", HOME),
     }
     a.bind("--ro-bind", spec.agent, AGENT);
-    a.bind("--bind", &spec.run_dir.join(DISPLAY_SOCKET), "/run/transom/display.sock");
-    a.bind("--bind", &spec.run_dir.join(SERVICE_SOCKET), "/run/transom/service.sock");
+    services(&mut a, spec.agent);
+    for channel in Channel::ALL {
+        let name = socket(channel);
+        a.bind("--bind", &spec.run_dir.join(name), &format!("{TRANSOM}/{name}"));
+    }
     // The root and /run themselves are the sandbox's own; nobody needs to write there.
     a.add(["--remount-ro", "/run", "--remount-ro", "/"]);
     a.add(["--chdir", HOME]);
@@ -174,6 +185,19 @@ pub(super) fn arguments(
         return Err(StartError::Unable("a path or variable of the qube holds a zero byte".to_owned()));
     }
     Ok(a.0)
+}
+
+/// The programs by which qubes send each other files and links, where they are installed.
+fn services(a: &mut Arguments, agent: &Path) {
+    let program = agent.with_file_name("transom-services");
+    if !paths::is_program(&program) {
+        return;
+    }
+    a.bind("--ro-bind", &program, &format!("{TRANSOM}/transom-services"));
+    a.add(["--dir", &format!("{TRANSOM}/bin")]);
+    for tool in crate::image::TOOLS {
+        a.add(["--symlink", "../transom-services", &format!("{TRANSOM}/bin/{tool}")]);
+    }
 }
 
 fn namespaces(a: &mut Arguments, spec: &MachineSpec<'_>, inherited: Inherited) {
@@ -226,7 +250,7 @@ fn system(a: &mut Arguments, limits: &Limits, host: &Host) {
 fn environment(a: &mut Arguments, more: &[(String, String)]) {
     a.add(["--clearenv"]);
     let usual = [
-        ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games"),
+        ("PATH", "/usr/local/bin:/usr/bin:/bin:/usr/local/games:/usr/games:/run/transom/bin"),
         ("HOME", HOME),
         ("USER", "user"),
         ("LOGNAME", "user"),
@@ -292,10 +316,10 @@ mod tests {
         assert!(has(&list, &["--symlink", "usr/bin", "/bin"]));
         assert!(has(&list, &["--ro-bind", "/lib", "/lib"]));
         assert!(has(&list, &["--ro-bind", "/etc/fonts", "/etc/fonts"]));
-        // Only the home and the two sockets can be written.
+        // Only the home and the sockets can be written.
         let binds: Vec<_> = list.iter().enumerate().filter(|(_, a)| *a == "--bind").collect();
         let sources: Vec<_> = binds.iter().map(|(i, _)| list[i + 1].as_str()).collect();
-        assert_eq!(sources, ["/d/home", "/r/display.sock", "/r/service.sock"]);
+        assert_eq!(sources, ["/d/home", "/r/display.sock", "/r/service.sock", "/r/call.sock"]);
         assert!(!list.iter().any(|argument| argument.starts_with("--dev-bind") || argument == "--share-net"));
     }
 

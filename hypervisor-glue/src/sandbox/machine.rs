@@ -29,7 +29,7 @@ use transom_protocol::supervisor::MemoryKind;
 
 use super::{advice, cgroup::Cgroup};
 use crate::{
-    listener::Listener,
+    listener::Listeners,
     machine::{Channel, Exit, Machine, StartError, Step},
     store::Limits,
 };
@@ -56,22 +56,19 @@ pub(super) struct SandboxMachine {
     /// The last line that came before the agent was started: bubblewrap's complaint.
     complaint: Option<String>,
     output: OwnedFd,
-    display: Listener,
-    service: Listener,
+    listeners: Listeners,
     cgroup: Option<Cgroup>,
     frozen: bool,
     tasks: u32,
 }
 
 impl SandboxMachine {
-    #[expect(clippy::too_many_arguments, reason = "the parts of one sandbox, put together in one place")]
     pub(super) fn new(
         mut outer: Child,
         status: OwnedFd,
         hold: OwnedFd,
         output: OwnedFd,
-        display: Listener,
-        service: Listener,
+        listeners: Listeners,
         cgroup: Option<Cgroup>,
         limits: &Limits,
     ) -> Result<Self, StartError> {
@@ -98,8 +95,7 @@ impl SandboxMachine {
             killed: false,
             complaint: None,
             output,
-            display,
-            service,
+            listeners,
             cgroup,
             frozen: false,
             tasks: limits.tasks,
@@ -259,17 +255,11 @@ impl Machine for SandboxMachine {
     }
 
     fn listener(&self, channel: Channel) -> BorrowedFd<'_> {
-        match channel {
-            Channel::Display => self.display.as_fd(),
-            Channel::Service => self.service.as_fd(),
-        }
+        self.listeners.of(channel).as_fd()
     }
 
     fn accept(&mut self, channel: Channel) -> io::Result<Option<OwnedFd>> {
-        match channel {
-            Channel::Display => self.display.accept(),
-            Channel::Service => self.service.accept(),
-        }
+        self.listeners.of(channel).accept()
     }
 
     fn output(&self) -> BorrowedFd<'_> {

@@ -29,7 +29,7 @@ use transom_protocol::supervisor::Backend;
 pub(crate) use self::cgroup::{Cgroup, Cgroups};
 use self::machine::SandboxMachine;
 use crate::{
-    listener::Listener,
+    listener::Listeners,
     machine::{Hypervisor, Machine, MachineSpec, StartError},
     paths,
 };
@@ -86,8 +86,7 @@ impl Hypervisor for Sandbox {
             return Err(StartError::Missing { what: "the agent", path: spec.agent.to_owned() });
         }
         write_files(spec).map_err(StartError::at("write the qube's runtime files"))?;
-        let display = Listener::bind(&spec.run_dir.join(bwrap::DISPLAY_SOCKET))?;
-        let service = Listener::bind(&spec.run_dir.join(bwrap::SERVICE_SOCKET))?;
+        let listeners = Listeners::bind(|channel| spec.run_dir.join(bwrap::socket(channel)))?;
 
         let pipe = |flags| pipe_with(flags).map_err(StartError::at("make a pipe"));
         let (status, status_theirs) = pipe(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?;
@@ -120,8 +119,7 @@ impl Hypervisor for Sandbox {
         let child = command.spawn().map_err(StartError::at("run bubblewrap"))?;
         drop(command);
         let cgroup = self.cgroups.as_ref().and_then(|cgroups| cgroups.make(spec.name, spec.limits));
-        let machine =
-            SandboxMachine::new(child, status, hold, output, display, service, cgroup, spec.limits)?;
+        let machine = SandboxMachine::new(child, status, hold, output, listeners, cgroup, spec.limits)?;
         Ok(Box::new(machine))
     }
 }

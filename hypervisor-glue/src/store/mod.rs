@@ -23,7 +23,7 @@ use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
 pub(crate) use self::{
     atomic::sync_dir,
     parts::part,
-    qube_file::is_template,
+    qube_file::{first_error, is_template},
     staging::{JOURNAL, all as stagings},
 };
 pub use self::{

@@ -300,7 +300,7 @@ fn line_of_node(text: &str, node: &str) -> usize {
 }
 
 /// The first thing that the parser found wrong: line from 1, and reason.
-fn first_error(error: &knus::Error, text: &str) -> (usize, String) {
+pub(crate) fn first_error(error: &knus::Error, text: &str) -> (usize, String) {
     let first = error.related().into_iter().flatten().next();
     let Some(first) = first else { return (1, error.to_string()) };
     let label = first.labels().into_iter().flatten().next();

@@ -79,6 +79,8 @@ impl Qubed {
             .arg(temp.path().join("run"))
             .arg("--data-dir")
             .arg(temp.path().join("data"))
+            .arg("--policy")
+            .arg(temp.path().join("policy.kdl"))
             .args(["--ready-fd", "1"]);
         if !more.contains(&"--agent") {
             command.args(["--agent", env!("CARGO_BIN_EXE_transom-fake-agent")]);

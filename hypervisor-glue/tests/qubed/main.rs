@@ -3,6 +3,7 @@
 
 mod backup;
 mod bad_input;
+mod calls;
 mod command_line;
 mod desktop;
 mod disposables;

@@ -33,7 +33,14 @@ fn nothing_of_dom0_but_its_programs() {
     ];
     assert!(top.lines().all(|entry| allowed.contains(&entry)), "{top}");
     assert_eq!(ask(&qubed, "ls /home; ls -A /tmp/.X11-unix; ls /run"), "user\ntransom\nuser");
-    assert_eq!(ask(&qubed, "ls /run/transom"), "display.sock\nservice.sock\ntransom-agent");
+    // The tools for services are there if they are installed beside the agent, and are one program.
+    let agent = std::path::Path::new(env!("CARGO_BIN_EXE_transom-fake-agent"));
+    let has_tools = agent.with_file_name("transom-services").exists();
+    let sockets = "call.sock\ndisplay.sock\nservice.sock\ntransom-agent";
+    let ours = if has_tools { format!("bin\n{sockets}\ntransom-services") } else { sockets.to_owned() };
+    let leads = if has_tools { "../transom-services" } else { "" };
+    assert_eq!(ask(&qubed, "ls /run/transom"), ours);
+    assert_eq!(ask(&qubed, "readlink /run/transom/bin/* | sort -u"), leads);
     // The person's own directories, by name.
     for path in [
         std::env::var("HOME").unwrap_or_else(|_| "/root".to_owned()),

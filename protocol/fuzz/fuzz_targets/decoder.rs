@@ -1,4 +1,4 @@
-//! Any bytes, read as a stream of each of the four message tables.
+//! Any bytes, read as a stream of each of the message tables.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

@@ -12,7 +12,9 @@ use std::{
 };
 
 use transom_protocol::{
-    MAGIC, VERSION, limits, message,
+    MAGIC, VERSION,
+    call::{self, CALL_DOWN, CALL_UP},
+    limits, message,
     message::{TO_DOM0, TO_QUBE, commit_flags},
     service::{self, TO_AGENT, TO_QUBED},
     session::{Limits, Rule, SELECTION_SLACK},
@@ -25,6 +27,7 @@ const LAYOUT: &str = include_str!("../../src/message/layout.rs");
 const TYPES: &str = include_str!("../../src/types.rs");
 const LIMITS: &str = include_str!("../../src/limits.rs");
 const SERVICE: &str = include_str!("../../src/service.rs");
+const CALL: &str = include_str!("../../src/call.rs");
 
 /// A struct, an enum or a constant as its source describes it.
 struct Item {
@@ -125,6 +128,12 @@ fn module<'a>(source: &'a str, name: &str) -> &'a str {
     source[from..].split("\n}").next().unwrap()
 }
 
+/// The part of `call.rs` with its limits.
+fn limits_of_calls() -> &'static str {
+    let (_, rest) = CALL.split_once("pub const CALL_VERSION").expect("the limits follow the version");
+    rest.split("/// Names a call").next().unwrap()
+}
+
 fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut out = format!("| {} |\n|", head.join(" | "));
     for column in head {
@@ -207,6 +216,7 @@ fn wire_type(name: &str, sizes: &BTreeMap<String, usize>) -> (String, usize) {
         "I32" => ("i32".into(), 4),
         "U64" => ("u64".into(), 8),
         "[u8; 8]" => ("8 bytes".into(), 8),
+        "[u8; 16]" => ("16 bytes".into(), 16),
         "Flag" => ("flag".into(), 1),
         "Fixed" => ("fixed".into(), 4),
         other => (format!("`{other}`"), *sizes.get(other).unwrap_or_else(|| panic!("size of {other}"))),
@@ -324,6 +334,9 @@ fn render() -> String {
     let both: Vec<Item> = items(TYPES).into_iter().chain(items(LAYOUT)).collect();
     let window_sizes = sizes(&both);
     let service_sizes = sizes(&service_items);
+    let call_items = items(CALL);
+    let call_items: Vec<Item> = call_items.into_iter().filter(|item| !item.is_enum).collect();
+    let call_sizes = sizes(&call_items);
 
     let welcome = Limits::default();
     let row = |name: &str, most: u64| vec![name.to_owned(), grouped(most)];
@@ -331,6 +344,7 @@ fn render() -> String {
         .iter()
         .map(|rule| vec![(*rule as u16).to_string(), format!("`{rule:?}`"), rule.to_string()]);
     let service_limits = values!(service: MAX_COMMAND MAX_ARGUMENTS MAX_REASON; grouped);
+    let call_limits = values!(call: MAX_SERVICE MAX_ARGUMENT MAX_DESCRIPTION MAX_DATA; grouped);
 
     let mut page = include_str!("document.md").to_owned();
     let mut put = |name: &str, value: &dyn Display| {
@@ -345,13 +359,17 @@ fn render() -> String {
     put("messages to-qube", &messages(TO_QUBE, MESSAGES));
     put("messages to-qubed", &messages(TO_QUBED, SERVICE));
     put("messages to-agent", &messages(TO_AGENT, SERVICE));
+    put("messages call-up", &messages(CALL_UP, CALL));
+    put("messages call-down", &messages(CALL_DOWN, CALL));
     put("payloads window", &sections(&layout, &window_sizes));
     put("payloads service", &sections(&service_items, &service_sizes));
+    put("payloads call", &sections(&call_items, &call_sizes));
     put("types", &sections(&types, &window_sizes));
     put("bits", &bits());
     put("rules", &table(&["number", "rule", "meaning"], rules));
     put("limits", &described(LIMITS, &all_limits(), "most"));
     put("service limits", &described(SERVICE, &service_limits, "most"));
+    put("call limits", &described(limits_of_calls(), &call_limits, "most"));
     put(
         "welcome limits",
         &table(
@@ -377,9 +395,11 @@ fn render() -> String {
 #[test]
 fn sizes_in_the_document_are_true() {
     let window: Vec<Item> = items(TYPES).into_iter().chain(items(LAYOUT)).collect();
-    for (infos, source, items) in
-        [([TO_DOM0, TO_QUBE], MESSAGES, &window), ([TO_QUBED, TO_AGENT], SERVICE, &items(SERVICE))]
-    {
+    for (infos, source, items) in [
+        ([TO_DOM0, TO_QUBE], MESSAGES, &window),
+        ([TO_QUBED, TO_AGENT], SERVICE, &items(SERVICE)),
+        ([CALL_UP, CALL_DOWN], CALL, &items(CALL)),
+    ] {
         let (forms, sizes) = (forms(source), sizes(items));
         for info in infos.into_iter().flatten() {
             let size = payload(&forms[&info.kind]).map_or(0, |name| sizes[name]);

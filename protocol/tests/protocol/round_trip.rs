@@ -2,6 +2,7 @@
 
 use proptest::{collection::vec, prelude::*};
 use transom_protocol::{
+    call::{CALL_DOWN, CALL_UP, CallDown, CallUp},
     message::{TO_DOM0, TO_QUBE, ToDom0, ToQube},
     service::{TO_AGENT, TO_QUBED, ToAgent, ToQubed},
     wire::{self, Direction, MessageInfo},
@@ -9,7 +10,7 @@ use transom_protocol::{
 
 use crate::support::{
     dice::Dice,
-    samples::{every_to_agent, every_to_dom0, every_to_qube, every_to_qubed},
+    samples::{every_call_down, every_call_up, every_to_agent, every_to_dom0, every_to_qube, every_to_qubed},
 };
 
 /// Sends every variant of `$enum` to and fro; evaluates to the kinds that there were.
@@ -40,6 +41,8 @@ proptest! {
         there_and_back!(ToQube, every_to_qube, TO_QUBE, Direction::ToQube, &data, window, serial);
         there_and_back!(ToQubed, every_to_qubed, TO_QUBED, Direction::ToDom0, &data, window, serial);
         there_and_back!(ToAgent, every_to_agent, TO_AGENT, Direction::ToQube, &data, window, serial);
+        there_and_back!(CallUp, every_call_up, CALL_UP, Direction::ToDom0, &data, window, serial);
+        there_and_back!(CallDown, every_call_down, CALL_DOWN, Direction::ToQube, &data, window, serial);
     }
 }
 
@@ -54,6 +57,10 @@ fn every_message_of_the_tables_is_sampled() {
     assert_eq!(to_qubed, kinds(TO_QUBED));
     let to_agent = there_and_back!(ToAgent, every_to_agent, TO_AGENT, Direction::ToQube, &[], 0, 0);
     assert_eq!(to_agent, kinds(TO_AGENT));
+    let up = there_and_back!(CallUp, every_call_up, CALL_UP, Direction::ToDom0, &[], 0, 0);
+    assert_eq!(up, kinds(CALL_UP));
+    let down = there_and_back!(CallDown, every_call_down, CALL_DOWN, Direction::ToQube, &[], 0, 0);
+    assert_eq!(down, kinds(CALL_DOWN));
 }
 
 #[test]
@@ -63,6 +70,8 @@ fn tables_are_sound() {
         (TO_QUBE, Direction::ToQube),
         (TO_QUBED, Direction::ToDom0),
         (TO_AGENT, Direction::ToQube),
+        (CALL_UP, Direction::ToDom0),
+        (CALL_DOWN, Direction::ToQube),
     ] {
         assert!(table.windows(2).all(|pair| pair[0].kind < pair[1].kind), "in order, each number once");
         for info in table {

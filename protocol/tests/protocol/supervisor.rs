@@ -1,7 +1,7 @@
 //! Every request, reply and event of the supervisor comes back as it was, in one packet.
 
 use proptest::{collection::vec, option, prelude::*};
-use transom_protocol::supervisor::*;
+use transom_protocol::{call::Target, supervisor::*};
 
 fn qube() -> impl Strategy<Value = QubeName> {
     "[a-z][a-z0-9-]{0,30}".prop_filter_map("reserved", |text| QubeName::new(&text).ok())
@@ -62,6 +62,42 @@ fn request() -> impl Strategy<Value = RequestBody> {
         qube().prop_map(|qube| RequestBody::Remove { qube }),
         (qube(), vec(".*", 0..6)).prop_map(|(qube, argv)| RequestBody::Run { qube, argv }),
         qube().prop_map(|qube| RequestBody::Log { qube }),
+        (any::<u64>(), answer()).prop_map(|(call, answer)| RequestBody::AnswerCall { call, answer }),
+    ]
+}
+
+fn target() -> impl Strategy<Value = Target> {
+    prop_oneof![qube().prop_map(Target::Qube), Just(Target::Disposable), Just(Target::Dom0)]
+}
+
+fn answer() -> impl Strategy<Value = CallAnswer> {
+    prop_oneof![
+        Just(CallAnswer::Deny),
+        Just(CallAnswer::Silence),
+        target().prop_map(|target| CallAnswer::Allow { target }),
+    ]
+}
+
+prop_compose! {
+    fn ask()(
+        (call, source, label) in (any::<u64>(), qube(), label()),
+        service in "[a-z][a-z0-9.-]{0,62}",
+        argument in "[a-z0-9]{0,64}",
+        said in ".*",
+        choices in vec((target(), label(), any::<bool>()), 0..5),
+        chosen in option::of(any::<u32>()),
+    ) -> CallAsk {
+        let choice = |(target, label, running)| CallChoice { target, label, running };
+        let choices = choices.into_iter().map(choice).collect();
+        CallAsk { call, source, label, service, argument, said, choices, chosen }
+    }
+}
+
+fn fate() -> impl Strategy<Value = CallFate> {
+    prop_oneof![
+        Just(CallFate::Allowed),
+        Just(CallFate::Denied),
+        ".*".prop_map(|reason| CallFate::Failed { reason }),
     ]
 }
 
@@ -165,6 +201,10 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         (qube(), any::<u64>()).prop_map(|(qube, link_id)| Event::LinkGone { qube, link_id }),
         qube().prop_map(|qube| Event::QubeRemoved { qube }),
+        ask().prop_map(|ask| Event::Ask { ask }),
+        any::<u64>().prop_map(|call| Event::AskGone { call }),
+        (qube(), "[a-z]{1,9}", option::of(target()), fate())
+            .prop_map(|(source, service, target, fate)| { Event::Call { source, service, target, fate } }),
     ]
 }
 
@@ -186,7 +226,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Kill { .. } | RequestBody::Remove { .. } | RequestBody::Run { .. } => {}
         RequestBody::Clone { .. } | RequestBody::Rename { .. } | RequestBody::File { .. } => {}
         RequestBody::Hold { .. } | RequestBody::Reserve { .. } | RequestBody::Adopt { .. } => {}
-        RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
+        RequestBody::AnswerCall { .. } | RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
         RequestBody::Encrypt { .. } | RequestBody::Keyring | RequestBody::LockStore => {}
         RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {}
@@ -203,6 +243,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
     match event {
         Event::QubeState { .. } | Event::Link { .. } => {}
         Event::LinkGone { .. } | Event::QubeRemoved { .. } => {}
+        Event::Ask { .. } | Event::AskGone { .. } | Event::Call { .. } => {}
     }
 }
 

@@ -11,6 +11,7 @@ mod gamma;
 mod lock;
 mod outputs;
 mod passphrase;
+mod services;
 mod session;
 mod shortages;
 mod signals;

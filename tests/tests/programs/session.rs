@@ -163,6 +163,7 @@ fn the_package_is_whole() {
         "usr/bin/transom-volume",
         "usr/bin/transom-agent",
         "usr/bin/transom-pin",
+        "usr/bin/transom-services",
         "usr/bin/transom-session",
         "etc/pam.d/transom",
         "usr/share/doc/transom/copyright",

@@ -25,4 +25,5 @@ mod network;
 mod outer;
 mod paused;
 mod picture;
+mod services;
 mod volume;

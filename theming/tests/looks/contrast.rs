@@ -78,8 +78,12 @@ fn answers_of_questions() {
         let raised = [(true, true), (true, false), (false, false), (false, true)];
         let answers =
             raised.map(|(enabled, focused)| Answer { text: "HM", enabled, focused, gives_away: false });
-        let drawn =
-            painter.prompt(&PromptSpec { sentence: &[Run::Text("HM")], answers: &answers, scale: SCALE });
+        let drawn = painter.prompt(&PromptSpec {
+            sentence: &[Run::Text("HM")],
+            choices: &[],
+            answers: &answers,
+            scale: SCALE,
+        });
         for Rect { x, y, w, h } in drawn.answers {
             let [x, y, w, h] = [x + 6, y + 6, w - 12, h - 12].map(|v| SCALE.to_device(v));
             let found = best_contrast(&drawn.image, DeviceRect::new(x, y, w, h));

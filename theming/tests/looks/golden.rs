@@ -114,6 +114,16 @@ fn bars_and_panels() {
     }
 }
 
+/// Questions with qubes to choose from: none chosen, one chosen, and every label.
+#[test]
+fn choices() {
+    for (variant, scale) in [(Variant::Dark, 120), (Variant::Light, 150)] {
+        let (mut painter, at) = (painter(variant), Scale::new(scale));
+        let pictures = scenes::choices(&mut painter, at);
+        check(&format!("choices-{}", variant.name()), &sheet(&painter, &[pictures], at));
+    }
+}
+
 /// dom0's own windows: steel everywhere, no label's colour.
 #[test]
 fn dom0() {

@@ -1,7 +1,7 @@
 //! What is drawn for people and for the golden pictures.
 
 use transom_theming::{
-    Answer, BarQube, BarSpec, CaptionSpec, CursorShape, FrameKind, FrameSpec, Image, Label, LockSpec,
+    Answer, BarQube, BarSpec, CaptionSpec, Choice, CursorShape, FrameKind, FrameSpec, Image, Label, LockSpec,
     NoticeSpec, Painter, PromptSpec, QubeMark, Rgb, Run, Scale, Size, TitleButton, WelcomeSpec,
 };
 
@@ -165,7 +165,12 @@ pub(crate) fn panels(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
     let questions = [(false, false), (true, false), (true, true)]
         .map(|(enabled, focused)| {
             painter
-                .prompt(&PromptSpec { sentence: &sentence, answers: &answers(enabled, focused), scale })
+                .prompt(&PromptSpec {
+                    sentence: &sentence,
+                    choices: &[],
+                    answers: &answers(enabled, focused),
+                    scale,
+                })
                 .image
         })
         .to_vec();
@@ -194,6 +199,42 @@ pub(crate) fn panels(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         ("Copy between qubes", "Ctrl + Shift + C, then Ctrl + Shift + V"),
     ];
     vec![questions, notices, captions, vec![painter.welcome(&WelcomeSpec { lines: &lines, scale })]]
+}
+
+/// Questions with qubes to choose from.
+pub(crate) fn choices(painter: &mut Painter, scale: Scale) -> Vec<Image> {
+    let sentence = [
+        Run::Qube { name: "work", label: Label::Blue },
+        Run::Text("wants to copy “report.pdf (1.2 MB)” to:"),
+    ];
+    let all: Vec<_> = Label::ALL.into_iter().map(|label| (label, label.name(), "")).collect();
+    let some = [
+        (Label::Black, "vault", ""),
+        (Label::Red, "untrusted", "is started for it"),
+        (Label::Blue, "a new disposable qube", "goes with its last window"),
+    ];
+    [(&some[..], None, 0), (&some[..], Some(1), 2), (&all[..], Some(0), 1)]
+        .map(|(rows, chosen, focus)| {
+            let choices: Vec<_> = (0..)
+                .zip(rows)
+                .map(|(i, (label, name, note))| Choice {
+                    label: *label,
+                    name,
+                    note,
+                    chosen: chosen == Some(i),
+                })
+                .collect();
+            let answer = |number: usize, text| {
+                let gives_away = number == 2;
+                let enabled = !gives_away || chosen.is_some();
+                Answer { text, enabled, focused: number == focus, gives_away }
+            };
+            let answers = [answer(0, "Do not allow"), answer(1, "Do not ask again"), answer(2, "Allow")];
+            painter
+                .prompt(&PromptSpec { sentence: &sentence, choices: &choices, answers: &answers, scale })
+                .image
+        })
+        .to_vec()
 }
 
 /// What says that dom0 itself is meant: frames, the bar, a card's caption.

@@ -49,6 +49,11 @@ if [ -x $lib/transom-pin ]; then
     pin="--pin-socket /run/transom/pin"
     $lib/transom-pin --socket /run/transom/pin --agent-uid 1000 &
 fi
+if [ -x $lib/transom-services ]; then
+    for tool in copy move open call; do
+        ln -sf $lib/transom-services /usr/bin/transom-$tool
+    done
+fi
 stage agent
 # Buses wait for nobody, and nobody waits for them.
 dbus-daemon --system --nofork --nopidfile &

@@ -76,6 +76,33 @@ impl Server {
         argv: Vec<String>,
         now: Instant,
     ) -> Result<Outcome, ErrorBody> {
+        let name = self.take_disposable(pattern, label, Some(argv), now)?;
+        Ok(Outcome::Later(name, Until::FirstProgram))
+    }
+
+    /// A disposable for a call of this qube: made like it, so that what is opened there can reach no more
+    /// than it could where it came from.
+    pub(super) fn disposable_for_call(
+        &mut self,
+        source: &QubeName,
+        now: Instant,
+    ) -> Result<QubeName, ErrorBody> {
+        let pattern = match self.fleeting(source) {
+            Some(fleeting) => fleeting.pattern.clone(),
+            None => source.as_str().to_owned(),
+        };
+        let label = self.qubes.get(source.as_str()).map(|qube| qube.label.clone());
+        self.take_disposable(pattern, label, None, now)
+    }
+
+    /// A disposable that is ready, or a new one: its name. `first` is the program that it is there for.
+    fn take_disposable(
+        &mut self,
+        pattern: String,
+        label: Option<LabelName>,
+        first: Option<Vec<String>>,
+        now: Instant,
+    ) -> Result<QubeName, ErrorBody> {
         if self.closing {
             return Err(error(ErrorKind::Cancelled, "transom-qubed is ending"));
         }
@@ -97,7 +124,7 @@ impl Server {
             }
             if let Some(fleeting) = &mut qube.fleeting {
                 fleeting.spare = false;
-                fleeting.first = Some(argv);
+                fleeting.first = first;
             }
         }
         // Everybody hears of it now.
@@ -120,7 +147,7 @@ impl Server {
             }
             _ => {}
         }
-        Ok(Outcome::Later(name, Until::FirstProgram))
+        Ok(name)
     }
 
     fn fleeting(&mut self, name: &QubeName) -> Option<&mut Fleeting> {
@@ -333,12 +360,23 @@ impl Server {
         self.end_disposable(name, now);
     }
 
+    /// Calls have begun or ended: disposables that serve may have more or less to do.
+    pub(super) fn look_at_served(&mut self, now: Instant) {
+        let used = |qube: &Qube| qube.fleeting.as_ref().is_some_and(|fleeting| !fleeting.spare);
+        let used: Vec<QubeName> =
+            self.qubes.iter().filter(|(_, qube)| used(qube)).map(|(name, _)| name.clone()).collect();
+        for name in used {
+            self.look_at_programs(&name, now);
+        }
+    }
+
     /// Counts the programs of a disposable.
     pub(super) fn look_at_programs(&mut self, name: &QubeName, now: Instant) {
         let Some(qube) = self.qubes.get_mut(name.as_str()) else { return };
         let (Some(fleeting), Some(running)) = (&mut qube.fleeting, &qube.running) else { return };
         if !fleeting.spare {
-            fleeting.life.programs(running.programs(), now);
+            // What it serves is work as well.
+            fleeting.life.programs(running.programs() + self.calls.going_to(name), now);
         } else if running.programs() == 0 {
             // It is warm.
             self.disposable_ready(name, now);

@@ -1,6 +1,6 @@
 //! Any legal value of every fixed part.
 
-use transom_protocol::{message as m, service as s, types::*};
+use transom_protocol::{call as c, message as m, service as s, types::*};
 use zerocopy::little_endian::{I32, U16, U32, U64};
 
 use super::dice::Dice;
@@ -27,6 +27,12 @@ impl Random for u8 {
 }
 
 impl Random for [u8; 8] {
+    fn random(dice: &mut Dice<'_>) -> Self {
+        dice.bytes()
+    }
+}
+
+impl Random for [u8; 16] {
     fn random(dice: &mut Dice<'_>) -> Self {
         dice.bytes()
     }
@@ -131,6 +137,10 @@ structs! {
     s::Welcome { version }
     s::Run { flags }
     s::Time { seconds nanos }
+    s::Serve { token }
+    c::Call { magic version }
+    c::Accept { magic token }
+    c::Ended { code }
     s::Failed { errno }
     s::Exited { code signal }
 }

@@ -2,6 +2,7 @@
 //! not be.
 
 use transom_protocol::{
+    call::{self as c, CallDown, CallUp},
     limits::*,
     message::{self as m, ToDom0, ToQube, commit_flags, tail_bytes},
     service::{self as s, ToAgent, ToQubed},
@@ -143,6 +144,26 @@ impl WithTail for s::Failed {
     }
 }
 
+fn service(dice: &mut Dice<'_>) -> String {
+    format!("s{}", dice.id(1_000))
+}
+
+impl WithTail for s::Serve {
+    fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
+        let (service, argument) = (service(dice), dice.id(1_000).to_string());
+        (Self::random(dice), join_strings([service.as_str(), &argument, "work"]))
+    }
+}
+
+impl WithTail for c::Call {
+    fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
+        let target = ["", "vault", c::DISPOSABLE, "dom0"][dice.below(4)];
+        let (service, argument) = (service(dice), dice.id(1_000).to_string());
+        let description = dice.text(c::MAX_DESCRIPTION);
+        (Self::random(dice), join_strings([service.as_str(), target, &argument, &description]))
+    }
+}
+
 /// Makes a function that hands one message of every variant to a visitor, each from the same dice.
 macro_rules! every {
     ($name:ident, $enum:ident; $($variant:ident $form:ident $($arg:expr)?;)*) => {
@@ -190,5 +211,13 @@ every! { every_to_qubed, ToQubed;
 }
 
 every! { every_to_agent, ToAgent;
-    Welcome fixed; Run tail; Shutdown unit; Time fixed;
+    Welcome fixed; Run tail; Shutdown unit; Time fixed; Serve tail;
+}
+
+every! { every_call_up, CallUp;
+    Call tail; Accept fixed; Data bytes c::MAX_DATA; End unit; Exited fixed;
+}
+
+every! { every_call_down, CallDown;
+    Allowed unit; Refused unit; Data bytes c::MAX_DATA; End unit; Exited fixed;
 }

@@ -1,6 +1,7 @@
 //! The bodies of the fuzz targets. Both panic where something does not hold.
 
 use transom_protocol::{
+    call::{CALL_DOWN, CALL_UP, CallDown, CallUp},
     message::{TO_DOM0, TO_QUBE, ToDom0, ToQube, next_to_dom0},
     service::{TO_AGENT, TO_QUBED, ToAgent, ToQubed},
     session::{End, Phase, Session},
@@ -22,11 +23,13 @@ macro_rules! again {
 }
 
 /// Every table with its direction and its parser.
-pub(crate) const TABLES: [(&[MessageInfo], Direction, Again); 4] = [
+pub(crate) const TABLES: [(&[MessageInfo], Direction, Again); 6] = [
     (TO_DOM0, Direction::ToDom0, again!(ToDom0)),
     (TO_QUBE, Direction::ToQube, again!(ToQube)),
     (TO_QUBED, Direction::ToDom0, again!(ToQubed)),
     (TO_AGENT, Direction::ToQube, again!(ToAgent)),
+    (CALL_UP, Direction::ToDom0, again!(CallUp)),
+    (CALL_DOWN, Direction::ToQube, again!(CallDown)),
 ];
 
 /// Reads bytes as a stream of each table. Returns how many messages there were.

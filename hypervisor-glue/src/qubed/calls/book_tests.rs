@@ -1,0 +1,223 @@
+use proptest::prelude::*;
+
+use super::*;
+
+fn name(text: &str) -> QubeName {
+    QubeName::new(text).unwrap()
+}
+
+fn wanted(source: &str) -> Wanted {
+    Wanted {
+        source: name(source),
+        label: LabelName::new("blue").unwrap(),
+        service: "transom.copy".into(),
+        argument: String::new(),
+        said: "a file".into(),
+    }
+}
+
+fn choices(of: &[&str]) -> Vec<CallChoice> {
+    let choice = |text: &&str| CallChoice {
+        target: Target::Qube(name(text)),
+        label: LabelName::new("red").unwrap(),
+        running: true,
+    };
+    of.iter().map(choice).collect()
+}
+
+fn ask() -> Verdict {
+    Verdict::Ask { choices: choices(&["vault", "web"]), chosen: None }
+}
+
+fn shown(effects: &[Effect]) -> Vec<CallId> {
+    let show = |effect: &Effect| match effect {
+        Effect::Show(ask) => Some(ask.call),
+        _ => None,
+    };
+    effects.iter().filter_map(show).collect()
+}
+
+fn allow(target: &str) -> CallAnswer {
+    CallAnswer::Allow { target: Target::new(target).unwrap() }
+}
+
+#[test]
+fn a_call_from_question_to_end() {
+    let now = Instant::now();
+    let mut book = Book::default();
+    let (id, effects) = book.place(wanted("work"), ask(), now).unwrap();
+    assert_eq!(shown(&effects), [id]);
+    assert!(book.answer(id, &allow("mail")).is_empty(), "it was no choice");
+    assert!(book.answer(id + 1, &allow("vault")).is_empty());
+    let launch = book.answer(id, &allow("vault"));
+    assert_eq!(launch, [Effect::Launch(id, Target::Qube(name("vault")))]);
+    assert!(book.answer(id, &CallAnswer::Deny).is_empty(), "it is answered once");
+    book.going_to(id, &name("vault"));
+    assert_eq!(book.waiting_for(&name("vault")), [id]);
+    let offer = book.offer(id, [7; 16], now).unwrap();
+    assert!(
+        matches!(offer, Effect::Offer { target, source, .. } if target == name("vault") && source == name("work"))
+    );
+    assert_eq!(book.accept(&name("web"), &[7; 16]), None, "another qube has the token");
+    assert_eq!(book.accept(&name("vault"), &[8; 16]), None);
+    assert_eq!(book.accept(&name("vault"), &[7; 16]), Some(id));
+    assert_eq!(book.accept(&name("vault"), &[7; 16]), None, "a token is of use once");
+    assert!(book.end(id).is_empty());
+    assert_eq!(book.qube_gone(&name("vault")), []);
+}
+
+#[test]
+fn many_questions_of_one_qube_hide_none_of_another() {
+    let now = Instant::now();
+    let mut book = Book::default();
+    let ids: Vec<_> = (0..MAX_ASKS).map(|_| book.place(wanted("loud"), ask(), now).unwrap().0).collect();
+    assert!(book.place(wanted("loud"), ask(), now).is_none(), "as many as may wait");
+    let (quiet, effects) = book.place(wanted("quiet"), ask(), now).unwrap();
+    assert_eq!(shown(&effects), [quiet], "shown at once, beside the first of the other");
+    let effects = book.answer(ids[0], &CallAnswer::Deny);
+    assert_eq!(effects[0], Effect::Refuse(ids[0]));
+    assert_eq!(shown(&effects), [ids[1]], "the next comes when one is answered");
+    assert!(book.answer(ids[3], &allow("vault")).is_empty(), "nobody has seen this one");
+    let effects = book.answer(ids[1], &CallAnswer::Silence);
+    assert_eq!(effects, ids[1..].iter().map(|id| Effect::Refuse(*id)).collect::<Vec<_>>());
+    let later = now + Duration::from_hours(1);
+    assert!(book.place(wanted("loud"), ask(), later).is_none(), "silenced");
+    assert!(book.place(wanted("loud"), Verdict::Go(Target::Disposable), later).is_some(), "a rule allows it");
+    let gone = book.qube_gone(&name("loud"));
+    assert!(matches!(gone[..], [Effect::Refuse(_)]));
+    assert!(book.place(wanted("loud"), ask(), later).is_some(), "started anew");
+}
+
+#[test]
+fn questions_and_offers_end_by_themselves() {
+    let now = Instant::now();
+    let mut book = Book::default();
+    let (id, _) = book.place(wanted("work"), ask(), now).unwrap();
+    assert_eq!(book.next_wake(), Some(now + ANSWER));
+    assert!(book.tick(now + ANSWER.checked_sub(Duration::from_millis(1)).unwrap()).is_empty());
+    assert_eq!(book.tick(now + ANSWER), [Effect::Hide(id), Effect::Refuse(id)]);
+    let (id, _) = book.place(wanted("work"), Verdict::Go(Target::Qube(name("web"))), now).unwrap();
+    book.going_to(id, &name("web"));
+    book.offer(id, [1; 16], now);
+    assert_eq!(book.tick(now + ACCEPT), [Effect::Refuse(id)]);
+    let (id, _) = book.place(wanted("work"), ask(), now + ANSWER).unwrap();
+    assert_eq!(book.person_gone(), [Effect::Hide(id), Effect::Refuse(id)]);
+    assert_eq!(book.next_wake(), None);
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Place(u8, u8),
+    Answer(u64, u8),
+    Going(u64, u8),
+    Offer(u64),
+    Accept(u8, u64),
+    End(u64),
+    Fail(u64),
+    Gone(u8),
+    PersonGone,
+    Wait(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0u8..3, 0u8..4).prop_map(|(q, v)| Step::Place(q, v)),
+        3 => (0u64..24, 0u8..4).prop_map(|(c, a)| Step::Answer(c, a)),
+        2 => (0u64..24, 0u8..3).prop_map(|(c, q)| Step::Going(c, q)),
+        2 => (0u64..24).prop_map(Step::Offer),
+        2 => (0u8..3, 0u64..24).prop_map(|(q, c)| Step::Accept(q, c)),
+        1 => (0u64..24).prop_map(Step::End),
+        1 => (0u64..24).prop_map(Step::Fail),
+        1 => (0u8..3).prop_map(Step::Gone),
+        1 => Just(Step::PersonGone),
+        1 => (0u64..40).prop_map(Step::Wait),
+    ]
+}
+
+/// What the outside knows: a question is shown or not, and a call is over once.
+#[derive(Default)]
+struct Outside {
+    shown: BTreeSet<CallId>,
+    over: BTreeSet<CallId>,
+    open: BTreeSet<CallId>,
+}
+
+impl Outside {
+    fn see(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            match effect {
+                Effect::Show(ask) => assert!(self.shown.insert(ask.call) && !self.over.contains(&ask.call)),
+                Effect::Hide(id) => assert!(self.shown.remove(id), "hidden, but not shown"),
+                Effect::Refuse(id) => {
+                    assert!(self.over.insert(*id), "refused twice");
+                    assert!(!self.open.contains(id), "refused when open");
+                    self.shown.remove(id);
+                }
+                Effect::Close(id) => assert!(self.open.remove(id) && self.over.insert(*id)),
+                Effect::Launch(id, _) => {
+                    self.shown.remove(id);
+                }
+                Effect::Offer { .. } => {}
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_order_of_events_keeps_the_book_in_order(steps in proptest::collection::vec(step(), 1..120)) {
+        let qubes = ["work", "vault", "web"];
+        let mut now = Instant::now();
+        let (mut book, mut outside) = (Book::default(), Outside::default());
+        let token = |call: u64| { let mut token = [0; 16]; token[..8].copy_from_slice(&call.to_le_bytes()); token };
+        for step in steps {
+            let effects = match step {
+                Step::Place(qube, verdict) => {
+                    let verdict = match verdict {
+                        0 => Verdict::Deny,
+                        1 => Verdict::Go(Target::Qube(name("vault"))),
+                        2 => Verdict::Ask { choices: Vec::new(), chosen: Some(3) },
+                        _ => Verdict::Ask { choices: choices(&["vault", "web"]), chosen: Some(9) },
+                    };
+                    book.place(wanted(qubes[qube as usize]), verdict, now).map_or(Vec::new(), |(_, effects)| effects)
+                }
+                Step::Answer(call, how) => {
+                    let was_shown = outside.shown.contains(&call);
+                    let answer = match how {
+                        0 => CallAnswer::Deny,
+                        1 => CallAnswer::Silence,
+                        2 => allow("vault"),
+                        _ => allow("mail"),
+                    };
+                    let effects = book.answer(call, &answer);
+                    prop_assert!(was_shown || effects.is_empty(), "an answer to nothing did something");
+                    effects
+                }
+                Step::Going(call, qube) => { book.going_to(call, &name(qubes[qube as usize])); Vec::new() }
+                Step::Offer(call) => book.offer(call, token(call), now).into_iter().collect(),
+                Step::Accept(qube, call) => {
+                    let by = name(qubes[qube as usize]);
+                    if let Some(id) = book.accept(&by, &token(call)) {
+                        prop_assert_eq!(id, call);
+                        prop_assert_eq!(book.target(id), Some(&by));
+                        prop_assert!(outside.open.insert(id) && !outside.over.contains(&id));
+                    }
+                    Vec::new()
+                }
+                Step::End(call) => {
+                    let effects = book.end(call);
+                    outside.open.remove(&call);
+                    effects
+                }
+                Step::Fail(call) => book.fail(call),
+                Step::Gone(qube) => book.qube_gone(&name(qubes[qube as usize])),
+                Step::PersonGone => book.person_gone(),
+                Step::Wait(seconds) => { now += Duration::from_secs(seconds); book.tick(now) }
+            };
+            outside.see(&effects);
+            book.check_invariants(now);
+        }
+    }
+}

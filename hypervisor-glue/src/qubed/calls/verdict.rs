@@ -1,0 +1,142 @@
+//! What policy says about a call, given the qubes that there are.
+
+use std::time::Instant;
+
+use transom_protocol::{
+    call::Target,
+    supervisor::{CallChoice, CallFate, ErrorBody, ErrorKind, QubeName},
+};
+
+use super::book::{Verdict, Wanted};
+use crate::{
+    policy::{Decision, Party, Policy},
+    qubed::{
+        disposables::Fleeting,
+        running::Phase,
+        server::{Qube, Server},
+    },
+};
+
+/// Most qubes that the person is offered.
+const MAX_CHOICES: usize = 64;
+
+/// True for a disposable that waits for its program: for calls it is not there yet.
+fn spare(qube: &Qube) -> bool {
+    qube.fleeting.as_ref().is_some_and(Fleeting::is_spare)
+}
+
+impl Server {
+    /// What may become of a call; `Err` what the person is told if it may not be.
+    pub(super) fn verdict(&mut self, wanted: &Wanted, wish: Option<&Target>) -> Result<Verdict, CallFate> {
+        if self.closing || wish.and_then(Target::qube) == Some(&wanted.source) {
+            return Ok(Verdict::Deny);
+        }
+        // Qubes may have come or gone by hand.
+        self.refresh_all();
+        let policy = match self.calls.policy.now() {
+            Ok(policy) => policy.clone(),
+            Err(error) => return Err(CallFate::Failed { reason: error.to_string() }),
+        };
+        let default = policy.default_target(&wanted.service, self.source(wanted)).cloned();
+        let target = wish.cloned().or(default);
+        let known = target.as_ref().is_some_and(|target| self.is_there(target));
+        let decision = target
+            .as_ref()
+            .map(|target| policy.decide(&wanted.service, self.source(wanted), self.party(target)));
+        match (decision, target) {
+            (Some(Decision::Deny), _) if wish.is_some() => Err(CallFate::Denied),
+            (Some(Decision::Allow), Some(target)) if known => Ok(Verdict::Go(target)),
+            (Some(Decision::Allow | Decision::Ask), Some(Target::Dom0)) => {
+                Err(CallFate::Failed { reason: "dom0 has no such service".to_owned() })
+            }
+            (Some(Decision::Allow), Some(target)) if wish.is_some() => {
+                Err(CallFate::Failed { reason: format!("there is no qube {target}") })
+            }
+            (_, target) => {
+                let choices = self.choices(&policy, wanted);
+                if choices.is_empty() {
+                    return Err(CallFate::Denied);
+                }
+                if self.compositor.is_none() {
+                    return Ok(Verdict::Deny);
+                }
+                let chosen = choices.iter().position(|choice| Some(&choice.target) == target.as_ref());
+                Ok(Verdict::Ask { choices, chosen: chosen.map(|index| index as u32) })
+            }
+        }
+    }
+
+    fn is_disposable(&self, name: &QubeName) -> bool {
+        self.lasting(name).is_err()
+    }
+
+    fn source<'a>(&self, wanted: &'a Wanted) -> Party<'a> {
+        if self.is_disposable(&wanted.source) {
+            Party::Disposable(Some((&wanted.source, &wanted.label)))
+        } else {
+            Party::Qube(&wanted.source, Some(&wanted.label))
+        }
+    }
+
+    fn party<'a>(&'a self, target: &'a Target) -> Party<'a> {
+        match target {
+            Target::Dom0 => Party::Dom0,
+            Target::Disposable => Party::Disposable(None),
+            Target::Qube(name) => match self.qubes.get(name.as_str()) {
+                Some(qube) if self.is_disposable(name) => Party::Disposable(Some((name, &qube.label))),
+                Some(qube) => Party::Qube(name, Some(&qube.label)),
+                None => Party::Qube(name, None),
+            },
+        }
+    }
+
+    fn is_there(&self, target: &Target) -> bool {
+        match target {
+            Target::Qube(name) => self.qubes.get(name.as_str()).is_some_and(|qube| !spare(qube)),
+            Target::Disposable => true,
+            Target::Dom0 => false,
+        }
+    }
+
+    /// Whom the person may choose: those that a rule does not exclude and that can be reached.
+    fn choices(&self, policy: &Policy, wanted: &Wanted) -> Vec<CallChoice> {
+        let may = |to: Party<'_>| policy.decide(&wanted.service, self.source(wanted), to) != Decision::Deny;
+        let reachable = |qube: &Qube| match &qube.running {
+            Some(running) => matches!(running.phase, Phase::Running | Phase::Starting),
+            None => qube.config.is_ok(),
+        };
+        let other = |name: &QubeName, qube: &Qube| *name != wanted.source && reachable(qube) && !spare(qube);
+        let qubes = self.qubes.iter().filter(|(name, qube)| other(name, qube));
+        let mut choices: Vec<CallChoice> = qubes
+            .map(|(name, qube)| CallChoice {
+                target: Target::Qube(name.clone()),
+                label: qube.label.clone(),
+                running: qube.running.is_some(),
+            })
+            .filter(|choice| may(self.party(&choice.target)))
+            .take(MAX_CHOICES - 1)
+            .collect();
+        if may(Party::Disposable(None)) {
+            let (target, label) = (Target::Disposable, wanted.label.clone());
+            choices.push(CallChoice { target, label, running: false });
+        }
+        choices
+    }
+
+    /// The qube that a call goes to, up or on its way.
+    pub(super) fn target_for_call(
+        &mut self,
+        target: &Target,
+        source: &QubeName,
+        now: Instant,
+    ) -> Result<QubeName, ErrorBody> {
+        match target {
+            Target::Qube(name) => {
+                self.start_for_call(name, now)?;
+                Ok(name.clone())
+            }
+            Target::Disposable => self.disposable_for_call(source, now),
+            Target::Dom0 => Err(ErrorBody::new(ErrorKind::BadRequest, "dom0 has no such service")),
+        }
+    }
+}
