@@ -71,7 +71,7 @@ fn a_locked_desktop_stays_locked() {
 /// picture on.
 fn screens_sleep(machine: &mut Machine) {
     machine.ask(&Ask::Kill);
-    machine.ask(&Ask::Configure(r#"idle { lock "never"; screens-off "5s"; }"#.into()));
+    machine.ask(&Ask::Configure(r#"idle { lock "never"; screens-off "10s"; }"#.into()));
     starts(machine, "pixman", "pixman");
     seen(machine);
     // QEMU writes a few words on black for an output without a signal; dark screens have none.
