@@ -7,7 +7,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use transom::qubes::{Link, LinkMemory, QubeIdentity};
+use transom::{
+    config::Config,
+    qubes::{Link, LinkMemory, QubeIdentity},
+};
 use transom_hypervisor::memory::RamLayout;
 use transom_tests::{
     figure::figure,
@@ -19,6 +22,13 @@ use crate::machine::Machine;
 
 /// Longest time until a picture is there, on a slow and busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A desktop that stays awake: while it looks out for the guest its clock runs far ahead of the guest's, and
+/// screens that sleep are black.
+fn awake() -> World {
+    let config = Config::parse("test.kdl", r#"idle { lock "never"; screens-off "never"; }"#).unwrap();
+    World::with(config, (800, 600), 120)
+}
 
 fn link(world: &World) -> &Link {
     world.desktop.qubes.by_name("guest").expect("the link is open")
@@ -120,7 +130,7 @@ fn windows_of_a_guest() {
     let (display, service) = (machine.listen(5_000), machine.listen(5_001));
     let uptime = up(&machine);
     figure("vm.start.minimal_s", uptime, "s", 1);
-    let mut world = World::new();
+    let mut world = awake();
     attach(&mut world, &machine, accept(&machine, &display));
     let _service = accept(&machine, &service);
     machine.say("ok");
@@ -182,7 +192,7 @@ fn windows_come_back() {
     let Some(mut machine) = boot("windows-again") else { return };
     let (display, service) = (machine.listen(5_000), machine.listen(5_001));
     up(&machine);
-    let mut world = World::new();
+    let mut world = awake();
     let stream = accept(&machine, &display);
     let mut old = stream.try_clone().unwrap();
     attach(&mut world, &machine, stream);
@@ -193,7 +203,7 @@ fn windows_come_back() {
         match line.split(' ').next() {
             Some("expect") => expect_line(&mut world, &machine, &line),
             Some("restart") => {
-                world = World::new();
+                world = awake();
                 // Read to its end: the vsock daemon passes on an end, but not always a reset.
                 old.shutdown(Shutdown::Write).unwrap();
                 old.set_nonblocking(false).unwrap();
