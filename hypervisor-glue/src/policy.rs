@@ -26,10 +26,11 @@ use transom_protocol::{
 use crate::store::{FileError, first_error};
 
 /// What holds where the person's own rules do not say: files and links may go where the person says,
-/// each time anew; all else is denied.
+/// each time anew; the USB qube may have a mouse if the person says so; all else is denied.
 pub const BUILT_IN: &str = r#"ask "transom.copy" from="*" to="*"
 ask "transom.open-file" from="*" to="*"
 ask "transom.open-link" from="*" to="*"
+ask "transom.input-mouse" from="sys-usb" to="dom0"
 deny "*" from="*" to="*"
 "#;
 

@@ -10,6 +10,7 @@
 //! - [`text`]: making text from a qube safe to show (rule CLEAN-TEXT),
 //! - [`service`]: what the agent and `transom-qubed` say to each other,
 //! - [`call`]: a service call of one qube to another,
+//! - [`input`]: input devices that a qube hands to dom0 by such a call,
 //! - [`supervisor`]: what dom0's programs and `transom-qubed` say to each other.
 //!
 //! Everything that comes from a qube is hostile until it has passed [`wire`], [`message`] and
@@ -21,6 +22,7 @@
 #![allow(missing_debug_implementations)]
 
 pub mod call;
+pub mod input;
 pub mod limits;
 pub mod message;
 pub mod service;

@@ -2,6 +2,7 @@
 
 pub mod devices;
 pub mod event;
+mod forwarded;
 mod gestures;
 pub mod keyboard;
 mod keys;
@@ -33,6 +34,7 @@ pub(crate) struct Input {
     gestures: gestures::Gestures,
     pub(crate) tool: tool::Tool,
     layouts: layouts::Layouts,
+    forwarded: forwarded::Forwarded,
     /// Keys for a window that has the focus but was not drawn so yet.
     pub(crate) waiting_keys: VecDeque<(Option<SurfaceKey>, Outcome)>,
     /// Keys that the focused window knows to be down; it hears of no other key's release.
@@ -50,6 +52,7 @@ impl Input {
             gestures: gestures::Gestures::default(),
             tool: tool::Tool::default(),
             layouts: layouts::Layouts::default(),
+            forwarded: forwarded::Forwarded::default(),
             waiting_keys: VecDeque::new(),
             told_keys: BTreeSet::new(),
             title_shown: false,

@@ -12,9 +12,11 @@ use transom_hypervisor::{
     client::Client,
     memory::RamLayout,
     supervisor::{
-        Disposable, Event, FromQubed, MemoryKind, QubeInfo, QubeName, QubeState, ReplyBody, RequestBody,
+        Disposable, Event, FromQubed, LabelName, MemoryKind, QubeInfo, QubeName, QubeState, ReplyBody,
+        RequestBody,
     },
 };
+use transom_protocol::input::Kind;
 use transom_theming::{Label, QubeMark};
 
 use super::{LinkMemory, QubeIdentity};
@@ -61,8 +63,12 @@ impl Supervisor {
 
 /// A qube's label; one that the theme does not know counts as the least trusted.
 fn label_of(info: &QubeInfo) -> Label {
-    Label::from_name(info.label.as_str()).unwrap_or_else(|| {
-        warn!(qube = %info.name, "unknown label; shown as red");
+    named_label(info.name.as_str(), &info.label)
+}
+
+fn named_label(qube: &str, name: &LabelName) -> Label {
+    Label::from_name(name.as_str()).unwrap_or_else(|| {
+        warn!(qube, "unknown label; shown as red");
         Label::Red
     })
 }
@@ -165,6 +171,20 @@ impl Desktop {
             FromQubed::Event(Event::AskGone { call }) => self.call_gone(call),
             FromQubed::Event(Event::Call { source, service, target, fate }) => {
                 self.call_told(source.as_str(), &service, target.as_ref(), &fate);
+            }
+            FromQubed::Event(Event::Serve { call, source, label, service, said, .. }) => {
+                let label = named_label(source.as_str(), &label);
+                let stream = fds.into_iter().next();
+                let kind = Kind::of_service(&service);
+                let served = match (kind, stream) {
+                    (Some(kind), Some(stream)) => {
+                        self.forward_device(call, (source, label), kind, said, stream)
+                    }
+                    _ => Err(io::Error::other(format!("{service} is no service of this desktop"))),
+                };
+                if let Err(error) = served {
+                    error!(%error, "a call cannot be served");
+                }
             }
             FromQubed::Event(other) => info!(?other, "from transom-qubed"),
         }

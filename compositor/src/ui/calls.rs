@@ -2,7 +2,7 @@
 
 use tracing::warn;
 use transom_hypervisor::supervisor::{CallAnswer, CallAsk, CallFate, LabelName, RequestBody};
-use transom_protocol::call::Target;
+use transom_protocol::{call::Target, input::Kind};
 use transom_theming::Label;
 
 use super::{
@@ -32,6 +32,16 @@ fn sentence(ask: &CallAsk) -> Vec<Part> {
     let said = if ask.said.is_empty() { "something".to_owned() } else { format!("“{}”", ask.said) };
     let qube = Part::Qube((ask.source.as_str().to_owned(), label(&ask.label)));
     let mut parts = vec![qube];
+    if let Some(kind) = Kind::of_service(&ask.service) {
+        let name = if ask.said.is_empty() { String::new() } else { format!(" {said}") };
+        parts.push(text(match kind {
+            Kind::Mouse => format!(" wants to use its mouse{name}. It can then click everywhere."),
+            Kind::Keyboard => {
+                format!(" wants to use its keyboard{name}. It can then type as you, everywhere.")
+            }
+        }));
+        return parts;
+    }
     match ask.service.as_str() {
         "transom.copy" => parts.push(text(format!(" wants to copy {said} to"))),
         "transom.open-file" => parts.push(text(format!(" wants to open the file {said} in"))),
@@ -65,7 +75,8 @@ impl Desktop {
             return;
         }
         let Some(ask) = self.ui.kept.calls.front() else { return };
-        let rows = ask.choices.iter().map(|choice| Row {
+        let choices = ask.choices.iter().filter(|choice| choice.target != Target::Dom0);
+        let rows = choices.map(|choice| Row {
             label: label(&choice.label),
             name: shown(&choice.target).to_owned(),
             note: match choice.target {
@@ -95,14 +106,25 @@ impl Desktop {
         let at = self.ui.kept.calls.iter().position(|ask| ask.call == call);
         let ask = at.and_then(|at| self.ui.kept.calls.remove(at));
         let target = |row: usize| ask.as_ref()?.choices.get(row).map(|choice| choice.target.clone());
+        // Where dom0 is all there is there is nothing to choose.
+        let only = ask.as_ref().is_some_and(|ask| ask.choices.iter().all(|c| c.target == Target::Dom0));
         let answer = match given {
-            Given::Allow(row) => row.and_then(target).map(|target| CallAnswer::Allow { target }),
+            Given::Allow(row) => {
+                row.or(only.then_some(0)).and_then(target).map(|target| CallAnswer::Allow { target })
+            }
             Given::Silence => Some(CallAnswer::Silence),
             Given::Deny => None,
         };
         let answer = answer.unwrap_or(CallAnswer::Deny);
         self.ask_qubed(RequestBody::AnswerCall { call, answer });
         self.close_prompt(Asks::Call(call));
+    }
+
+    /// The open question is about what this qube asked for.
+    pub(crate) fn is_asked_about(&self, qube: &str) -> bool {
+        let Some(prompt) = &self.ui.kept.prompt else { return false };
+        let Asks::Call(call) = prompt.asks else { return false };
+        self.ui.kept.calls.iter().any(|ask| ask.call == call && ask.source.as_str() == qube)
     }
 
     /// Nobody can be asked any more: all calls that wait are denied.
@@ -149,6 +171,9 @@ impl Desktop {
                     other => format!(" uses the service {other} of "),
                 };
                 parts.extend([text(did), to(self)]);
+            }
+            CallFate::Denied if let Some(kind) = Kind::of_service(service) => {
+                parts.push(text(format!(" has a {kind}, which a rule does not allow")));
             }
             CallFate::Denied => {
                 parts.extend([text(format!(" asked for the service {service} of ")), to(self)]);

@@ -578,6 +578,7 @@ impl Server {
             self.deliver_link(&name);
         }
         self.spares_soon(now);
+        self.calls_with_person(now);
         Ok(Outcome::Answered)
     }
 

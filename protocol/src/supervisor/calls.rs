@@ -44,7 +44,8 @@ pub struct CallChoice {
 pub enum CallAnswer {
     /// Not this time.
     Deny,
-    /// Not this time, and nothing more is asked for this qube until it is started anew.
+    /// Not this time, and nothing more is asked for this qube until it is started anew; what the desktop
+    /// serves it ends. Also of a call that the desktop serves.
     Silence,
     /// To this one of the choices.
     Allow {

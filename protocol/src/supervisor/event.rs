@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 #[cfg(doc)]
 use super::RequestBody;
-use super::{CallAsk, CallFate, QubeInfo, QubeName};
+use super::{CallAsk, CallFate, LabelName, QubeInfo, QubeName};
 use crate::call::Target;
 
 /// How dom0 reads the memory of a qube's windows.
@@ -64,6 +64,22 @@ pub enum Event {
     AskGone {
         /// [`CallAsk::call`].
         call: u64,
+    },
+    /// The desktop is to serve a call: its stream comes as the file descriptor, open already, and speaks
+    /// [`crate::call`]. Only to the attached compositor, which ends the call by closing it.
+    Serve {
+        /// Never used twice by one qubed.
+        call: u64,
+        /// Who called.
+        source: QubeName,
+        /// The label of the one who called.
+        label: LabelName,
+        /// The name of the service, checked by [`crate::call::is_service`].
+        service: String,
+        /// Its argument, checked by [`crate::call::is_argument`].
+        argument: String,
+        /// What it is about in the words of the qube, cleaned; it may be a lie.
+        said: String,
     },
     /// What became of a call, for the person. Only to the attached compositor, and not of every call
     /// where there are many.

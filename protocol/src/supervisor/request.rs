@@ -151,7 +151,7 @@ pub enum RequestBody {
         /// Which.
         qube: QubeName,
     },
-    /// The person's answer to [`Event::Ask`]. Only from the attached compositor. Answer:
+    /// The person's answer to [`Event::Ask`], or [`CallAnswer::Silence`] for [`Event::Serve`]. Only from the attached compositor. Answer:
     /// [`ReplyBody::Done`], also if the question is over already.
     AnswerCall {
         /// [`CallAsk::call`].

@@ -203,6 +203,12 @@ fn event() -> impl Strategy<Value = Event> {
         qube().prop_map(|qube| Event::QubeRemoved { qube }),
         ask().prop_map(|ask| Event::Ask { ask }),
         any::<u64>().prop_map(|call| Event::AskGone { call }),
+        (any::<u64>(), info(), "[a-z]{1,9}", "[a-z]{0,9}", ".{0,20}").prop_map(
+            |(call, info, service, argument, said)| {
+                let (source, label) = (info.name, info.label);
+                Event::Serve { call, source, label, service, argument, said }
+            }
+        ),
         (qube(), "[a-z]{1,9}", option::of(target()), fate())
             .prop_map(|(source, service, target, fate)| { Event::Call { source, service, target, fate } }),
     ]
@@ -243,7 +249,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
     match event {
         Event::QubeState { .. } | Event::Link { .. } => {}
         Event::LinkGone { .. } | Event::QubeRemoved { .. } => {}
-        Event::Ask { .. } | Event::AskGone { .. } | Event::Call { .. } => {}
+        Event::Ask { .. } | Event::AskGone { .. } | Event::Call { .. } | Event::Serve { .. } => {}
     }
 }
 

@@ -2,9 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "tests")]
 
 mod backup;
+mod by_hand;
 mod complaints;
 mod crash;
 mod demo;
+mod devices;
 mod dom0;
 mod edit;
 mod gamma;

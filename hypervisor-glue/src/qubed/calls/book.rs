@@ -45,11 +45,18 @@ pub(super) struct Wanted {
 pub(super) enum Verdict {
     Deny,
     Go(Target),
-    Ask { choices: Vec<CallChoice>, chosen: Option<u32> },
+    /// dom0's desktop would serve it or be asked about it, and is not there.
+    Wait,
+    Ask {
+        choices: Vec<CallChoice>,
+        chosen: Option<u32>,
+    },
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum State {
+    /// It waits for dom0's desktop.
+    Parked,
     /// The person decides.
     Asking { choices: Vec<CallChoice>, chosen: Option<u32>, until: Instant, shown: bool },
     /// The target is on its way up; `None` until it is known which qube that is.
@@ -58,6 +65,15 @@ enum State {
     Offered { target: QubeName, token: Token, until: Instant },
     /// Both streams are there.
     Open(QubeName),
+    /// dom0's desktop serves it.
+    Served,
+}
+
+impl State {
+    /// True if both ends have their streams.
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Open(_) | Self::Served)
+    }
 }
 
 #[derive(Debug)]
@@ -105,19 +121,35 @@ impl Book {
         if self.calls.values().filter(of_source).count() >= MAX_CALLS {
             return None;
         }
-        let state = match verdict {
-            Verdict::Deny => return None,
-            Verdict::Go(target) => {
-                let id = self.enter(wanted, State::Starting(None));
-                return Some((id, vec![Effect::Launch(id, target)]));
-            }
+        let state = self.begin(&wanted.source, verdict, now)?;
+        self.last += 1;
+        let id = self.last;
+        let effects = self.enter(id, wanted, state);
+        Some((id, effects))
+    }
+
+    /// The state of a call about which policy says this, and whom it goes to if it goes at once.
+    fn begin(
+        &mut self,
+        source: &QubeName,
+        verdict: Verdict,
+        now: Instant,
+    ) -> Option<(State, Option<Target>)> {
+        match verdict {
+            Verdict::Deny => None,
+            // What dom0 serves is cut off by silence, whatever a rule says.
+            Verdict::Go(Target::Dom0) | Verdict::Wait if self.silenced.contains(source) => None,
+            Verdict::Wait => Some((State::Parked, None)),
+            Verdict::Go(target) => Some((State::Starting(None), Some(target))),
             Verdict::Ask { choices, chosen } => {
-                let waiting = self.calls.values().filter(of_source);
-                let waiting = waiting.filter(|call| matches!(call.state, State::Asking { .. })).count();
-                let gate = self.asks.entry(wanted.source.clone());
+                let waits = |call: &&Call| {
+                    call.wanted.source == *source && matches!(call.state, State::Asking { .. })
+                };
+                let waiting = self.calls.values().filter(waits).count();
+                let gate = self.asks.entry(source.clone());
                 let gate = gate.or_insert_with(|| Bucket::new(ASKS.0, ASKS.1, now));
                 if choices.is_empty()
-                    || self.silenced.contains(&wanted.source)
+                    || self.silenced.contains(source)
                     || waiting >= MAX_ASKS
                     || !gate.is_open(now)
                 {
@@ -125,17 +157,44 @@ impl Book {
                 }
                 gate.take(1, now);
                 let chosen = chosen.filter(|chosen| (*chosen as usize) < choices.len());
-                State::Asking { choices, chosen, until: now + ANSWER, shown: false }
+                Some((State::Asking { choices, chosen, until: now + ANSWER, shown: false }, None))
             }
-        };
-        let id = self.enter(wanted, state);
-        Some((id, self.show()))
+        }
     }
 
-    fn enter(&mut self, wanted: Wanted, state: State) -> CallId {
-        self.last += 1;
-        self.calls.insert(self.last, Call { wanted, state });
-        self.last
+    fn enter(&mut self, id: CallId, wanted: Wanted, (state, goes): (State, Option<Target>)) -> Vec<Effect> {
+        self.calls.insert(id, Call { wanted, state });
+        match goes {
+            Some(target) => vec![Effect::Launch(id, target)],
+            None => self.show(),
+        }
+    }
+
+    /// The calls that wait for dom0's desktop.
+    pub(super) fn parked(&self) -> Vec<CallId> {
+        let parked = self.calls.iter().filter(|(_, call)| call.state == State::Parked);
+        parked.map(|(id, _)| *id).collect()
+    }
+
+    /// dom0's desktop is there, and policy says this about a call that waited for it.
+    pub(super) fn unpark(&mut self, id: CallId, verdict: Verdict, now: Instant) -> Vec<Effect> {
+        if self.calls.get(&id).is_none_or(|call| call.state != State::Parked) {
+            return Vec::new();
+        }
+        let Some(Call { wanted, .. }) = self.calls.remove(&id) else { return Vec::new() };
+        match self.begin(&wanted.source, verdict, now) {
+            Some(begun) => self.enter(id, wanted, begun),
+            None => vec![Effect::Refuse(id)],
+        }
+    }
+
+    /// dom0's desktop serves a call from now on: what it asked for. `None`: it does not wait for that.
+    pub(super) fn serve(&mut self, id: CallId) -> Option<&Wanted> {
+        let silenced = |call: &Call| self.silenced.contains(&call.wanted.source);
+        let call = self.calls.get_mut(&id);
+        let call = call.filter(|call| call.state == State::Starting(None) && !silenced(call))?;
+        call.state = State::Served;
+        Some(&call.wanted)
     }
 
     /// One question of each qube is shown at a time, so that many of one hide none of another.
@@ -163,9 +222,14 @@ impl Book {
     }
 
     /// The person has answered. An answer to a question that is not shown, or that names none of the
-    /// choices, does nothing.
+    /// choices, does nothing. A call that dom0's desktop serves can be silenced by it, with all others that
+    /// it serves for that qube.
     pub(super) fn answer(&mut self, id: CallId, answer: &CallAnswer) -> Vec<Effect> {
         let Some(call) = self.calls.get_mut(&id) else { return Vec::new() };
+        if call.state == State::Served {
+            let source = call.wanted.source.clone();
+            return if *answer == CallAnswer::Silence { self.silence(source) } else { Vec::new() };
+        }
         let State::Asking { choices, shown: true, .. } = &call.state else { return Vec::new() };
         let mut effects = match answer {
             CallAnswer::Allow { target } if choices.iter().any(|choice| choice.target == *target) => {
@@ -179,15 +243,20 @@ impl Book {
             }
             CallAnswer::Silence => {
                 let source = call.wanted.source.clone();
-                let effects = self.drop_where(|call| {
-                    call.wanted.source == source && matches!(call.state, State::Asking { .. })
-                });
-                self.silenced.insert(source);
+                let effects = self.silence(source);
                 // The one that was answered needs no word that it is over.
                 effects.into_iter().filter(|effect| *effect != Effect::Hide(id)).collect()
             }
         };
         effects.extend(self.show());
+        effects
+    }
+
+    /// Nothing is asked for this qube any more, and what dom0 serves it ends.
+    fn silence(&mut self, source: QubeName) -> Vec<Effect> {
+        let is_dom0s = |state: &State| matches!(state, State::Asking { .. } | State::Parked | State::Served);
+        let effects = self.drop_where(|call| call.wanted.source == source && is_dom0s(&call.state));
+        self.silenced.insert(source);
         effects
     }
 
@@ -203,7 +272,7 @@ impl Book {
     /// A call cannot go on.
     pub(super) fn fail(&mut self, id: CallId) -> Vec<Effect> {
         match self.calls.get(&id).map(|call| &call.state) {
-            Some(State::Open(_)) => {
+            Some(state) if state.is_open() => {
                 self.calls.remove(&id);
                 vec![Effect::Close(id)]
             }
@@ -259,22 +328,34 @@ impl Book {
         self.silenced.remove(name);
         self.asks.remove(name);
         let to = |call: &Call| match &call.state {
-            State::Asking { .. } | State::Starting(None) => false,
+            State::Asking { .. } | State::Starting(None) | State::Parked | State::Served => false,
             State::Starting(Some(to)) | State::Offered { target: to, .. } | State::Open(to) => to == name,
         };
         self.drop_where(|call| call.wanted.source == *name || to(call))
     }
 
-    /// Nobody is there who could be asked.
+    /// Nobody is there who could be asked. Who asked for dom0 alone waits until somebody is.
     pub(super) fn person_gone(&mut self) -> Vec<Effect> {
-        self.drop_where(|call| matches!(call.state, State::Asking { .. }))
+        let mut effects = Vec::new();
+        for (id, call) in &mut self.calls {
+            if let State::Asking { choices, shown, .. } = &call.state
+                && choices.iter().all(|choice| choice.target == Target::Dom0)
+            {
+                if *shown {
+                    effects.push(Effect::Hide(*id));
+                }
+                call.state = State::Parked;
+            }
+        }
+        effects.extend(self.drop_where(|call| matches!(call.state, State::Asking { .. })));
+        effects
     }
 
     /// Time has passed.
     pub(super) fn tick(&mut self, now: Instant) -> Vec<Effect> {
         self.drop_where(|call| match &call.state {
             State::Asking { until, .. } | State::Offered { until, .. } => *until <= now,
-            State::Starting(_) | State::Open(_) => false,
+            State::Starting(_) | State::Open(_) | State::Parked | State::Served => false,
         })
     }
 
@@ -282,7 +363,7 @@ impl Book {
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let until = |call: &Call| match &call.state {
             State::Asking { until, .. } | State::Offered { until, .. } => Some(*until),
-            State::Starting(_) | State::Open(_) => None,
+            State::Starting(_) | State::Open(_) | State::Parked | State::Served => None,
         };
         self.calls.values().filter_map(until).min()
     }
@@ -300,7 +381,7 @@ impl Book {
     /// Where an open or starting call goes.
     pub(super) fn target(&self, id: CallId) -> Option<&QubeName> {
         match &self.calls.get(&id)?.state {
-            State::Asking { .. } | State::Starting(None) => None,
+            State::Asking { .. } | State::Starting(None) | State::Parked | State::Served => None,
             State::Starting(Some(to)) | State::Offered { target: to, .. } | State::Open(to) => Some(to),
         }
     }
@@ -319,7 +400,7 @@ impl Book {
                 return true;
             }
             match &call.state {
-                State::Open(_) => effects.push(Effect::Close(*id)),
+                state if state.is_open() => effects.push(Effect::Close(*id)),
                 State::Asking { shown: true, .. } => effects.extend([Effect::Hide(*id), Effect::Refuse(*id)]),
                 _ => effects.push(Effect::Refuse(*id)),
             }
@@ -346,6 +427,9 @@ impl Book {
                     assert!(!self.silenced.contains(&call.wanted.source), "a silenced qube asks");
                 }
                 State::Offered { token, .. } => assert!(tokens.insert(*token), "one token, two calls"),
+                State::Parked | State::Served => {
+                    assert!(!self.silenced.contains(&call.wanted.source), "dom0 serves a silenced qube");
+                }
                 State::Starting(_) | State::Open(_) => {}
             }
         }

@@ -105,11 +105,67 @@ fn questions_and_offers_end_by_themselves() {
     assert_eq!(book.next_wake(), None);
 }
 
+fn ask_dom0() -> Verdict {
+    let label = LabelName::new("red").unwrap();
+    let choice = CallChoice { target: Target::Dom0, label, running: true };
+    Verdict::Ask { choices: vec![choice], chosen: Some(0) }
+}
+
+#[test]
+fn what_is_for_dom0_waits_for_its_desktop() {
+    let now = Instant::now();
+    let mut book = Book::default();
+    let (id, effects) = book.place(wanted("usb"), Verdict::Wait, now).unwrap();
+    assert_eq!((effects, book.parked(), book.next_wake()), (vec![], vec![id], None));
+    assert!(book.answer(id, &allow("dom0")).is_empty(), "nobody was asked");
+    assert_eq!(shown(&book.unpark(id, ask_dom0(), now)), [id]);
+    assert!(book.unpark(id, ask_dom0(), now).is_empty(), "it waits no more");
+    assert_eq!(book.person_gone(), [Effect::Hide(id)], "it waits again");
+    assert_eq!(shown(&book.unpark(id, ask_dom0(), now)), [id]);
+    assert_eq!(book.answer(id, &allow("dom0")), [Effect::Launch(id, Target::Dom0)]);
+    assert_eq!(book.serve(id), Some(&wanted("usb")));
+    assert_eq!(book.serve(id), None);
+    assert!(book.answer(id, &CallAnswer::Deny).is_empty());
+    assert!(book.person_gone().is_empty(), "its stream ends by itself");
+    // Denied while it waited.
+    let (other, _) = book.place(wanted("usb"), Verdict::Wait, now).unwrap();
+    assert_eq!(book.unpark(other, Verdict::Deny, now), [Effect::Refuse(other)]);
+    assert_eq!(book.qube_gone(&name("usb")), [Effect::Close(id)]);
+}
+
+/// A device that is not what it said: dom0 serves that qube nothing more, whatever a rule says.
+#[test]
+fn who_is_cut_off_is_served_no_more() {
+    let now = Instant::now();
+    let mut book = Book::default();
+    let ids: Vec<_> = (0..3)
+        .map(|_| {
+            let (id, effects) = book.place(wanted("usb"), Verdict::Go(Target::Dom0), now).unwrap();
+            assert_eq!(effects, [Effect::Launch(id, Target::Dom0)]);
+            book.serve(id).unwrap();
+            id
+        })
+        .collect();
+    let (asks, _) = book.place(wanted("usb"), ask_dom0(), now).unwrap();
+    let (other, _) = book.place(wanted("mail"), Verdict::Go(Target::Dom0), now).unwrap();
+    book.serve(other).unwrap();
+    let mut expected: Vec<_> = ids.iter().map(|id| Effect::Close(*id)).collect();
+    expected.extend([Effect::Hide(asks), Effect::Refuse(asks)]);
+    assert_eq!(book.answer(ids[1], &CallAnswer::Silence), expected);
+    assert!(book.place(wanted("usb"), Verdict::Go(Target::Dom0), now).is_none());
+    assert!(book.place(wanted("usb"), Verdict::Wait, now).is_none());
+    assert!(book.answer(other, &CallAnswer::Silence).contains(&Effect::Close(other)));
+    assert!(book.qube_gone(&name("usb")).is_empty());
+    assert!(book.place(wanted("usb"), Verdict::Go(Target::Dom0), now).is_some(), "started anew");
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Place(u8, u8),
     Answer(u64, u8),
     Going(u64, u8),
+    Serve(u64),
+    Unpark(u64, u8),
     Offer(u64),
     Accept(u8, u64),
     End(u64),
@@ -121,8 +177,10 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (0u8..3, 0u8..4).prop_map(|(q, v)| Step::Place(q, v)),
-        3 => (0u64..24, 0u8..4).prop_map(|(c, a)| Step::Answer(c, a)),
+        4 => (0u8..3, 0u8..7).prop_map(|(q, v)| Step::Place(q, v)),
+        2 => (0u64..24).prop_map(Step::Serve),
+        2 => (0u64..24, 0u8..7).prop_map(|(c, v)| Step::Unpark(c, v)),
+        3 => (0u64..24, 0u8..5).prop_map(|(c, a)| Step::Answer(c, a)),
         2 => (0u64..24, 0u8..3).prop_map(|(c, q)| Step::Going(c, q)),
         2 => (0u64..24).prop_map(Step::Offer),
         2 => (0u8..3, 0u64..24).prop_map(|(q, c)| Step::Accept(q, c)),
@@ -163,6 +221,18 @@ impl Outside {
     }
 }
 
+fn verdict(which: u8) -> Verdict {
+    match which {
+        0 => Verdict::Deny,
+        1 => Verdict::Go(Target::Qube(name("vault"))),
+        2 => Verdict::Ask { choices: Vec::new(), chosen: Some(3) },
+        3 => Verdict::Wait,
+        4 => Verdict::Go(Target::Dom0),
+        5 => ask_dom0(),
+        _ => Verdict::Ask { choices: choices(&["vault", "web"]), chosen: Some(9) },
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -174,25 +244,35 @@ proptest! {
         let token = |call: u64| { let mut token = [0; 16]; token[..8].copy_from_slice(&call.to_le_bytes()); token };
         for step in steps {
             let effects = match step {
-                Step::Place(qube, verdict) => {
-                    let verdict = match verdict {
-                        0 => Verdict::Deny,
-                        1 => Verdict::Go(Target::Qube(name("vault"))),
-                        2 => Verdict::Ask { choices: Vec::new(), chosen: Some(3) },
-                        _ => Verdict::Ask { choices: choices(&["vault", "web"]), chosen: Some(9) },
-                    };
-                    book.place(wanted(qubes[qube as usize]), verdict, now).map_or(Vec::new(), |(_, effects)| effects)
+                Step::Place(qube, which) => {
+                    let placed = book.place(wanted(qubes[qube as usize]), verdict(which), now);
+                    placed.map_or(Vec::new(), |(_, effects)| effects)
+                }
+                Step::Unpark(call, which) => {
+                    let parked = book.parked().contains(&call);
+                    let effects = book.unpark(call, verdict(which), now);
+                    prop_assert!(parked || effects.is_empty(), "it did not wait");
+                    effects
+                }
+                Step::Serve(call) => {
+                    if book.serve(call).is_some() {
+                        prop_assert!(outside.open.insert(call) && !outside.over.contains(&call));
+                    }
+                    Vec::new()
                 }
                 Step::Answer(call, how) => {
                     let was_shown = outside.shown.contains(&call);
+                    // What dom0 serves can be silenced.
+                    let silences = how == 1 && outside.open.contains(&call);
                     let answer = match how {
                         0 => CallAnswer::Deny,
                         1 => CallAnswer::Silence,
                         2 => allow("vault"),
+                        3 => allow("dom0"),
                         _ => allow("mail"),
                     };
                     let effects = book.answer(call, &answer);
-                    prop_assert!(was_shown || effects.is_empty(), "an answer to nothing did something");
+                    prop_assert!(was_shown || silences || effects.is_empty(), "an answer to nothing did something");
                     effects
                 }
                 Step::Going(call, qube) => { book.going_to(call, &name(qubes[qube as usize])); Vec::new() }

@@ -10,11 +10,15 @@ mod verdict;
 
 use std::{
     collections::BTreeMap,
+    io,
     os::fd::{BorrowedFd, OwnedFd},
     time::{Duration, Instant},
 };
 
-use rustix::event::PollFlags;
+use rustix::{
+    event::PollFlags,
+    net::{AddressFamily, SocketFlags, SocketType, socketpair},
+};
 use transom_protocol::{
     MAGIC,
     call::{CallDown, CallUp, Target},
@@ -425,6 +429,11 @@ impl Server {
                 }
                 Effect::Show(ask) => self.tell_compositor(Event::Ask { ask }, Vec::new()),
                 Effect::Hide(call) => self.tell_compositor(Event::AskGone { call }, Vec::new()),
+                Effect::Launch(call, Target::Dom0) => {
+                    if let Err(error) = self.serve_in_dom0(call) {
+                        self.call_failed(call, Some(Target::Dom0), format!("no stream: {error}"), now);
+                    }
+                }
                 Effect::Launch(call, target) => {
                     if let Err(refusal) = self.launch_for_call(call, &target, now) {
                         self.call_failed(call, Some(target), refusal.message, now);
@@ -444,6 +453,45 @@ impl Server {
             }
         }
         self.look_at_served(now);
+    }
+
+    /// Hands a call to the desktop, as its serving end.
+    fn serve_in_dom0(&mut self, call: CallId) -> io::Result<()> {
+        let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+        let (ours, desktops) = socketpair(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
+        let Some(caller) = self.calls.callers.get(&call).copied() else { return Ok(()) };
+        let Some(wanted) = self.calls.book.serve(call) else {
+            return Err(io::Error::other("it is not to be served"));
+        };
+        let Wanted { source, label, service, argument, said } = wanted.clone();
+        self.calls.callers.remove(&call);
+        self.calls.last += 1;
+        let server = self.calls.last;
+        let stream =
+            Stream { qube: source.clone(), line: Line::new(ours), role: Role::Open(call, End::Server) };
+        self.calls.streams.insert(server, stream);
+        self.calls.pairs.insert(call, Pair { caller, server, flow: Flow::default() });
+        if let Some(stream) = self.calls.streams.get_mut(&caller) {
+            CallDown::Allowed(()).encode(0, 0, stream.line.out());
+            stream.role = Role::Open(call, End::Caller);
+        }
+        tracing::info!(qube = %source, service, "the desktop serves a call");
+        let event = Event::Serve { call, source, label, service, argument, said };
+        self.tell_compositor(event, vec![desktops]);
+        Ok(())
+    }
+
+    /// The desktop is there: calls that waited for it go on.
+    pub(super) fn calls_with_person(&mut self, now: Instant) {
+        for call in self.calls.book.parked() {
+            let Some(wanted) = self.calls.book.wanted(call).cloned() else { continue };
+            let verdict = self.verdict(&wanted, Some(&Target::Dom0)).unwrap_or_else(|fate| {
+                self.tell_of_call(&wanted.source, &wanted.service, Some(Target::Dom0), fate, now);
+                book::Verdict::Deny
+            });
+            let effects = self.calls.book.unpark(call, verdict, now);
+            self.call_effects(effects, now);
+        }
     }
 
     fn launch_for_call(&mut self, call: CallId, target: &Target, now: Instant) -> Result<(), ErrorBody> {

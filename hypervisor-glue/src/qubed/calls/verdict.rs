@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use transom_protocol::{
     call::Target,
+    input::Kind,
     supervisor::{CallChoice, CallFate, ErrorBody, ErrorKind, QubeName},
 };
 
@@ -19,6 +20,11 @@ use crate::{
 
 /// Most qubes that the person is offered.
 const MAX_CHOICES: usize = 64;
+
+/// True for the services that dom0's desktop has.
+fn is_served_by_dom0(service: &str) -> bool {
+    Kind::of_service(service).is_some()
+}
 
 /// True for a disposable that waits for its program: for calls it is not there yet.
 fn spare(qube: &Qube) -> bool {
@@ -39,15 +45,23 @@ impl Server {
         };
         let default = policy.default_target(&wanted.service, self.source(wanted)).cloned();
         let target = wish.cloned().or(default);
+        let dom0 = target.as_ref() == Some(&Target::Dom0);
+        if dom0 && !is_served_by_dom0(&wanted.service) {
+            return Err(CallFate::Failed { reason: "dom0 has no such service".to_owned() });
+        }
         let known = target.as_ref().is_some_and(|target| self.is_there(target));
         let decision = target
             .as_ref()
             .map(|target| policy.decide(&wanted.service, self.source(wanted), self.party(target)));
         match (decision, target) {
             (Some(Decision::Deny), _) if wish.is_some() => Err(CallFate::Denied),
+            (Some(Decision::Allow | Decision::Ask), _) if dom0 && self.compositor.is_none() => {
+                Ok(Verdict::Wait)
+            }
             (Some(Decision::Allow), Some(target)) if known => Ok(Verdict::Go(target)),
-            (Some(Decision::Allow | Decision::Ask), Some(Target::Dom0)) => {
-                Err(CallFate::Failed { reason: "dom0 has no such service".to_owned() })
+            (Some(Decision::Ask), Some(target @ Target::Dom0)) => {
+                let (label, running) = (wanted.label.clone(), true);
+                Ok(Verdict::Ask { choices: vec![CallChoice { target, label, running }], chosen: Some(0) })
             }
             (Some(Decision::Allow), Some(target)) if wish.is_some() => {
                 Err(CallFate::Failed { reason: format!("there is no qube {target}") })
@@ -94,7 +108,7 @@ impl Server {
         match target {
             Target::Qube(name) => self.qubes.get(name.as_str()).is_some_and(|qube| !spare(qube)),
             Target::Disposable => true,
-            Target::Dom0 => false,
+            Target::Dom0 => self.compositor.is_some(),
         }
     }
 
@@ -136,6 +150,7 @@ impl Server {
                 Ok(name.clone())
             }
             Target::Disposable => self.disposable_for_call(source, now),
+            // Is served at once, see `Server::serve_in_dom0`.
             Target::Dom0 => Err(ErrorBody::new(ErrorKind::BadRequest, "dom0 has no such service")),
         }
     }

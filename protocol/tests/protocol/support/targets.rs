@@ -2,6 +2,7 @@
 
 use transom_protocol::{
     call::{CALL_DOWN, CALL_UP, CallDown, CallUp},
+    input,
     message::{TO_DOM0, TO_QUBE, ToDom0, ToQube, next_to_dom0},
     service::{TO_AGENT, TO_QUBED, ToAgent, ToQubed},
     session::{End, Phase, Session},
@@ -51,6 +52,10 @@ pub(crate) fn decoder(data: &[u8]) -> usize {
             let most = table.iter().map(|info| info.max as usize).max().unwrap_or(0);
             assert!(rest.len() < HEADER_LEN + most, "{} bytes and still no message", rest.len());
         }
+    }
+    // A device's records have no frame: any bytes are some, or it is cut off.
+    for kind in input::Kind::ALL {
+        let _ = input::Checked::new(kind).take(data, |_| {});
     }
     count
 }
