@@ -10,6 +10,7 @@
 //! `xwayland`, `service`, which starts programs for `transom-qubed`, and [`services`], by which qubes
 //! send each other files and links.
 
+pub mod devices;
 mod dom0;
 mod input;
 mod memory;

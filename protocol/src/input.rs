@@ -113,7 +113,7 @@ impl Kind {
     }
 
     /// True if a device of this kind may say this.
-    pub fn may_say(self, record: &Record) -> bool {
+    pub fn may_say(self, record: Record) -> bool {
         let (code, value) = (record.code.get(), record.value.get());
         match record.kind.get() {
             EV_SYN => code == SYN_REPORT,
@@ -212,12 +212,12 @@ impl Checked {
         for untrusted_record in bytes.chunks_exact(RECORD) {
             // A record is any eight bytes.
             let Ok(record) = Record::read_from_bytes(untrusted_record) else { continue };
-            self.record(&record, &mut each)?;
+            self.record(record, &mut each)?;
         }
         Ok(())
     }
 
-    fn record(&mut self, record: &Record, each: &mut impl FnMut(Act)) -> Result<(), Breach> {
+    fn record(&mut self, record: Record, each: &mut impl FnMut(Act)) -> Result<(), Breach> {
         let (kind, code, value) = (record.kind.get(), record.code.get(), record.value.get());
         if !self.kind.may_say(record) {
             return Err(Breach::Foreign(self.kind, kind, code, value));

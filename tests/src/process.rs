@@ -29,6 +29,7 @@ pub fn binary(name: &str) -> PathBuf {
 pub struct House {
     dir: tempfile::TempDir,
     desktop: Option<Child>,
+    first: Option<PathBuf>,
 }
 
 impl House {
@@ -39,7 +40,7 @@ impl House {
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
             .tempdir()
             .expect("a folder");
-        Self { dir, desktop: None }
+        Self { dir, desktop: None, first: None }
     }
 
     /// Its folder.
@@ -58,6 +59,11 @@ impl House {
         std::fs::read_to_string(log).is_ok_and(|log| log.contains(text))
     }
 
+    /// Programs in this folder are found before others of the same name.
+    pub fn put_first(&mut self, folder: &Path) {
+        self.first = Some(folder.to_owned());
+    }
+
     /// A program that finds this house.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
@@ -68,6 +74,11 @@ impl House {
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::null());
+        if let Some(first) = &self.first {
+            let usual = std::env::var_os("PATH").unwrap_or_default();
+            let folders = std::iter::once(first.clone()).chain(std::env::split_paths(&usual));
+            command.env("PATH", std::env::join_paths(folders).expect("folders"));
+        }
         command
     }
 

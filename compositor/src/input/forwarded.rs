@@ -211,16 +211,14 @@ impl Desktop {
         for code in device.checked.release_all() {
             self.input(event(kind, Act::Key { code, pressed: false }));
         }
-        match cut {
-            Some(cut) => {
-                warn!(qube = %device.source, %kind, said = device.said, %cut, "a device of a qube is cut off");
-                self.ask_qubed(RequestBody::AnswerCall { call, answer: CallAnswer::Silence });
-                self.notify(Notice::Runs(device.named(&format!(" was cut off: {cut}"))));
-            }
-            None => {
-                info!(qube = %device.source, %kind, said = device.said, "a device of a qube is gone");
-                self.notify(Notice::Runs(device.named(" is gone")));
-            }
+        let (source, said) = (&device.source, &device.said);
+        if let Some(cut) = cut {
+            warn!(qube = %source, %kind, said, %cut, "a device of a qube is cut off");
+            self.ask_qubed(RequestBody::AnswerCall { call, answer: CallAnswer::Silence });
+            self.notify(Notice::Runs(device.named(&format!(" was cut off: {cut}"))));
+        } else {
+            info!(qube = %source, %kind, said, "a device of a qube is gone");
+            self.notify(Notice::Runs(device.named(" is gone")));
         }
     }
 }

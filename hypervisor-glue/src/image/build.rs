@@ -85,6 +85,8 @@ pub struct Programs {
     pub pin: Option<PathBuf>,
     /// The programs by which qubes send each other files and links, where there are some.
     pub services: Option<PathBuf>,
+    /// The program that hands a qube's mice and keyboards to dom0, where there is one.
+    pub input: Option<PathBuf>,
 }
 
 impl Programs {
@@ -97,7 +99,9 @@ impl Programs {
             let beside = Some(agent.with_file_name(name)).filter(|path| paths::is_program(path));
             beside.or_else(|| paths::find_program(name))
         };
-        Ok(Self { pin: other("transom-pin"), services: other("transom-services"), agent })
+        let (pin, services, input) =
+            (other("transom-pin"), other("transom-services"), other("transom-input"));
+        Ok(Self { agent, pin, services, input })
     }
 
     fn version(&self) -> Result<String, BuildError> {
@@ -208,9 +212,14 @@ fn boot_archive(modules_dir: &Path, busybox: &[u8]) -> Result<Vec<u8>, BuildErro
     let mut archive = Archive::default();
     let mut lists = Vec::new();
     let mut loaded: Vec<String> = Vec::new();
-    for (list, wanted) in [("disk", &modules::DISK[..]), ("stream", &modules::STREAM[..])] {
-        let depends =
-            |name: &str| read(name).map(|bytes| modules::depends(&bytes)).map_err(|e| e.to_string());
+    let volume = Some(modules::VOLUME).filter(|name| found.contains_key(*name));
+    let disk: Vec<&str> = modules::DISK.into_iter().chain(volume).collect();
+    for (list, wanted) in [("disk", &disk[..]), ("stream", &modules::STREAM[..])] {
+        let depends = |name: &str| {
+            let bytes = read(name).map_err(|error| error.to_string())?;
+            let asked = modules::asks_for(&bytes, |name| found.contains_key(name));
+            Ok(asked.into_iter().chain(modules::depends(&bytes)).collect())
+        };
         let mut order = modules::order(wanted, depends).map_err(BuildError::Kernel)?;
         order.retain(|name| !loaded.contains(name));
         lists.push((list, order.iter().flat_map(|name| [name.as_str(), "\n"]).collect::<String>()));
@@ -240,6 +249,7 @@ fn agent_archive(programs: &Programs) -> Result<Vec<u8>, BuildError> {
     let agent = stripped(&programs.agent)?;
     let pin = programs.pin.as_deref().map(stripped).transpose()?;
     let services = programs.services.as_deref().map(stripped).transpose()?;
+    let input = programs.input.as_deref().map(stripped).transpose()?;
     let failed = BuildError::io("make", Path::new("the initramfs"));
     let mut archive = Archive::default();
     let fill = |archive: &mut Archive| {
@@ -251,6 +261,9 @@ fn agent_archive(programs: &Programs) -> Result<Vec<u8>, BuildError> {
         }
         if let Some(services) = &services {
             archive.file("transom/transom-services", true, services)?;
+        }
+        if let Some(input) = &input {
+            archive.file("transom/transom-input", true, input)?;
         }
         Ok(())
     };

@@ -19,10 +19,11 @@ pub struct Recipe {
 
 /// What every image needs: buses, the private volume's tools, process 1's tools, and what the
 /// agent is linked with.
-pub(super) const NEEDED: [&str; 8] = [
+pub(super) const NEEDED: [&str; 9] = [
     "busybox-static",
     "dbus",
     "e2fsprogs",
+    "kmod",
     "libpixman-1-0",
     "libxkbcommon0",
     "passwd",

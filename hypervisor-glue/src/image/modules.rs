@@ -10,6 +10,8 @@ use std::{
 /// which a panic is seen.
 pub(super) const DISK: [&str; 7] =
     ["virtio_pci", "virtio_mmio", "virtio_blk", "erofs", "overlay", "virtio_rng", "pvpanic_pci"];
+/// What the private volume needs, where the kernel does not have it in itself.
+pub(super) const VOLUME: &str = "ext4";
 /// What comes after it: the streams to dom0, cables to other qubes, and the power button.
 pub(super) const STREAM: [&str; 4] = ["vmw_vsock_virtio_transport", "virtio_net", "button", "evdev"];
 
@@ -35,6 +37,23 @@ pub(super) fn depends(module: &[u8]) -> Vec<String> {
     let fact = module.split(|byte| *byte == 0).find_map(|fact| fact.strip_prefix(b"depends="));
     let text = fact.map(String::from_utf8_lossy).unwrap_or_default();
     text.split(',').filter(|name| !name.is_empty()).map(|name| name.replace('-', "_")).collect()
+}
+
+/// What a module asks for at its start, from its own file: `softdep=pre: a b`. These are names of modules, or of
+/// algorithms of which `generic` is always there: modules of these names that are `found`.
+pub(super) fn asks_for(module: &[u8], found: impl Fn(&str) -> bool) -> Vec<String> {
+    let facts = module.split(|byte| *byte == 0).filter_map(|fact| fact.strip_prefix(b"softdep="));
+    let mut names = Vec::new();
+    for fact in facts {
+        let text = String::from_utf8_lossy(fact);
+        let before = text.split_once("pre:").map_or("", |(_, after)| after);
+        let before = before.split("post:").next().unwrap_or_default();
+        for name in before.split_whitespace().map(|name| name.replace('-', "_")) {
+            let generic = format!("{name}_generic");
+            names.extend([generic, name].into_iter().find(|name| found(name)));
+        }
+    }
+    names
 }
 
 /// The wanted modules and all they depend on, each once and after what it depends on. One that
@@ -76,6 +95,14 @@ mod tests {
         );
         assert!(depends(b"name=a\0depends=\0").is_empty());
         assert!(depends(b"nothing").is_empty());
+    }
+
+    #[test]
+    fn what_a_module_asks_for() {
+        let found = |name: &str| ["crc32c_generic", "b"].contains(&name);
+        assert_eq!(asks_for(b"a=1\0softdep=pre: crc32c b moon\0", found), ["crc32c_generic", "b"]);
+        assert_eq!(asks_for(b"softdep=pre: b post: crc32c\0", found), ["b"]);
+        assert!(asks_for(b"softdep=post: b\0", found).is_empty());
     }
 
     #[test]

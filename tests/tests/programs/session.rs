@@ -164,6 +164,7 @@ fn the_package_is_whole() {
         "usr/bin/transom-agent",
         "usr/bin/transom-pin",
         "usr/bin/transom-services",
+        "usr/bin/transom-input",
         "usr/bin/transom-session",
         "etc/pam.d/transom",
         "usr/share/doc/transom/copyright",

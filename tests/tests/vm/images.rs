@@ -37,28 +37,46 @@ fn make() -> Result<PathBuf, String> {
     paths::find_program("vhost-device-vsock").ok_or("vhost-device-vsock is not there: run `make vsock`")?;
     let target =
         binary("transom").parent().and_then(Path::parent).map(|dir| dir.join("vm")).ok_or("no target")?;
-    let images = target.join("images");
+    make_one(&target, DEFAULT_NAME, &[])?;
+    Ok(target.join("images"))
+}
+
+/// The name of an image whose kernel has drivers of real devices, which is made beside the usual one.
+pub(crate) fn with_drivers() -> &'static str {
+    const NAME: &str = "drivers";
+    static MADE: OnceLock<()> = OnceLock::new();
+    MADE.get_or_init(|| {
+        let target = kept().ok().and_then(Path::parent).expect("the usual image");
+        let recipe = ["--kernel", "linux-image-amd64", "--packages", "kmod"];
+        make_one(target, NAME, &recipe).expect("an image");
+    });
+    NAME
+}
+
+/// Makes an image where it is missing or was made in another way, and puts today's agent into it.
+fn make_one(target: &Path, name: &str, recipe: &[&str]) -> Result<(), String> {
+    let image = target.join("images").join(name);
     let begin = Instant::now();
-    let made_by = target.join("image-made-by");
+    let made_by = target.join(format!("{name}-made-by"));
     let same = fs::read_to_string(&made_by).is_ok_and(|text| text == MAKER.concat());
-    let arguments: &[&str] = match (images.join(DEFAULT_NAME).is_dir(), same) {
-        (false, _) => &["image", "build"],
-        (true, true) => &["image", "update", "--agent-only"],
-        (true, false) => {
-            // By the recipe of today, not by its own.
-            fs::remove_dir_all(images.join(DEFAULT_NAME)).map_err(|e| e.to_string())?;
-            &["image", "build"]
-        }
+    if image.is_dir() && !same {
+        // By the recipe of today, not by its own.
+        fs::remove_dir_all(&image).map_err(|e| e.to_string())?;
+    }
+    let arguments: Vec<&str> = if image.is_dir() {
+        vec!["image", "update", "--agent-only", name]
+    } else {
+        ["image", "build", name].iter().chain(recipe).copied().collect()
     };
     let mut command = Command::new(binary("transom"));
-    command.args(arguments).env(paths::DATA_DIR_VAR, &target).stdin(Stdio::null());
-    fs::create_dir_all(&target).map_err(|e| e.to_string())?;
+    command.args(&arguments).env(paths::DATA_DIR_VAR, target).stdin(Stdio::null());
+    fs::create_dir_all(target).map_err(|e| e.to_string())?;
     let output = command.output().map_err(|e| e.to_string())?;
     // What is needed is there: that no image comes of it is a fault of ours, and no reason to skip.
     assert!(output.status.success(), "no image could be made: {}", String::from_utf8_lossy(&output.stderr));
     fs::write(made_by, MAKER.concat()).map_err(|e| e.to_string())?;
     println!("transom {}: {:.1} s", arguments.join(" "), begin.elapsed().as_secs_f64());
-    Ok(images)
+    Ok(())
 }
 
 /// An image of the lab's own with the files of the kept one, to be changed; the kept one stays beside

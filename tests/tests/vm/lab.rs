@@ -16,6 +16,7 @@ use transom::ipc::{Reply, Request, Window};
 use transom_hypervisor::{
     client::program_ended,
     encryption::{self, Keyring, Payload, Slot},
+    image::DEFAULT_NAME,
     store::{Store, Volume},
     supervisor::QubeName,
 };
@@ -109,6 +110,11 @@ impl Lab {
 
     /// The same with a back end of its own.
     pub(crate) fn create_on(&self, backend: &str, qube: &str, label: &str, machine: &str) {
+        self.create_from(DEFAULT_NAME, backend, qube, label, machine);
+    }
+
+    /// The same from an image of this name.
+    pub(crate) fn create_from(&self, image: &str, backend: &str, qube: &str, label: &str, machine: &str) {
         self.house.must(&[
             "qube",
             "create",
@@ -116,7 +122,7 @@ impl Lab {
             "--label",
             label,
             "--template",
-            "debian-12",
+            image,
             "--backend",
             backend,
         ]);

@@ -26,4 +26,5 @@ mod outer;
 mod paused;
 mod picture;
 mod services;
+mod usb;
 mod volume;

@@ -54,15 +54,34 @@ if [ -x $lib/transom-services ]; then
         ln -sf $lib/transom-services /usr/bin/transom-$tool
     done
 fi
+# A qube with a USB controller hands its mice and keyboards to dom0, which asks the person.
+usb=
+for class in /sys/bus/pci/devices/*/class; do
+    read -r is < "$class"
+    case $is in 0x0c03*) usb=1 ;; esac
+done
+if [ "$usb" ] && [ -x $lib/transom-input ]; then
+    (
+        for module in xhci-pci ehci-pci uhci-hcd ohci-pci usbhid hid-generic evdev; do
+            modprobe -q $module
+        done
+        mkdir -p /dev/input
+        exec $lib/transom-input
+    ) &
+fi
 stage agent
 # Buses wait for nobody, and nobody waits for them.
 dbus-daemon --system --nofork --nopidfile &
 (as_user dbus-daemon --session --nofork --nopidfile --address=unix:path=/run/user/1000/bus) &
 
-# dom0 presses the power button where the agent does not hear it. No other device has events.
+# dom0 presses the power button where the agent does not hear it.
 pressed=
 trap 'pressed=1' USR1
-for button in /dev/input/event*; do
+for device in /sys/class/input/event*; do
+    phys=
+    [ -r "$device/device/phys" ] && read -r phys < "$device/device/phys"
+    case $phys in LNXPWRBN/* | PNP0C0C/*) ;; *) continue ;; esac
+    button=/dev/input/${device##*/}
     [ -c "$button" ] && (dd bs=24 count=1 < "$button" > /dev/null 2>&1 && kill -USR1 1) &
 done
 

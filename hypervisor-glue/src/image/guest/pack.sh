@@ -24,6 +24,7 @@ mv "$out"/linux/boot/vmlinuz-* "$out/kernel"
 rm -rf "$root/usr/lib/modules"
 mv "$out/linux/lib/modules" "$root/usr/lib/modules"
 ls "$root/usr/lib/modules" > "$out/release"
+chroot "$root" /sbin/depmod "$(cat "$out/release")"
 cp "$root/bin/busybox" "$out/busybox"
 
 say "setting up"

@@ -1,0 +1,162 @@
+//! A machine with a USB controller: its mouse and its keyboard, by QEMU's own devices.
+
+use std::{
+    fs,
+    io::{BufRead as _, BufReader, Write as _},
+    os::unix::{fs::PermissionsExt as _, net::UnixStream},
+    path::Path,
+};
+
+use serde_json::{Value, json};
+use transom::ipc::Request;
+use transom_tests::{figure::figure, process::until};
+
+use super::{images, lab::Lab};
+
+const TAB: u32 = 15;
+const ENTER: u32 = 28;
+const ESCAPE: u32 = 1;
+
+/// The person at the machine's USB ports.
+struct Ports {
+    qmp: BufReader<UnixStream>,
+}
+
+impl Ports {
+    fn connect(path: &Path) -> Self {
+        let stream = until("QEMU's door", || UnixStream::connect(path).ok());
+        let mut ports = Self { qmp: BufReader::new(stream) };
+        ports.line();
+        ports.say("qmp_capabilities", json!({}));
+        ports
+    }
+
+    fn line(&mut self) -> Value {
+        let mut line = String::new();
+        self.qmp.read_line(&mut line).unwrap();
+        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
+    }
+
+    fn say(&mut self, command: &str, arguments: Value) {
+        let command = json!({ "execute": command, "arguments": arguments });
+        writeln!(self.qmp.get_mut(), "{command}").unwrap();
+        loop {
+            let answer = self.line();
+            assert!(answer.get("error").is_none(), "{command}: {answer}");
+            if answer.get("return").is_some() {
+                return;
+            }
+        }
+    }
+
+    fn plug(&mut self, device: &str) {
+        self.say("device_add", json!({ "driver": format!("usb-{device}"), "id": device, "bus": "usb.0" }));
+    }
+
+    fn unplug(&mut self, device: &str) {
+        self.say("device_del", json!({ "id": device }));
+    }
+
+    fn events(&mut self, events: &[Value]) {
+        self.say("input-send-event", json!({ "events": events }));
+    }
+
+    fn moves(&mut self, dx: i32, dy: i32) {
+        let axis = |axis, value| json!({ "type": "rel", "data": { "axis": axis, "value": value } });
+        self.events(&[axis("x", dx), axis("y", dy)]);
+    }
+
+    fn hold(&mut self, code: &str, down: bool) {
+        let key = json!({ "type": "qcode", "data": code });
+        self.events(&[json!({ "type": "key", "data": { "down": down, "key": key } })]);
+    }
+
+    fn types(&mut self, code: &str) {
+        for down in [true, false] {
+            self.hold(code, down);
+        }
+    }
+}
+
+/// A QEMU that gives `sys-usb` a controller, and a door for the person.
+fn with_ports(folder: &Path) {
+    // QEMU runs as somebody else.
+    fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
+    let program = env!("CARGO_BIN_EXE_transom-qemu-with-ports");
+    fs::copy(program, folder.join("qemu-system-x86_64")).unwrap();
+}
+
+#[test]
+fn a_usb_mouse_needs_consent_and_a_keyboard_a_rule() {
+    let Some(mut lab) = Lab::new() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    with_ports(folder.path());
+    lab.house.put_first(folder.path());
+    let image = images::with_drivers();
+    lab.house.start_desktop();
+    lab.create_from(image, lab.backend, "sys-usb", "red", "memory \"256MiB\"\nvolume \"64MiB\"");
+    lab.start("sys-usb");
+    let mut ports = Ports::connect(&folder.path().join("door"));
+    let notice = |lab: &Lab, text: &str| {
+        until(text, || lab.house.state().notices.iter().any(|notice| notice.contains(text)).then_some(()));
+    };
+    let key = |lab: &Lab, code: u32| {
+        for pressed in [true, false] {
+            lab.house.ask(&Request::Key { code, pressed });
+        }
+    };
+
+    // The person says no; then it is plugged in once more.
+    ports.plug("mouse");
+    let asked = until("a question about the mouse", || lab.house.state().prompt);
+    assert!(asked.starts_with("sys-usb wants to use its mouse “QEMU QEMU USB Mouse”"), "{asked}");
+    key(&lab, ESCAPE);
+    until("it is answered", || lab.house.state().prompt.is_none().then_some(()));
+    let still = lab.house.state().pointer;
+    ports.moves(30, 20);
+    ports.unplug("mouse");
+    ports.plug("mouse");
+    until("a question about the mouse", || lab.house.state().prompt);
+    assert_eq!(lab.house.state().pointer, still);
+    key(&lab, TAB);
+    key(&lab, TAB);
+    until("it is allowed", || {
+        key(&lab, ENTER);
+        lab.house.state().prompt.is_none().then_some(())
+    });
+    notice(&lab, "the mouse “QEMU QEMU USB Mouse” of sys-usb can be used");
+    until("the pointer follows", || {
+        ports.moves(1, 1);
+        (lab.house.state().pointer != still).then_some(())
+    });
+    until("it has come to rest", || {
+        let before = lab.house.state().pointer;
+        // What is on its way comes within a turn of the whole machine.
+        lab.ends_with("sys-usb", "true");
+        (lab.house.state().pointer == before).then_some(())
+    });
+    let begun = std::time::Instant::now();
+    let before = lab.house.state().pointer;
+    ports.moves(30, 20);
+    let there = (before.0 + 30.0, before.1 + 20.0);
+    until("it goes as far as the mouse", || (lab.house.state().pointer == there).then_some(()));
+    figure("vm.usb.motion_ms", begun.elapsed().as_secs_f64() * 1e3, "ms", 1);
+
+    // A keyboard is refused until a rule allows it.
+    ports.plug("kbd");
+    notice(&lab, "sys-usb has a keyboard, which a rule does not allow");
+    ports.types("a");
+    ports.unplug("kbd");
+    let config = lab.house.path().join("config/transom");
+    fs::create_dir_all(&config).unwrap();
+    let rule = "allow \"transom.input-keyboard\" from=\"sys-usb\" to=\"dom0\"\n";
+    fs::write(config.join("policy.kdl"), rule).unwrap();
+    ports.plug("kbd");
+    notice(&lab, "the keyboard “QEMU QEMU USB Keyboard” of sys-usb can be used");
+    ports.hold("meta_l", true);
+    ports.types("2");
+    ports.hold("meta_l", false);
+    until("the second workspace", || (lab.house.state().workspace == 2).then_some(()));
+    ports.unplug("kbd");
+    notice(&lab, "the keyboard “QEMU QEMU USB Keyboard” of sys-usb is gone");
+}
