@@ -25,6 +25,9 @@ pub(super) const MAX_CALLS: usize = 16;
 pub(super) const MAX_ASKS: usize = 4;
 /// Questions of one qube at once, and per second in the long run.
 const ASKS: (u64, u64) = (8, 1);
+/// Calls of one qube that dom0 serves by a rule, at once and per second in the long run: the person hears of
+/// each.
+const SERVES: (u64, u64) = (32, 1);
 
 /// Names one call. Never used twice.
 pub(in crate::qubed) type CallId = u64;
@@ -107,6 +110,7 @@ pub(super) struct Book {
     /// Qubes about which the person wants to hear no more.
     silenced: BTreeSet<QubeName>,
     asks: BTreeMap<QubeName, Bucket>,
+    serves: BTreeMap<QubeName, Bucket>,
 }
 
 impl Book {
@@ -140,6 +144,12 @@ impl Book {
             // What dom0 serves is cut off by silence, whatever a rule says.
             Verdict::Go(Target::Dom0) | Verdict::Wait if self.silenced.contains(source) => None,
             Verdict::Wait => Some((State::Parked, None)),
+            Verdict::Go(target @ Target::Dom0) => {
+                let gate = self.serves.entry(source.clone());
+                let gate = gate.or_insert_with(|| Bucket::new(SERVES.0, SERVES.1, now));
+                gate.is_open(now).then(|| gate.take(1, now))?;
+                Some((State::Starting(None), Some(target)))
+            }
             Verdict::Go(target) => Some((State::Starting(None), Some(target))),
             Verdict::Ask { choices, chosen } => {
                 let waits = |call: &&Call| {
@@ -327,6 +337,7 @@ impl Book {
     pub(super) fn qube_gone(&mut self, name: &QubeName) -> Vec<Effect> {
         self.silenced.remove(name);
         self.asks.remove(name);
+        self.serves.remove(name);
         let to = |call: &Call| match &call.state {
             State::Asking { .. } | State::Starting(None) | State::Parked | State::Served => false,
             State::Starting(Some(to)) | State::Offered { target: to, .. } | State::Open(to) => to == name,

@@ -159,6 +159,21 @@ fn who_is_cut_off_is_served_no_more() {
     assert!(book.place(wanted("usb"), Verdict::Go(Target::Dom0), now).is_some(), "started anew");
 }
 
+/// A device that is plugged in again and again by a rule does not flood the person.
+#[test]
+fn what_a_rule_lets_dom0_serve_has_a_rate() {
+    let now = Instant::now();
+    let mut book = Book::default();
+    let mut place = |now| {
+        let (id, _) = book.place(wanted("usb"), Verdict::Go(Target::Dom0), now)?;
+        book.serve(id)?;
+        book.end(id);
+        Some(())
+    };
+    assert_eq!((0..100).filter_map(|_| place(now)).count() as u64, SERVES.0);
+    assert!(place(now + Duration::from_millis(1_001)).is_some());
+}
+
 #[derive(Clone, Debug)]
 enum Step {
     Place(u8, u8),
