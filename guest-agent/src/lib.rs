@@ -14,6 +14,7 @@ pub mod devices;
 mod dom0;
 mod input;
 mod memory;
+pub mod net;
 mod outputs;
 pub mod pin;
 mod selection;

@@ -20,6 +20,7 @@ pub(crate) struct Listeners {
     display: Listener,
     service: Listener,
     call: Listener,
+    network: Listener,
 }
 
 impl Listeners {
@@ -27,7 +28,7 @@ impl Listeners {
     pub(crate) fn bind(at: impl Fn(Channel) -> PathBuf) -> Result<Self, StartError> {
         let listen = |channel| Listener::bind(&at(channel));
         let (display, service) = (listen(Channel::Display)?, listen(Channel::Service)?);
-        Ok(Self { display, service, call: listen(Channel::Call)? })
+        Ok(Self { display, service, call: listen(Channel::Call)?, network: listen(Channel::Network)? })
     }
 
     /// The socket of one kind of stream.
@@ -36,6 +37,7 @@ impl Listeners {
             Channel::Display => &self.display,
             Channel::Service => &self.service,
             Channel::Call => &self.call,
+            Channel::Network => &self.network,
         }
     }
 }

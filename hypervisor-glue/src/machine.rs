@@ -18,7 +18,7 @@ use transom_protocol::{
 use crate::{
     encryption::VolumeKey,
     image::Image,
-    store::{Limits, MachineConfig},
+    store::{Limits, MachineConfig, Uplink},
 };
 
 /// What a machine is made from. All paths are dom0's.
@@ -54,13 +54,16 @@ pub struct VmSpec<'a> {
     pub config: &'a MachineConfig,
     /// Its network cards, in the guest's order.
     pub cards: &'a [Card],
+    /// A way to the outside that is no cable to another qube.
+    pub uplink: Option<(&'a Uplink, [u8; 6])>,
 }
 
 /// A network card.
 #[derive(Debug)]
 pub struct Card {
-    /// One end of a `SOCK_SEQPACKET` pair, non-blocking: one Ethernet frame per packet.
-    pub cable: OwnedFd,
+    /// One end of a `SOCK_SEQPACKET` pair, non-blocking: one Ethernet frame per packet. `None`: it leads
+    /// nowhere yet.
+    pub cable: Option<OwnedFd>,
     /// The card's address.
     pub address: [u8; 6],
 }
@@ -132,11 +135,13 @@ pub enum Channel {
     Service,
     /// Service calls of the qube's programs, one stream each: to qubed.
     Call,
+    /// What the network of a virtual machine is to be: to qubed, from the guest's root.
+    Network,
 }
 
 impl Channel {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Display, Self::Service, Self::Call];
+    pub const ALL: [Self; 4] = [Self::Display, Self::Service, Self::Call, Self::Network];
 
     /// dom0's vsock port for it, of virtual machines.
     pub fn vsock_port(self) -> u32 {
@@ -144,6 +149,7 @@ impl Channel {
             Self::Display => vsock::DISPLAY_PORT,
             Self::Service => vsock::SERVICE_PORT,
             Self::Call => vsock::CALL_PORT,
+            Self::Network => vsock::NETWORK_PORT,
         }
     }
 }
@@ -207,6 +213,20 @@ pub trait Machine: fmt::Debug {
 
     /// True while nothing in it runs, by our wish. What a guest may have taken over has no say in it.
     fn is_paused(&self) -> bool;
+
+    /// True if [`Machine::plug`] works.
+    fn can_plug(&self) -> bool {
+        false
+    }
+
+    /// Plugs another cable into a card while it runs, or none. Cards are counted as in [`VmSpec::cards`].
+    ///
+    /// # Errors
+    /// This back end cannot, or the machine does not listen.
+    fn plug(&mut self, card: usize, cable: Option<OwnedFd>) -> io::Result<()> {
+        let _ = (card, cable);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Asks the system in it to switch itself off. False if there is no way to ask.
     fn press_power_button(&mut self) -> bool {

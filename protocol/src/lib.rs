@@ -11,6 +11,7 @@
 //! - [`service`]: what the agent and `transom-qubed` say to each other,
 //! - [`call`]: a service call of one qube to another,
 //! - [`input`]: input devices that a qube hands to dom0 by such a call,
+//! - [`network`]: what the network of a qube is to be,
 //! - [`supervisor`]: what dom0's programs and `transom-qubed` say to each other.
 //!
 //! Everything that comes from a qube is hostile until it has passed [`wire`], [`message`] and
@@ -25,6 +26,7 @@ pub mod call;
 pub mod input;
 pub mod limits;
 pub mod message;
+pub mod network;
 pub mod service;
 pub mod session;
 pub mod supervisor;

@@ -13,12 +13,16 @@ use std::{
 use proptest::{collection::vec, prelude::*};
 use support::{
     dice::Dice,
-    samples::{every_call_down, every_call_up, every_to_agent, every_to_dom0, every_to_qube, every_to_qubed},
+    samples::{
+        every_call_down, every_call_up, every_from_net, every_to_agent, every_to_dom0, every_to_net,
+        every_to_qube, every_to_qubed,
+    },
     targets::TABLES,
 };
 use transom_protocol::{
     call::{CallDown, CallUp},
     message::{ToDom0, ToQube},
+    network::{FromNet, ToNet},
     service::{ToAgent, ToQubed},
     wire::{self, HEADER_LEN, Raw, WireError},
 };
@@ -74,13 +78,15 @@ fn most_held<T>(work: impl FnOnce() -> T) -> (T, usize) {
 type Parse = fn(&Raw<'_>) -> Result<(), WireError>;
 
 /// Parses a message of each table and throws it away.
-const PARSE: [Parse; 6] = [
+const PARSE: [Parse; 8] = [
     |raw| ToDom0::parse(raw).map(drop),
     |raw| ToQube::parse(raw).map(drop),
     |raw| ToQubed::parse(raw).map(drop),
     |raw| ToAgent::parse(raw).map(drop),
     |raw| CallUp::parse(raw).map(drop),
     |raw| CallDown::parse(raw).map(drop),
+    |raw| FromNet::parse(raw).map(drop),
+    |raw| ToNet::parse(raw).map(drop),
 ];
 
 /// Decodes the first message of `bytes` in a table; a message may cost its limit, the rest nothing.
@@ -141,6 +147,8 @@ proptest! {
         every_to_agent(&dice, &mut |m| decode(3, &encoded(&|out| m.encode(1, 2, out))));
         every_call_up(&dice, &mut |m| decode(4, &encoded(&|out| m.encode(1, 2, out))));
         every_call_down(&dice, &mut |m| decode(5, &encoded(&|out| m.encode(1, 2, out))));
+        every_from_net(&dice, &mut |m| decode(6, &encoded(&|out| m.encode(1, 2, out))));
+        every_to_net(&dice, &mut |m| decode(7, &encoded(&|out| m.encode(1, 2, out))));
     }
 }
 

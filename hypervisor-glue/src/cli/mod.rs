@@ -16,8 +16,8 @@ use std::{
 
 use clap::Subcommand;
 use transom_protocol::supervisor::{
-    BUILT_IN_LABELS, BackendChoice, Disposable, ErrorKind, LabelName, NameError, QubeInfo, QubeName,
-    QubeState, ReplyBody, RequestBody, Storage,
+    BUILT_IN_LABELS, BackendChoice, Disposable, ErrorKind, LabelName, NameError, NetworkTo, QubeInfo,
+    QubeName, QubeState, ReplyBody, RequestBody, Storage,
 };
 
 pub use self::edit::EditError;
@@ -110,6 +110,15 @@ pub enum QubeCommand {
     Resume {
         /// Its name
         name: QubeName,
+    },
+    /// Choose the qube that a qube's network goes through, at once if it runs
+    ///
+    /// Without NETWORK the rules in its file count at once as they stand there now.
+    Network {
+        /// Its name
+        name: QubeName,
+        /// The other qube, or `none`
+        network: Option<String>,
     },
     /// Encrypt the volume of a halted qube that was made without
     Encrypt {
@@ -295,6 +304,14 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
         }
         QubeCommand::Edit { name } => edit::edit(client, &name, out)?,
         QubeCommand::Start { name } => start(client, name, out)?,
+        QubeCommand::Network { name, network } => {
+            let to = match network.as_deref() {
+                None => NetworkTo::Same,
+                Some("none") => NetworkTo::Nothing,
+                Some(other) => NetworkTo::Qube(QubeName::new(other)?),
+            };
+            client.call(RequestBody::Network { qube: name, to }, Instant::now() + SOON)?;
+        }
         QubeCommand::Encrypt { name } => {
             client.call(RequestBody::Encrypt { qube: name }, Instant::now() + LONG)?;
         }

@@ -87,6 +87,8 @@ pub struct Programs {
     pub services: Option<PathBuf>,
     /// The program that hands a qube's mice and keyboards to dom0, where there is one.
     pub input: Option<PathBuf>,
+    /// The program that makes the network what dom0 says, where there is one.
+    pub net: Option<PathBuf>,
 }
 
 impl Programs {
@@ -99,9 +101,9 @@ impl Programs {
             let beside = Some(agent.with_file_name(name)).filter(|path| paths::is_program(path));
             beside.or_else(|| paths::find_program(name))
         };
-        let (pin, services, input) =
-            (other("transom-pin"), other("transom-services"), other("transom-input"));
-        Ok(Self { agent, pin, services, input })
+        let (pin, services) = (other("transom-pin"), other("transom-services"));
+        let (input, net) = (other("transom-input"), other("transom-net"));
+        Ok(Self { agent, pin, services, input, net })
     }
 
     fn version(&self) -> Result<String, BuildError> {
@@ -250,6 +252,7 @@ fn agent_archive(programs: &Programs) -> Result<Vec<u8>, BuildError> {
     let pin = programs.pin.as_deref().map(stripped).transpose()?;
     let services = programs.services.as_deref().map(stripped).transpose()?;
     let input = programs.input.as_deref().map(stripped).transpose()?;
+    let net = programs.net.as_deref().map(stripped).transpose()?;
     let failed = BuildError::io("make", Path::new("the initramfs"));
     let mut archive = Archive::default();
     let fill = |archive: &mut Archive| {
@@ -264,6 +267,9 @@ fn agent_archive(programs: &Programs) -> Result<Vec<u8>, BuildError> {
         }
         if let Some(input) = &input {
             archive.file("transom/transom-input", true, input)?;
+        }
+        if let Some(net) = &net {
+            archive.file("transom/transom-net", true, net)?;
         }
         Ok(())
     };

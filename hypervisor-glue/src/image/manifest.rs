@@ -17,17 +17,21 @@ pub struct Recipe {
     pub packages: Vec<String>,
 }
 
-/// What every image needs: buses, the private volume's tools, process 1's tools, and what the
-/// agent is linked with.
-pub(super) const NEEDED: [&str; 9] = [
+/// What every image needs: buses, the private volume's tools, process 1's tools, what the agent is
+/// linked with, and the tools of qubes that route and filter, or make tunnels.
+pub(super) const NEEDED: [&str; 13] = [
     "busybox-static",
     "dbus",
     "e2fsprogs",
+    "iproute2",
     "kmod",
     "libpixman-1-0",
     "libxkbcommon0",
+    "nftables",
+    "openvpn",
     "passwd",
     "util-linux",
+    "wireguard-tools",
     "xkb-data",
 ];
 

@@ -129,8 +129,13 @@ impl Hypervisor for Kvm {
         };
         let key = vm.key.map(VolumeKey::try_clone).transpose();
         let key = key.map_err(StartError::at("take memory for a key"))?;
+        if vm.uplink.is_some() {
+            return Err(StartError::Unable("an uplink needs QEMU: backend \"qemu\"".to_owned()));
+        }
+        // It cannot be given another cable later, so that a card without one would be of no use.
+        let cables = vm.cards.iter().filter_map(|card| Some((card.cable.as_ref()?, card.address)));
         let cables: io::Result<_> =
-            vm.cards.iter().map(|card| Ok((card.cable.try_clone()?, card.address))).collect();
+            cables.map(|(cable, address)| Ok((cable.try_clone()?, address))).collect();
         let cables = cables.map_err(StartError::at("copy a cable"))?;
         let mut disks = vec![disk("root", read(&vm.image.root())?, true)];
         disks.extend(volume.map(|volume| DiskFile { key, ..disk("private", volume, false) }));

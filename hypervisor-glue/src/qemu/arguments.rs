@@ -2,7 +2,7 @@
 
 use std::os::fd::RawFd;
 
-use transom_protocol::supervisor::QubeName;
+use transom_protocol::{network::Mac, supervisor::QubeName};
 
 use super::memory;
 use crate::{
@@ -37,18 +37,20 @@ pub(super) struct Arguments<'a> {
     pub(super) qmp: RawFd,
     /// The cables' descriptors in QEMU, and the cards' addresses.
     pub(super) cards: &'a [(RawFd, [u8; 6])],
+    /// What else it has.
+    pub(super) more: Vec<String>,
 }
 
 impl Arguments<'_> {
     /// The arguments.
-    pub(super) fn list(&self) -> Vec<String> {
+    pub(super) fn list(self) -> Vec<String> {
         let (bytes, vcpus, ram) = (self.config.memory, self.config.vcpus, self.ram);
         let (accelerator, cpu, kernel) = match self.accelerator {
             // An emulated processor does not run ahead of itself: guards against that only cost.
             Accelerator::Tcg => ("tcg,thread=multi", "max", " mitigations=off"),
             Accelerator::Kvm => ("kvm", "host", ""),
         };
-        let mut list: Vec<String> = Vec::new();
+        let mut list: Vec<String> = self.more;
         let mut add = |option: &str, value: String| list.extend([option.to_owned(), value]);
         add("-name", self.name.to_string());
         add("-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny".into());
@@ -103,10 +105,13 @@ impl Arguments<'_> {
         add("-device", "virtio-rng-pci".into());
         add("-device", "pvpanic-pci".into());
         for (number, (cable, address)) in self.cards.iter().enumerate() {
-            add("-netdev", format!("dgram,id=net{number},local.type=fd,local.str={cable}"));
-            let mac = address.map(|byte| format!("{byte:02x}")).join(":");
+            // A hub of two ports, so that the cable can be another one while the card stays.
+            add("-netdev", format!("hubport,id=card{number},hubid={number}"));
+            add("-netdev", format!("dgram,id=cable{number},local.type=fd,local.str={cable}"));
+            add("-netdev", format!("hubport,id=plug{number},hubid={number},netdev=cable{number}"));
+            let mac = Mac(*address);
             // No program for booting from it.
-            add("-device", format!("virtio-net-pci,netdev=net{number},mac={mac},romfile="));
+            add("-device", format!("virtio-net-pci,netdev=card{number},mac={mac},romfile="));
         }
         add("-chardev", "stdio,id=console,signal=off".into());
         add("-serial", "chardev:console".into());

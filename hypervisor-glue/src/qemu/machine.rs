@@ -36,6 +36,10 @@ pub(super) struct QemuMachine {
     daemon: Process,
     /// Serves the encrypted volume, if it is one. Ends by itself when QEMU has.
     server: Option<Process>,
+    /// Speaks for the guest with the outside. Ends by itself when QEMU has.
+    uplink: Option<Process>,
+    /// Its network cards.
+    cards: usize,
     /// Waits for the daemon, and what it is waited for with. `None` once QEMU was started.
     pending: Option<(Connector, Launch)>,
     qemu: Option<Process>,
@@ -61,6 +65,8 @@ impl QemuMachine {
     pub(super) fn new(
         daemon: Process,
         server: Option<Process>,
+        uplink: Option<Process>,
+        cards: usize,
         connector: Connector,
         launch: Launch,
         ram: GuestRam,
@@ -73,6 +79,8 @@ impl QemuMachine {
         let machine = Self {
             daemon,
             server,
+            uplink,
+            cards,
             pending: Some((connector, launch)),
             qemu: None,
             ram,
@@ -89,8 +97,8 @@ impl QemuMachine {
             killed: false,
         };
         machine.confine(machine.daemon.pid());
-        if let Some(server) = &machine.server {
-            machine.confine(server.pid());
+        for process in machine.server.iter().chain(&machine.uplink) {
+            machine.confine(process.pid());
         }
         machine
     }
@@ -132,7 +140,7 @@ impl QemuMachine {
             cgroup.kill();
         }
         self.daemon.kill();
-        for process in self.qemu.iter().chain(&self.server) {
+        for process in self.qemu.iter().chain(&self.server).chain(&self.uplink) {
             process.kill();
         }
         self.pending = None;
@@ -212,7 +220,9 @@ impl Machine for QemuMachine {
         let qemu = self.qemu.as_ref().and_then(Process::fd);
         let complaints = self.complaints.as_ref().map(|file| file.as_fd());
         let server = self.server.as_ref().and_then(Process::fd);
-        [waiting, qemu, server, self.daemon.fd(), self.qmp.fd(), complaints].into_iter().flatten().collect()
+        let uplink = self.uplink.as_ref().and_then(Process::fd);
+        let others = [self.daemon.fd(), self.qmp.fd(), complaints];
+        [waiting, qemu, server, uplink].into_iter().chain(others).flatten().collect()
     }
 
     fn step(&mut self) -> Step {
@@ -222,6 +232,12 @@ impl Machine for QemuMachine {
         let daemon = self.daemon.status();
         let qemu = self.qemu.as_mut().map(Process::status);
         let server = self.server.as_mut().map(Process::status);
+        if let Some(Some(status)) = self.uplink.as_mut().map(Process::status) {
+            self.uplink = None;
+            if !matches!(qemu, Some(Some(_))) && !self.killed {
+                tracing::warn!(%status, "passt has ended: is there a network where it runs?");
+            }
+        }
         // One that ended well ended because QEMU does.
         let failed = matches!(server, Some(Some(status)) if !status.success());
         if failed && !matches!(qemu, Some(Some(_))) && self.because.is_none() {
@@ -267,6 +283,17 @@ impl Machine for QemuMachine {
 
     fn is_paused(&self) -> bool {
         self.held
+    }
+
+    fn can_plug(&self) -> bool {
+        true
+    }
+
+    fn plug(&mut self, card: usize, cable: Option<OwnedFd>) -> io::Result<()> {
+        if card >= self.cards {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        self.qmp.plug(card, cable)
     }
 
     fn press_power_button(&mut self) -> bool {

@@ -19,6 +19,7 @@ mod machine;
 mod memory;
 mod process;
 mod qmp;
+mod uplink;
 
 use std::{
     fs::{self, File},
@@ -35,7 +36,9 @@ use std::{
 
 use rustix::{
     io::{FdFlags, fcntl_setfd},
+    net::{AddressFamily, SocketFlags, SocketType, socketpair},
     pipe::{PipeFlags, pipe_with},
+    process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 use transom_protocol::supervisor::Backend;
 
@@ -51,7 +54,7 @@ use crate::{
     encryption::VolumeKey,
     image, kvm,
     listener::Listeners,
-    machine::{Channel, Hypervisor, Machine, MachineSpec, StartError},
+    machine::{Card, Channel, Hypervisor, Machine, MachineSpec, StartError},
     paths,
     sandbox::Cgroups,
     store::{Accelerator, Limits, MachineConfig},
@@ -212,10 +215,17 @@ impl Hypervisor for Qemu {
             }
         };
 
-        let cables: io::Result<Vec<OwnedFd>> = vm.cards.iter().map(|card| card.cable.try_clone()).collect();
+        let cable = |card: &Card| match &card.cable {
+            Some(cable) => cable.try_clone(),
+            None => nowhere(),
+        };
+        let cables: io::Result<Vec<OwnedFd>> = vm.cards.iter().map(cable).collect();
         let cables = cables.map_err(StartError::at("copy a cable"))?;
         let cards: Vec<_> =
             cables.iter().zip(vm.cards).map(|(cable, card)| (cable.as_raw_fd(), card.address)).collect();
+        let way =
+            vm.uplink.map(|(uplink, card)| uplink::begin(uplink, card, spec.run_dir, uid)).transpose()?;
+        let way = way.unwrap_or_default();
         let arguments = Arguments {
             name: spec.name,
             config: vm.config,
@@ -226,19 +236,23 @@ impl Hypervisor for Qemu {
             ram: ram.raw(),
             qmp: inherited[0].as_raw_fd(),
             cards: &cards,
+            more: way.arguments,
         };
         let launch = Launch {
             program: program.to_owned(),
             run_dir: spec.run_dir.to_owned(),
             arguments: arguments.list(),
             user: uid.map(|uid| (uid, group(uid, accelerator))),
-            inherited: inherited.into_iter().chain(cables).collect(),
+            inherited: inherited.into_iter().chain(cables).chain(way.inherited).collect(),
+            locks_memory: way.locks_memory,
             console: console_theirs,
             complaints: complaints_theirs,
         };
         Ok(Box::new(QemuMachine::new(
             daemon,
             server,
+            way.process,
+            vm.cards.len(),
             connector,
             launch,
             ram,
@@ -270,6 +284,12 @@ fn group(uid: u32, accelerator: Accelerator) -> u32 {
     }
 }
 
+/// A cable without another end.
+fn nowhere() -> io::Result<OwnedFd> {
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?.0)
+}
+
 /// What QEMU is started with, once the daemon is there.
 #[derive(Debug)]
 struct Launch {
@@ -280,6 +300,8 @@ struct Launch {
     user: Option<(u32, u32)>,
     /// Descriptors that the arguments name by number, besides RAM's.
     inherited: Vec<OwnedFd>,
+    /// A device works on guest RAM by itself.
+    locks_memory: bool,
     console: OwnedFd,
     complaints: OwnedFd,
 }
@@ -307,7 +329,17 @@ impl Launch {
                 .map_err(StartError::at("pass a descriptor on"))
         };
         keep(FdFlags::empty())?;
+        // It inherits the limit; only root can have so much.
+        let before = getrlimit(Resource::Memlock);
+        if self.locks_memory
+            && let Err(error) = setrlimit(Resource::Memlock, Rlimit { current: None, maximum: None })
+        {
+            tracing::warn!(%error, "memory for a device cannot be locked");
+        }
         let spawned = Process::spawn(&mut command, "run QEMU");
+        if self.locks_memory {
+            let _ = setrlimit(Resource::Memlock, before);
+        }
         keep(FdFlags::CLOEXEC)?;
         drop(inherited);
         spawned

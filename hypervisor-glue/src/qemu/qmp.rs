@@ -1,15 +1,20 @@
-//! The line to QEMU: JSON, one value a line. It tells how a machine came to its end, and presses its
-//! power button.
+//! The line to QEMU: JSON, one value a line. It tells how a machine came to its end, presses its power
+//! button, and plugs cables into its network cards.
 
 use std::{
+    collections::BTreeSet,
     io::{self, Read as _, Write as _},
     os::{
-        fd::{AsFd as _, BorrowedFd},
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
         unix::net::UnixStream,
     },
 };
 
 use serde::Deserialize;
+use serde_json::json;
+use transom_protocol::text::clean;
+
+use crate::packet;
 
 /// Longest line, in bytes.
 const MAX_LINE: usize = 64 * 1024;
@@ -31,6 +36,12 @@ pub(super) enum GuestEnd {
 struct Line {
     event: Option<String>,
     data: Option<Data>,
+    error: Option<Refused>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Refused {
+    desc: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -44,6 +55,8 @@ pub(super) struct Qmp {
     /// `None` after its end.
     stream: Option<UnixStream>,
     partial: Vec<u8>,
+    /// Cards without a cable.
+    unplugged: BTreeSet<usize>,
     pub(super) end: Option<GuestEnd>,
 }
 
@@ -52,7 +65,7 @@ impl Qmp {
     pub(super) fn new(mut stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         stream.write_all(b"{\"execute\":\"qmp_capabilities\"}\n")?;
-        Ok(Self { stream: Some(stream), partial: Vec::new(), end: None })
+        Ok(Self { stream: Some(stream), partial: Vec::new(), unplugged: BTreeSet::new(), end: None })
     }
 
     /// Presses the machine's power button.
@@ -63,6 +76,37 @@ impl Qmp {
         let stream = self.stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
         // So short that a socket takes it whole or not at all.
         stream.write_all(b"{\"execute\":\"system_powerdown\"}\n")
+    }
+
+    /// Takes the cable out of a card, and plugs another one in.
+    ///
+    /// # Errors
+    /// QEMU is gone, or does not listen.
+    pub(super) fn plug(&mut self, card: usize, cable: Option<OwnedFd>) -> io::Result<()> {
+        let (socket, plug) = (format!("cable{card}"), format!("plug{card}"));
+        if self.unplugged.insert(card) {
+            for id in [&plug, &socket] {
+                self.say(&json!({ "execute": "netdev_del", "arguments": { "id": id } }), None)?;
+            }
+        }
+        let Some(cable) = cable else { return Ok(()) };
+        self.say(&json!({ "execute": "getfd", "arguments": { "fdname": socket } }), Some(&cable))?;
+        let local = json!({ "type": "fd", "str": socket });
+        let wire = json!({ "type": "dgram", "id": socket, "local": local });
+        let port = json!({ "type": "hubport", "id": plug, "hubid": card, "netdev": socket });
+        for arguments in [wire, port] {
+            self.say(&json!({ "execute": "netdev_add", "arguments": arguments }), None)?;
+        }
+        self.unplugged.remove(&card);
+        Ok(())
+    }
+
+    /// Says one thing, so short that a socket takes it whole or not at all.
+    fn say(&mut self, value: &serde_json::Value, file: Option<&OwnedFd>) -> io::Result<()> {
+        let stream = self.stream.as_ref().ok_or(io::ErrorKind::NotConnected)?;
+        let line = format!("{value}\n");
+        let files: Vec<_> = file.into_iter().map(|file| file.as_fd()).collect();
+        Ok(packet::send(stream, line.as_bytes(), &files)?)
     }
 
     /// Readable when QEMU says something.
@@ -90,9 +134,18 @@ impl Qmp {
     fn take_lines(&mut self) {
         while let Some(end) = self.partial.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.partial.drain(..=end).collect();
+            if let Some(reason) = refusal(&line) {
+                tracing::warn!(reason, "QEMU refuses an order");
+            }
             self.end = after(self.end, meaning(&line));
         }
     }
+}
+
+/// Why it does not do what it was told; clean.
+fn refusal(untrusted: &[u8]) -> Option<String> {
+    let line: Line = serde_json::from_slice(untrusted).ok()?;
+    line.error.map(|error| clean(error.desc.as_bytes(), 200))
 }
 
 /// What a line says about the end of the guest.
@@ -169,6 +222,40 @@ mod tests {
         drop(theirs);
         qmp.read();
         assert!(qmp.press_power_button().is_err());
+    }
+
+    #[test]
+    fn a_cable_is_plugged_in_by_its_descriptor() {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut qmp = Qmp::new(ours).unwrap();
+        let (cable, other) = UnixStream::pair().unwrap();
+        qmp.plug(3, Some(cable.into())).unwrap();
+        qmp.plug(3, None).unwrap();
+        qmp.plug(3, None).unwrap();
+        let (mut said, mut files) = (Vec::new(), Vec::new());
+        while let packet::Received::Packet(bytes, fds) = packet::recv(&theirs).unwrap() {
+            said.extend(bytes);
+            files.extend(fds);
+        }
+        let lines: Vec<serde_json::Value> = said
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect();
+        let orders: Vec<_> = lines.iter().map(|line| line["execute"].as_str().unwrap()).collect();
+        let plugged = ["netdev_del", "netdev_del", "getfd", "netdev_add", "netdev_add"];
+        assert_eq!(orders, [&["qmp_capabilities"][..], &plugged, &["netdev_del", "netdev_del"]].concat());
+        assert_eq!(lines[5]["arguments"]["hubid"], 3);
+        assert_eq!(files.len(), 1);
+        rustix::io::write(&files[0], b"x").unwrap();
+        assert_eq!((&other).read(&mut [0; 8]).unwrap(), 1);
+    }
+
+    #[test]
+    fn refusals_are_told_clean() {
+        let line = br#"{"error":{"class":"GenericError","desc":"no\u001b[31m such"}}"#;
+        assert_eq!(refusal(line).unwrap(), "no [31m such");
+        assert_eq!(refusal(br#"{"return":{}}"#), None);
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod disposables;
 mod holds;
 mod job;
 mod log;
+mod network;
 mod rate;
 mod requests;
 mod running;

@@ -12,11 +12,11 @@ use transom_protocol::supervisor::{
 };
 
 use super::{
-    cables::MAX_CLIENTS,
     empty_trash,
     holds::Purpose,
     log::{self, QubeLog},
-    running::{Ending, Phase, Running},
+    network::address,
+    running::{Cards, Ending, Phase, Running},
     server::{ClientId, Qube, Server, Until, Waiter},
     session::Role,
     vault::Asked,
@@ -147,6 +147,7 @@ impl Server {
                 }
                 Ok(Ok(ReplyBody::Done).into())
             }
+            RequestBody::Network { qube, to } => self.set_network(&qube, to, now),
             RequestBody::Log { qube } => self.log(&qube),
             RequestBody::AnswerCall { call, answer } => {
                 if self.compositor != Some(client) {
@@ -365,6 +366,10 @@ impl Server {
                 Ok(running) => {
                     qube.running = Some(running);
                     qube.failure = None;
+                    let note = self.join_network(name, now);
+                    if let (Some(note), Some(running)) = (note, self.running(name)) {
+                        running.note(&note);
+                    }
                 }
                 Err(refusal) => {
                     // A bad file is shown as such, and no failure of the machine.
@@ -414,7 +419,7 @@ impl Server {
             // It runs on something else since a moment: no plain volume is made beside the other.
             return Err(refused("its back end has changed meanwhile; start it again".to_owned()));
         }
-        let (clients, network_note) = self.network(name, &config, choice.backend).map_err(refused)?;
+        let plan = self.plan_network(name, &config, choice.backend).map_err(refused)?;
         let lasts = self.lasting(name).is_ok();
         let home = lasts.then(|| self.store.home(name)).transpose().map_err(|e| store_error(&e))?;
         let log_dir = self.log_dir(name).map_err(|e| store_error(&e))?;
@@ -429,7 +434,7 @@ impl Server {
         for dir in [&run_dir].into_iter().chain(ours) {
             paths::private_dir(dir).map_err(|e| error(ErrorKind::Io, e.to_string()))?;
         }
-        let cards = self.cables.plug(name, config.network.as_ref(), &clients, now);
+        let cards = self.cables.plug(name, config.network.as_ref(), &plan.clients, plan.slots, now);
         let cards =
             cards.map_err(|e| error(ErrorKind::Io, format!("{name} cannot start: its network: {e}")))?;
         let spec = MachineSpec {
@@ -445,6 +450,7 @@ impl Server {
                 key,
                 config: &config.machine,
                 cards: &cards,
+                uplink: config.uplink.as_ref().map(|uplink| (uplink, address::uplink(name).0)),
             }),
         };
         let hypervisor = self.backends.get(choice.backend);
@@ -457,56 +463,17 @@ impl Server {
         })?;
         let mut log = QubeLog::open(&log_dir);
         log.note("starting", std::time::SystemTime::now());
-        if let Some(note) = network_note {
-            log.note(&note, std::time::SystemTime::now());
-        }
         let how = (choice.backend, choice.reason, start_limit);
-        Ok(Running::new(name.clone(), machine, how, run_dir, log, config.autostart, now))
+        let own = config.network.is_some() && choice.backend != Backend::Sandbox;
+        let cards = Cards { own, slots: plan.slots };
+        let mut running = Running::new(name.clone(), machine, how, run_dir, log, config.autostart, now);
+        running.cards = cards;
+        Ok(running)
     }
 
     /// Where the sockets and files of a run are.
     pub(super) fn run_dir(&self, name: &QubeName) -> PathBuf {
         self.options.runtime_dir.join("qubes").join(name.as_str())
-    }
-
-    /// The qubes whose network goes through this one, and what to say of its own. `Err`: why it cannot be.
-    fn network(
-        &mut self,
-        name: &QubeName,
-        config: &QubeConfig,
-        backend: Backend,
-    ) -> Result<(Vec<QubeName>, Option<String>), String> {
-        if backend == Backend::Sandbox {
-            return match &config.network {
-                Some(_) => {
-                    Err("a sandbox has no network; give it a template, or take `network` away".to_owned())
-                }
-                None => Ok((Vec::new(), None)),
-            };
-        }
-        if config.network.as_ref() == Some(name) {
-            return Err("its file names itself as its network".to_owned());
-        }
-        // Files may have come or changed by hand.
-        self.refresh_all();
-        let named = |qube: &Qube| {
-            let config = qube.config.as_ref().ok();
-            config.is_some_and(|other| other.network.as_ref() == Some(name) && !other.is_sandbox())
-        };
-        let clients = self.qubes.iter().filter(|(_, qube)| named(qube)).map(|(client, _)| client.clone());
-        let mut clients: Vec<_> = clients.collect();
-        if clients.len() > MAX_CLIENTS {
-            tracing::warn!(qube = %name, most = MAX_CLIENTS, "too many qubes have their network through it");
-            clients.truncate(MAX_CLIENTS);
-        }
-        let note = config.network.as_ref().and_then(|provider| match self.qubes.get(provider.as_str()) {
-            None => Some(format!("its network: there is no qube {provider}")),
-            Some(Qube { running: Some(_), .. }) if !self.cables.reaches(name, provider) => {
-                Some(format!("its network: {provider} was started before it had this client; start it again"))
-            }
-            Some(_) => None,
-        });
-        Ok((clients, note))
     }
 
     fn end(&mut self, name: QubeName, how: impl FnOnce(&mut Running)) -> Result<Outcome, ErrorBody> {

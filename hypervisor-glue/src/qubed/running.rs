@@ -10,11 +10,13 @@ use std::{
 use rustix::{event::PollFlags, io::Errno};
 use transom_protocol::{
     call::Token,
+    network::Setup,
     supervisor::{Backend, MemoryKind, QubeName, QubeState},
 };
 
 use super::{
     log::QubeLog,
+    network::stream::{self as network, NetStream},
     rate::Bucket,
     service::{Programs, Said, ServiceStream, Violation},
 };
@@ -56,6 +58,8 @@ pub(super) enum Part {
     Service,
     Call,
     Stream,
+    Network,
+    NetStream,
     Console,
 }
 
@@ -70,6 +74,8 @@ pub(super) enum Note {
     Ended,
     /// The service stream is gone; what was asked on it is not answered.
     StreamLost,
+    /// Its root asks what its network is to be.
+    Network,
     /// A control stream waits for the compositor.
     Link,
     /// A program of the qube opened a call stream.
@@ -78,6 +84,15 @@ pub(super) enum Note {
     Paused(bool),
     /// The machine is gone.
     Gone(Exit),
+}
+
+/// The network cards of a machine: its own comes first.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Cards {
+    /// It has one to the qube that its network goes through.
+    pub(super) own: bool,
+    /// So many are for clients.
+    pub(super) slots: usize,
 }
 
 /// A running qube.
@@ -103,6 +118,8 @@ pub(super) struct Running {
     pub(super) autostart: Vec<Vec<String>>,
     stream: Option<ServiceStream>,
     programs: Programs,
+    pub(super) cards: Cards,
+    net: Option<NetStream>,
     /// The newest control stream that no compositor has yet.
     waiting_link: Option<OwnedFd>,
     /// The newest link that a compositor was given.
@@ -111,6 +128,7 @@ pub(super) struct Running {
     display_gate: Bucket,
     service_gate: Bucket,
     call_gate: Bucket,
+    network_gate: Bucket,
     console_gate: Bucket,
     console_open: bool,
 }
@@ -141,12 +159,15 @@ impl Running {
             autostart,
             stream: None,
             programs: Programs::default(),
+            cards: Cards::default(),
+            net: None,
             waiting_link: None,
             link_id: None,
             log,
             display_gate: Bucket::new(CONNECTIONS.0, CONNECTIONS.1, now),
             service_gate: Bucket::new(CONNECTIONS.0, CONNECTIONS.1, now),
             call_gate: Bucket::new(CALLS.0, CALLS.1, now),
+            network_gate: Bucket::new(CONNECTIONS.0, CONNECTIONS.1, now),
             console_gate: Bucket::new(CONSOLE.0, CONSOLE.1, now),
             console_open: true,
         }
@@ -189,6 +210,14 @@ impl Running {
         if self.call_gate.is_open(now) {
             sources.push((Part::Call, self.machine.listener(Channel::Call), PollFlags::IN));
         }
+        if self.network_gate.is_open(now) {
+            sources.push((Part::Network, self.machine.listener(Channel::Network), PollFlags::IN));
+        }
+        if let Some(stream) = &self.net {
+            let mut flags = PollFlags::IN;
+            flags.set(PollFlags::OUT, stream.wants_to_write());
+            sources.push((Part::NetStream, stream.fd(), flags));
+        }
         if self.console_open && self.console_gate.is_open(now) {
             sources.push((Part::Console, self.machine.output(), PollFlags::IN));
         }
@@ -203,7 +232,7 @@ impl Running {
     /// When to look again even if no descriptor is ready.
     pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let console = self.console_open.then(|| self.console_gate.opens_at(now)).flatten();
-        let gates = [&self.display_gate, &self.service_gate, &self.call_gate];
+        let gates = [&self.display_gate, &self.service_gate, &self.call_gate, &self.network_gate];
         gates.into_iter().map(|gate| gate.opens_at(now)).chain([self.deadline, console]).flatten().min()
     }
 
@@ -218,6 +247,11 @@ impl Running {
             Part::Service => self.accept_service(now),
             Part::Call => self.accept_call(now),
             Part::Stream => self.talk(),
+            Part::Network => {
+                self.accept_network(now);
+                Vec::new()
+            }
+            Part::NetStream => self.hear_network(),
             Part::Console => {
                 let read = self.read_console(64 * 1024);
                 self.console_gate.take(read as u64, now);
@@ -295,6 +329,83 @@ impl Running {
     fn accept_call(&mut self, now: Instant) -> Vec<Note> {
         self.call_gate.take(1, now);
         self.accept(Channel::Call).map(Note::Call).into_iter().collect()
+    }
+
+    /// The first is the guest's root, which begins before any program of its user: while it is there,
+    /// nobody takes its place.
+    fn accept_network(&mut self, now: Instant) {
+        self.network_gate.take(1, now);
+        let Some(connection) = self.accept(Channel::Network) else { return };
+        if self.net.is_none() {
+            self.net = Some(NetStream::new(connection));
+        } else {
+            self.note("a second stream about the network is refused");
+        }
+    }
+
+    fn hear_network(&mut self) -> Vec<Note> {
+        let Some(stream) = &mut self.net else { return Vec::new() };
+        let result = stream.read().and_then(|said| stream.flush().map(|()| said));
+        let closed = stream.is_closed();
+        let mut notes = Vec::new();
+        match result {
+            Ok(said) => {
+                for said in said {
+                    match said {
+                        network::Said::Hello => notes.push(Note::Network),
+                        network::Said::Applied(number) => {
+                            self.note(&format!("network: setup {number} is in force"));
+                        }
+                        network::Said::Refused(number, reason) => {
+                            self.note(&format!("network: setup {number} is not in force: {reason}"));
+                        }
+                    }
+                }
+            }
+            Err(violation) => self.punish_network(&violation),
+        }
+        if closed && self.net.take().is_some() {
+            self.note("the stream about the network was closed");
+        }
+        notes
+    }
+
+    fn punish_network(&mut self, violation: &network::Violation) {
+        tracing::warn!(qube = %self.name, %violation, "the network's stream broke its protocol");
+        self.net = None;
+        self.note(&format!("protocol violation on the network's stream, which is closed: {violation}"));
+    }
+
+    /// Says what the network is to be, if anybody asks.
+    pub(super) fn tell_network(&mut self, setup: &Setup) {
+        if let Some(number) = self.net.as_mut().and_then(|stream| stream.tell(setup)) {
+            self.note(&format!("network: setup {number} was sent"));
+        }
+    }
+
+    /// True if it has a card to the qube that its network goes through.
+    pub(super) fn has_card(&self) -> bool {
+        self.cards.own
+    }
+
+    /// Cards for clients.
+    pub(super) fn slots(&self) -> usize {
+        self.cards.slots
+    }
+
+    /// True if cables can be plugged in while it runs.
+    pub(super) fn can_plug(&self) -> bool {
+        self.machine.can_plug()
+    }
+
+    /// Plugs a cable into its own card, or none.
+    pub(super) fn plug_own(&mut self, cable: Option<OwnedFd>) -> io::Result<()> {
+        self.machine.plug(0, cable)
+    }
+
+    /// Plugs a client's cable into a card for clients, or none.
+    pub(super) fn plug_slot(&mut self, slot: usize, cable: Option<OwnedFd>) -> io::Result<()> {
+        self.machine.plug(usize::from(self.cards.own) + slot, cable)
     }
 
     fn drop_stream(&mut self, why: &str) {
@@ -386,6 +497,11 @@ impl Running {
 
     /// Writes what waits for the agent. Gives [`Note::StreamLost`] if that ends the stream.
     pub(super) fn flush(&mut self) -> Option<Note> {
+        if let Some(net) = self.net.as_mut().filter(|net| net.wants_to_write())
+            && let Err(violation) = net.flush()
+        {
+            self.punish_network(&violation);
+        }
         let stream = self.stream.as_mut().filter(|stream| stream.wants_to_write())?;
         let violation = stream.flush().err()?;
         self.punish(&violation);

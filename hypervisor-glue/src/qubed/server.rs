@@ -352,6 +352,7 @@ impl Server {
                 self.answer(name, asked, &Err(lost));
                 self.look_at_programs(name, now);
             }
+            Note::Network => self.tell_network(name),
             Note::Link => self.deliver_link(name),
             Note::Call(socket) => self.call_stream(name, socket, now),
             Note::Paused(paused) => self.paused(name, paused, now),

@@ -6,6 +6,7 @@
 
 mod atomic;
 mod copy;
+mod network;
 mod parts;
 mod qube_file;
 mod staging;
@@ -18,10 +19,14 @@ use std::{
 };
 
 use rustix::fs::{CWD, RenameFlags, renameat_with};
-use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
+use transom_protocol::{
+    network::{Firewall, Vpn},
+    supervisor::{BackendChoice, LabelName, QubeName},
+};
 
 pub(crate) use self::{
     atomic::sync_dir,
+    network::with_network,
     parts::part,
     qube_file::{first_error, is_template},
     staging::{JOURNAL, all as stagings},
@@ -29,6 +34,7 @@ pub(crate) use self::{
 pub use self::{
     atomic::write as replace,
     copy::Copying,
+    network::{Namespace, PciAddress, Uplink, firewall_of},
     parts::{PARTS, Part, PartKind},
     qube_file::{FileError, parse, write},
     staging::STAGED,
@@ -58,6 +64,12 @@ pub struct QubeConfig {
     pub autostart: Vec<Vec<String>>,
     /// The qube that its network goes through; without one it has no network card.
     pub network: Option<QubeName>,
+    /// A way to the outside that is no other qube.
+    pub uplink: Option<Uplink>,
+    /// What it may reach; see [`firewall_of`].
+    pub firewall: Option<Firewall>,
+    /// The tunnel that all it sends goes through, and all of those whose network goes through it.
+    pub vpn: Option<Vpn>,
     /// How much it may use.
     pub limits: Limits,
     /// What its virtual machine has; of no use in a sandbox.
@@ -77,6 +89,9 @@ impl QubeConfig {
             backend: BackendChoice::Auto,
             autostart: Vec::new(),
             network: None,
+            uplink: None,
+            firewall: None,
+            vpn: None,
             limits: Limits::default(),
             machine: MachineConfig::default(),
             environment: Vec::new(),

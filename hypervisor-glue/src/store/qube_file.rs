@@ -10,7 +10,7 @@ use std::{
 use miette::Diagnostic as _;
 use transom_protocol::supervisor::{BackendChoice, LabelName, MAX_ARGUMENTS, MAX_COMMAND, QubeName};
 
-use super::{Accelerator, Disposables, Limits, MAX_READY, MachineConfig, QubeConfig};
+use super::{Accelerator, Disposables, Limits, MAX_READY, MachineConfig, QubeConfig, network};
 
 /// Why a qube's file cannot be used: file, line and reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -35,6 +35,12 @@ struct QubeFile {
     backend: Option<BackendName>,
     #[knus(child, unwrap(argument, str))]
     network: Option<QubeName>,
+    #[knus(child)]
+    uplink: Option<network::UplinkNode>,
+    #[knus(child)]
+    firewall: Option<network::FirewallNode>,
+    #[knus(child)]
+    vpn: Option<network::VpnNode>,
     #[knus(children(name = "autostart"))]
     autostart: Vec<Program>,
     #[knus(child)]
@@ -186,6 +192,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
         }
         Err(_) => return Err(bad(1, "not a KDL document".to_owned())),
     };
+    let at_node = |(node, reason): (&'static str, String)| bad(line_of_node(text, node), reason);
     let config = QubeConfig {
         label: file.label,
         template: file.template.map(|template| template.0),
@@ -197,6 +204,9 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
         },
         autostart: file.autostart.into_iter().map(Program::words).collect(),
         network: file.network,
+        uplink: file.uplink.map(network::uplink).transpose().map_err(at_node)?,
+        firewall: file.firewall.map(network::firewall).transpose().map_err(at_node)?,
+        vpn: file.vpn.map(network::vpn).transpose().map_err(at_node)?,
         limits: limits(file.limits.unwrap_or_default()),
         machine: machine(file.machine.unwrap_or_default()),
         environment: file
@@ -207,7 +217,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
             .collect(),
         disposables: disposables(file.disposables.unwrap_or_default()),
     };
-    check(&config).map_err(|(node, reason)| bad(line_of_node(text, node), reason))?;
+    check(&config).and_then(|()| network::check(&config)).map_err(at_node)?;
     Ok(config)
 }
 
@@ -334,9 +344,7 @@ pub fn write(config: &QubeConfig) -> String {
         BackendChoice::Qemu => "qemu",
     };
     node(format!("backend {}", quoted(backend)));
-    if let Some(network) = &config.network {
-        node(format!("network {}", quoted(network.as_str())));
-    }
+    network::write(config).into_iter().for_each(&mut node);
     for argv in &config.autostart {
         node(format!("autostart {}", line(argv)));
     }

@@ -22,10 +22,10 @@ pub use event::{Event, MemoryKind};
 pub use name::{LabelName, NameError, QubeName};
 pub use qube::{Backend, BackendChoice, Disposable, QubeInfo, QubeState, Storage};
 pub use reply::{ErrorBody, ErrorKind, KeyringState, Reply, ReplyBody};
-pub use request::{Request, RequestBody};
+pub use request::{NetworkTo, Request, RequestBody};
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.

@@ -146,6 +146,14 @@ pub enum RequestBody {
         /// So many.
         windows: u32,
     },
+    /// Has a qube's network go through another one, at once if it runs, and the rules in its file counted as
+    /// they are now. Answer: [`ReplyBody::Qube`].
+    Network {
+        /// Which.
+        qube: QubeName,
+        /// Where to.
+        to: NetworkTo,
+    },
     /// The end of a qube's log. Answer: [`ReplyBody::Log`].
     Log {
         /// Which.
@@ -186,6 +194,18 @@ pub enum RequestBody {
     Events,
 }
 
+/// Where a qube's network goes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum NetworkTo {
+    /// Where its file says.
+    Same,
+    /// Nowhere.
+    Nothing,
+    /// Through this qube.
+    Qube(QubeName),
+}
+
 impl RequestBody {
     /// The qube that it is about, if it is about one that exists.
     pub fn qube(&self) -> Option<&QubeName> {
@@ -204,6 +224,7 @@ impl RequestBody {
             | Self::Run { qube, .. }
             | Self::Windows { qube, .. }
             | Self::Log { qube }
+            | Self::Network { qube, .. }
             | Self::Encrypt { qube } => Some(qube),
             Self::Ping
             | Self::List { .. }

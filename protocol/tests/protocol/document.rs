@@ -16,6 +16,7 @@ use transom_protocol::{
     call::{self, CALL_DOWN, CALL_UP},
     limits, message,
     message::{TO_DOM0, TO_QUBE, commit_flags},
+    network::{self, FROM_NET, TO_NET},
     service::{self, TO_AGENT, TO_QUBED},
     session::{Limits, Rule, SELECTION_SLACK},
     types::{edges, states, tool_axes},
@@ -28,6 +29,7 @@ const TYPES: &str = include_str!("../../src/types.rs");
 const LIMITS: &str = include_str!("../../src/limits.rs");
 const SERVICE: &str = include_str!("../../src/service.rs");
 const CALL: &str = include_str!("../../src/call.rs");
+const NETWORK: &str = include_str!("../../src/network/message.rs");
 
 /// A struct, an enum or a constant as its source describes it.
 struct Item {
@@ -132,6 +134,12 @@ fn module<'a>(source: &'a str, name: &str) -> &'a str {
 fn limits_of_calls() -> &'static str {
     let (_, rest) = CALL.split_once("pub const CALL_VERSION").expect("the limits follow the version");
     rest.split("/// Names a call").next().unwrap()
+}
+
+/// The part of `network/message.rs` with its limits.
+fn limits_of_networks() -> &'static str {
+    let (_, rest) = NETWORK.split_once("pub const NETWORK_VERSION").expect("the limits follow the version");
+    rest.split("wire_type!").next().unwrap()
 }
 
 fn table(head: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
@@ -338,6 +346,9 @@ fn render() -> String {
     let call_items: Vec<Item> = call_items.into_iter().filter(|item| !item.is_enum).collect();
     let call_sizes = sizes(&call_items);
 
+    let network_items: Vec<Item> = items(NETWORK).into_iter().filter(|item| !item.is_enum).collect();
+    let network_sizes = sizes(&network_items);
+
     let welcome = Limits::default();
     let row = |name: &str, most: u64| vec![name.to_owned(), grouped(most)];
     let rules = Rule::ALL
@@ -345,6 +356,8 @@ fn render() -> String {
         .map(|rule| vec![(*rule as u16).to_string(), format!("`{rule:?}`"), rule.to_string()]);
     let service_limits = values!(service: MAX_COMMAND MAX_ARGUMENTS MAX_REASON; grouped);
     let call_limits = values!(call: MAX_SERVICE MAX_ARGUMENT MAX_DESCRIPTION MAX_DATA; grouped);
+
+    let network_limits = values!(network: MAX_SETUP MAX_RULES MAX_CLIENTS MAX_REASON; grouped);
 
     let mut page = include_str!("document.md").to_owned();
     let mut put = |name: &str, value: &dyn Display| {
@@ -361,15 +374,19 @@ fn render() -> String {
     put("messages to-agent", &messages(TO_AGENT, SERVICE));
     put("messages call-up", &messages(CALL_UP, CALL));
     put("messages call-down", &messages(CALL_DOWN, CALL));
+    put("messages from-net", &messages(FROM_NET, NETWORK));
+    put("messages to-net", &messages(TO_NET, NETWORK));
     put("payloads window", &sections(&layout, &window_sizes));
     put("payloads service", &sections(&service_items, &service_sizes));
     put("payloads call", &sections(&call_items, &call_sizes));
+    put("payloads network", &sections(&network_items, &network_sizes));
     put("types", &sections(&types, &window_sizes));
     put("bits", &bits());
     put("rules", &table(&["number", "rule", "meaning"], rules));
     put("limits", &described(LIMITS, &all_limits(), "most"));
     put("service limits", &described(SERVICE, &service_limits, "most"));
     put("call limits", &described(limits_of_calls(), &call_limits, "most"));
+    put("network limits", &described(limits_of_networks(), &network_limits, "most"));
     put(
         "welcome limits",
         &table(
@@ -399,6 +416,7 @@ fn sizes_in_the_document_are_true() {
         ([TO_DOM0, TO_QUBE], MESSAGES, &window),
         ([TO_QUBED, TO_AGENT], SERVICE, &items(SERVICE)),
         ([CALL_UP, CALL_DOWN], CALL, &items(CALL)),
+        ([FROM_NET, TO_NET], NETWORK, &items(NETWORK)),
     ] {
         let (forms, sizes) = (forms(source), sizes(items));
         for info in infos.into_iter().flatten() {

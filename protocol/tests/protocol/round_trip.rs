@@ -4,13 +4,17 @@ use proptest::{collection::vec, prelude::*};
 use transom_protocol::{
     call::{CALL_DOWN, CALL_UP, CallDown, CallUp},
     message::{TO_DOM0, TO_QUBE, ToDom0, ToQube},
+    network::{FROM_NET, FromNet, TO_NET, ToNet},
     service::{TO_AGENT, TO_QUBED, ToAgent, ToQubed},
     wire::{self, Direction, MessageInfo},
 };
 
 use crate::support::{
     dice::Dice,
-    samples::{every_call_down, every_call_up, every_to_agent, every_to_dom0, every_to_qube, every_to_qubed},
+    samples::{
+        every_call_down, every_call_up, every_from_net, every_to_agent, every_to_dom0, every_to_net,
+        every_to_qube, every_to_qubed,
+    },
 };
 
 /// Sends every variant of `$enum` to and fro; evaluates to the kinds that there were.
@@ -43,6 +47,8 @@ proptest! {
         there_and_back!(ToAgent, every_to_agent, TO_AGENT, Direction::ToQube, &data, window, serial);
         there_and_back!(CallUp, every_call_up, CALL_UP, Direction::ToDom0, &data, window, serial);
         there_and_back!(CallDown, every_call_down, CALL_DOWN, Direction::ToQube, &data, window, serial);
+        there_and_back!(FromNet, every_from_net, FROM_NET, Direction::ToDom0, &data, window, serial);
+        there_and_back!(ToNet, every_to_net, TO_NET, Direction::ToQube, &data, window, serial);
     }
 }
 
@@ -61,6 +67,10 @@ fn every_message_of_the_tables_is_sampled() {
     assert_eq!(up, kinds(CALL_UP));
     let down = there_and_back!(CallDown, every_call_down, CALL_DOWN, Direction::ToQube, &[], 0, 0);
     assert_eq!(down, kinds(CALL_DOWN));
+    let from_net = there_and_back!(FromNet, every_from_net, FROM_NET, Direction::ToDom0, &[], 0, 0);
+    assert_eq!(from_net, kinds(FROM_NET));
+    let to_net = there_and_back!(ToNet, every_to_net, TO_NET, Direction::ToQube, &[], 0, 0);
+    assert_eq!(to_net, kinds(TO_NET));
 }
 
 #[test]
@@ -72,6 +82,8 @@ fn tables_are_sound() {
         (TO_AGENT, Direction::ToQube),
         (CALL_UP, Direction::ToDom0),
         (CALL_DOWN, Direction::ToQube),
+        (FROM_NET, Direction::ToDom0),
+        (TO_NET, Direction::ToQube),
     ] {
         assert!(table.windows(2).all(|pair| pair[0].kind < pair[1].kind), "in order, each number once");
         for info in table {

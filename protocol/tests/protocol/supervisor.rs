@@ -62,8 +62,13 @@ fn request() -> impl Strategy<Value = RequestBody> {
         qube().prop_map(|qube| RequestBody::Remove { qube }),
         (qube(), vec(".*", 0..6)).prop_map(|(qube, argv)| RequestBody::Run { qube, argv }),
         qube().prop_map(|qube| RequestBody::Log { qube }),
+        (qube(), network()).prop_map(|(qube, to)| RequestBody::Network { qube, to }),
         (any::<u64>(), answer()).prop_map(|(call, answer)| RequestBody::AnswerCall { call, answer }),
     ]
+}
+
+fn network() -> impl Strategy<Value = NetworkTo> {
+    prop_oneof![Just(NetworkTo::Same), Just(NetworkTo::Nothing), qube().prop_map(NetworkTo::Qube)]
 }
 
 fn target() -> impl Strategy<Value = Target> {
@@ -233,6 +238,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Clone { .. } | RequestBody::Rename { .. } | RequestBody::File { .. } => {}
         RequestBody::Hold { .. } | RequestBody::Reserve { .. } | RequestBody::Adopt { .. } => {}
         RequestBody::AnswerCall { .. } | RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
+        RequestBody::Network { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
         RequestBody::Encrypt { .. } | RequestBody::Keyring | RequestBody::LockStore => {}
         RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {}

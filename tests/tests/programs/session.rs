@@ -165,6 +165,7 @@ fn the_package_is_whole() {
         "usr/bin/transom-pin",
         "usr/bin/transom-services",
         "usr/bin/transom-input",
+        "usr/bin/transom-net",
         "usr/bin/transom-session",
         "etc/pam.d/transom",
         "usr/share/doc/transom/copyright",

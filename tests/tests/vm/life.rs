@@ -10,7 +10,7 @@ use super::{
 };
 
 /// Connects by vsock to what a qube has no business with; succeeds if all of it is refused.
-pub(crate) const STRANGERS: &str = r#"perl -e 'for (["2", 22], ["2", 5003], ["2", 1], ["1", 5000], ["4", 5000]) {
+pub(crate) const STRANGERS: &str = r#"perl -e 'for (["2", 22], ["2", 5004], ["2", 1], ["1", 5000], ["4", 5000]) {
     my ($cid, $port) = @$_;
     socket(my $s, 40, 1, 0) or exit 3;
     alarm 20;

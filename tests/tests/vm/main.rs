@@ -23,8 +23,10 @@ mod mirror;
 mod network;
 #[path = "../../../hypervisor-glue/tests/lane5/outer.rs"]
 mod outer;
+mod outside;
 mod paused;
 mod picture;
 mod services;
 mod usb;
 mod volume;
+mod vpn;

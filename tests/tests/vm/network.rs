@@ -1,34 +1,38 @@
-//! Cables between real guests: a qube and the qube that its network goes through, which may each come
-//! and go; its other client; and one with no network at all.
+//! Networks of real guests: a server outside that is reached through `sys-firewall` and `sys-net`, rules by
+//! qube, clients that lie about who they are, cables that are plugged elsewhere while all run; and dom0,
+//! which is on no network meanwhile.
 
-use std::{fs, time::Instant};
+use std::{fs, path::PathBuf, time::Instant};
+
+use transom_tests::{figure::figure, process::until};
 
 use super::{
     images::{add_to_initramfs, own},
     lab::Lab,
+    outside::{EIGHT, Outside, SEVEN},
 };
 
-/// What process 1 does first: addresses by hand. `two` also takes one in `one`'s range, so that
-/// nothing but the cable stands between them.
-const ADDRESSES: &str = "
-echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6
-up() { /bin/busybox ip link set $1 up; /bin/busybox ip addr add $2/24 dev $1; }
-case $(cat /usr/lib/transom/hostname) in
-    net) up eth0 10.9.1.1; up eth1 10.9.2.1;;
-    one) up eth0 10.9.1.2;;
-    two) up eth0 10.9.2.2; up eth0 10.9.1.3;;
-esac
-";
-
-/// Sends back what it gets.
-const SERVER: &str = r#"$SIG{CHLD} = "IGNORE"; my $l = IO::Socket::INET->new(LocalPort => 7000, Listen => 5, ReuseAddr => 1) or die;
-while (my $c = $l->accept) { next if fork; while (sysread($c, my $b, 65536)) { syswrite($c, $b) } exit }"#;
+/// What process 1 does besides: runs as root what the test leaves for it.
+const ROOT: &str = r#"
+(
+    while [ ! -d /run/lock ]; do /bin/busybox sleep 0.1; done
+    mkdir -p -m 777 /run/as-root
+    while :; do
+        for script in /run/as-root/*.sh; do
+            [ -e $script ] || continue
+            sh $script; echo $? > $script.new
+            rm $script; mv $script.new $script.code
+        done
+        /bin/busybox sleep 0.1
+    done
+) &
+"#;
 
 /// Sends a MB to an address and compares what comes back: 0 if it is the same, 3 if nobody is there.
 fn client(address: &str) -> String {
     format!(
         "perl -MIO::Socket::INET -e '
-        my $s = IO::Socket::INET->new(PeerAddr => \"{address}:7000\", Timeout => 4) or exit 3; alarm 30;
+        my $s = IO::Socket::INET->new(PeerAddr => \"{address}\", Timeout => 4) or exit 3; alarm 30;
         for my $n (1 .. 100) {{
             my ($out, $in) = (chr($n) x 10000, \"\");
             syswrite($s, $out) == 10000 or exit 4;
@@ -38,125 +42,230 @@ fn client(address: &str) -> String {
     )
 }
 
-fn create(lab: &Lab, qube: &str, network: Option<&str>) {
+/// A line to port 9000 of the server, by UDP.
+fn note(text: &str) -> String {
+    format!(
+        "perl -MIO::Socket::INET -e '
+        my $s = IO::Socket::INET->new(PeerAddr => \"{SEVEN}:9000\", Proto => \"udp\") or exit 3; $s->send(\"{text}\")'"
+    )
+}
+
+pub(crate) fn file(lab: &Lab, qube: &str) -> PathBuf {
+    lab.data().join("qubes").join(qube).join("qube.kdl")
+}
+
+pub(crate) fn create(lab: &Lab, qube: &str, network: &str) {
     create_on(lab, lab.backend, qube, network);
 }
 
-fn create_on(lab: &Lab, backend: &str, qube: &str, network: Option<&str>) {
+fn create_on(lab: &Lab, backend: &str, qube: &str, network: &str) {
     lab.create_on(backend, qube, "blue", "memory \"256MiB\"\nvolume \"64MiB\"");
-    let file = lab.data().join("qubes").join(qube).join("qube.kdl");
-    let mut text = fs::read_to_string(&file).unwrap().replace("debian-12", "networked");
-    text.extend(network.map(|network| format!("network \"{network}\"\n")));
-    fs::write(file, text).unwrap();
+    let text = fs::read_to_string(file(lab, qube)).unwrap().replace("debian-12", "networked");
+    fs::write(file(lab, qube), format!("{text}{network}\n")).unwrap();
 }
 
-fn serve(lab: &Lab) {
-    lab.house.must(&["qube", "run", "net", "perl", "-MIO::Socket::INET", "-e", SERVER]);
-    let listens = "until perl -MIO::Socket::INET -e 'IO::Socket::INET->new(\"127.0.0.1:7000\") or exit 3'
-        do sleep 0.1; done";
-    assert_eq!(lab.ends_with("net", listens), 0);
+/// Runs a script as the guest's root to its end.
+pub(crate) fn as_root(lab: &Lab, qube: &str, script: &str) -> i32 {
+    let leave = format!(
+        "cat > /run/as-root/do.tmp <<'END'\n{script}\nEND\nrm -f /run/as-root/do.sh.code
+        mv /run/as-root/do.tmp /run/as-root/do.sh
+        until [ -e /run/as-root/do.sh.code ]; do sleep 0.1; done; exit $(cat /run/as-root/do.sh.code)"
+    );
+    lab.ends_with(qube, &leave)
 }
 
-/// The image, with a process 1 that gives addresses.
-fn networked(lab: &Lab) {
+/// Tries until it succeeds: rules and leases come in their own time.
+fn until_reached(lab: &Lab, qube: &str, address: &str) {
+    until(&format!("{qube} reaches {address}"), || {
+        (lab.ends_with(qube, &client(address)) == 0).then_some(())
+    });
+}
+
+/// The image, with a process 1 that lets tests be root.
+pub(crate) fn networked(lab: &Lab) {
     let init = include_str!("../../../hypervisor-glue/src/image/guest/init.sh");
-    let init = init.replacen('\n', ADDRESSES, 1);
+    let init = init.replacen('\n', ROOT, 1);
     add_to_initramfs(&own(lab, "networked"), &[("transom/init", init.as_bytes())]);
+}
+
+/// Sends back what it gets.
+const ECHO: &str = r#"$SIG{CHLD} = "IGNORE"; my $l = IO::Socket::INET->new(LocalPort => 7000, Listen => 5, ReuseAddr => 1) or die;
+while (my $c = $l->accept) { next if fork; while (sysread($c, my $b, 65536)) { syswrite($c, $b) } exit }"#;
+/// The qube that the network goes through, as the guest knows it; for [`client`].
+const GATEWAY: &str = "$ENV{GATEWAY}:7000";
+
+/// Has a qube that others' networks go through serve them itself, which only its root can.
+fn serve(lab: &Lab, qube: &str) {
+    lab.house.must(&["qube", "run", qube, "perl", "-MIO::Socket::INET", "-e", ECHO]);
+    let open = "until nft insert rule inet transom input tcp dport 7000 accept; do sleep 0.2; done
+        until perl -MIO::Socket::INET -e 'IO::Socket::INET->new(\"127.0.0.1:7000\") or exit 3'; do sleep 0.1; done";
+    assert_eq!(as_root(lab, qube, open), 0);
+}
+
+fn to_gateway() -> String {
+    format!("export GATEWAY=$(ip route show default | cut -d' ' -f3); {}", client(GATEWAY))
 }
 
 /// Cables between machines that the processor runs: two of the linked VMM, and one of QEMU.
 pub(crate) fn cables_on_the_processor(lab: &Lab) {
     networked(lab);
-    create(lab, "net", None);
-    create(lab, "one", Some("net"));
-    create_on(lab, "qemu", "two", Some("net"));
+    create(lab, "net", "");
+    create(lab, "one", "network \"net\"");
+    create_on(lab, "qemu", "two", "network \"net\"");
     let backends = ["net", "one", "two"].map(|qube| lab.info(qube)["backend"].clone());
     assert_eq!(backends, ["kvm", "kvm", "qemu"]);
     let reason = lab.info("two")["backend_reason"].to_string();
     assert!(reason.contains("on the processor by KVM"), "{reason}");
     lab.start("net");
-    serve(lab);
-    for (qube, address) in [("one", "10.9.1.1"), ("two", "10.9.2.1")] {
+    serve(lab, "net");
+    for qube in ["one", "two"] {
         lab.start(qube);
+        until("it reaches the other", || (lab.ends_with(qube, &to_gateway()) == 0).then_some(()));
         let begin = Instant::now();
-        assert_eq!(lab.ends_with(qube, &client(address)), 0, "{}", lab.log(qube));
+        assert_eq!(lab.ends_with(qube, &to_gateway()), 0, "{}", lab.log(qube));
         println!("{qube}: 1 MB there and back in {:.1} s", begin.elapsed().as_secs_f32());
     }
-    assert_eq!(lab.ends_with("one", &client("10.9.2.1")), 3, "one client reaches the other's cable");
+    // Each is plugged in for good: the linked VMM's cards stay what they were.
+    let output = lab.house.run(&["qube", "network", "one", "two"]);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("stop it first"), "{output:?}");
     for qube in ["one", "two", "net"] {
         lab.house.must(&["qube", "stop", qube]);
         assert_eq!(lab.info(qube)["state"]["is"], "halted");
     }
 }
 
-/// A number that a guest counts, and whether it is that.
-fn received(lab: &Lab, qube: &str, card: &str, test: &str) -> bool {
-    let script = format!("test $(cat /sys/class/net/{card}/statistics/rx_packets) {test}");
-    lab.ends_with(qube, &script) == 0
+/// Setups that a qube has put in force so far.
+pub(crate) fn in_force(lab: &Lab, qube: &str) -> usize {
+    lab.log(qube)
+        .lines()
+        .filter(|line| line.contains("network: setup") && line.ends_with("is in force"))
+        .count()
 }
 
 #[test]
-fn qubes_are_linked_as_their_files_say() {
+fn a_server_is_reached_through_a_firewall_and_dom0_has_no_part_in_it() {
+    // Making the image needs a network; from then on there is none.
     let Some(lab) = Lab::new() else { return };
+    let Some(outside) = Outside::new() else { return };
     networked(&lab);
-    create(&lab, "net", None);
-    for client in ["one", "two"] {
-        create(&lab, client, Some("net"));
-    }
-    create(&lab, "alone", None);
+    create(&lab, "sys-net", &format!("uplink \"user\" namespace=\"{}\"", outside.way_out()));
+    create(&lab, "sys-firewall", "network \"sys-net\"");
+    let rules = format!(
+        "firewall {{\n allow \"tcp\" to=\"{SEVEN}\" port=7000\n allow \"tcp\" host=\"example.test\" port=8000\n}}"
+    );
+    create(&lab, "work", &format!("network \"sys-firewall\"\n{rules}"));
 
     // What cannot be is said at the start.
-    create(&lab, "circle", Some("circle"));
+    create(&lab, "circle", "network \"circle\"");
     lab.house.must(&["qube", "create", "box", "--label", "red", "--backend", "sandbox"]);
-    let file = lab.data().join("qubes/box/qube.kdl");
-    fs::write(&file, fs::read_to_string(&file).unwrap() + "network \"net\"\n").unwrap();
+    fs::write(file(&lab, "box"), fs::read_to_string(file(&lab, "box")).unwrap() + "network \"sys-net\"\n")
+        .unwrap();
     lab.unlocked();
     for (qube, reason) in [("circle", "names itself"), ("box", "a sandbox has no network")] {
         let output = lab.house.run(&["qube", "start", qube]);
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(!output.status.success() && said.contains(reason), "{said}");
     }
-
-    // The client is there before the qube that it names.
-    lab.start("one");
-    assert_eq!(lab.ends_with("one", &client("10.9.1.1")), 3, "nobody is there yet");
-    lab.start("net");
-    serve(&lab);
-    let begin = Instant::now();
-    assert_eq!(lab.ends_with("one", &client("10.9.1.1")), 0);
-    println!("1 MB there and back in {:.1} s", begin.elapsed().as_secs_f32());
-
-    // Its other client comes later. The two do not hear each other, whatever addresses they take.
-    lab.start("two");
-    assert_eq!(lab.ends_with("two", &client("10.9.2.1")), 0);
-    assert_eq!(lab.ends_with("two", "cat /sys/class/net/eth0/statistics/rx_packets > ~/before"), 0);
-    let shout = "perl -MSocket -e 'socket(my $s, PF_INET, SOCK_DGRAM, 0); setsockopt($s, SOL_SOCKET, SO_BROADCAST, 1);
-        for (1 .. 200) { send($s, \"all\", 0, sockaddr_in(9, inet_aton(\"10.9.1.255\"))) or exit 4 }'";
-    assert_eq!(lab.ends_with("one", shout), 0);
-    assert_eq!(lab.ends_with("one", &client("10.9.1.3")), 3, "one client reaches the other");
-    assert!(received(&lab, "net", "eth0", "-ge 200"), "the qube between them heard it");
-    assert!(received(&lab, "two", "eth0", "= $(cat ~/before)"), "one client hears the other");
-
-    // Who names no network has no card; who has one has one.
-    lab.start("alone");
-    assert_eq!(lab.ends_with("alone", "test \"$(echo $(ls /sys/class/net))\" = lo"), 0);
-    assert_eq!(lab.ends_with("one", "test \"$(echo $(ls /sys/class/net))\" = 'eth0 lo'"), 0);
-    lab.house.must(&["qube", "kill", "alone"]);
-
-    // The client dies and comes back; so does the qube that it names. Nobody else is started again.
-    lab.house.must(&["qube", "kill", "one"]);
-    lab.start("one");
-    assert_eq!(lab.ends_with("one", &client("10.9.1.1")), 0, "{}", lab.log("net"));
-    lab.house.must(&["qube", "kill", "net"]);
-    assert_eq!(lab.ends_with("one", &client("10.9.1.1")), 3, "nobody is there any more");
-    lab.start("net");
-    serve(&lab);
-    for (qube, address) in [("one", "10.9.1.1"), ("two", "10.9.2.1")] {
-        assert_eq!(lab.ends_with(qube, &client(address)), 0, "{}", lab.log(qube));
+    for qube in ["circle", "box"] {
+        lab.house.must(&["qube", "remove", "--yes", qube]);
     }
 
-    // One that comes new is told that it has to wait for the other's next start.
-    create(&lab, "late", Some("net"));
-    lab.start("late");
-    assert!(lab.log("late").contains("net was started before it had this client"), "{}", lab.log("late"));
+    for qube in ["sys-net", "sys-firewall", "work"] {
+        lab.start(qube);
+    }
+    // By address and by name, as its rules say, and nowhere else.
+    let seven = format!("{SEVEN}:7000");
+    let begin = Instant::now();
+    until_reached(&lab, "work", &seven);
+    println!("work reaches the server {:.1} s after its start", begin.elapsed().as_secs_f32());
+    let begin = Instant::now();
+    assert_eq!(lab.ends_with("work", &client(&seven)), 0);
+    figure("vm.network.mb_per_s", 2.0 / begin.elapsed().as_secs_f64(), "MB/s", 1);
+    until_reached(&lab, "work", "example.test:8000");
+    for denied in [format!("{EIGHT}:7000"), format!("{SEVEN}:7001"), "example.test:7001".to_owned()] {
+        assert_eq!(lab.ends_with("work", &client(&denied)), 3, "{denied}");
+    }
+    lab.ends_with("work", &note("from work"));
+
+    // A client that comes while all run gets a card that was spare. It has no rules, so all is allowed.
+    create(&lab, "two", "network \"sys-firewall\"");
+    lab.start("two");
+    until_reached(&lab, "two", &format!("{EIGHT}:7000"));
+    assert_eq!(lab.ends_with("two", &note("honest")), 0);
+    until("an honest word arrives", || outside.notes().contains("honest").then_some(()));
+    assert!(outside.notes().lines().all(|line| line.starts_with("198.51.100.2 ")), "{}", outside.notes());
+    assert!(!outside.notes().contains("from work"), "its rules did not allow that");
+
+    // Clients do not reach each other, whatever they say who they are.
+    let address = "ip -4 -o address show dev eth0 | sed 's/.* inet \\([0-9.]*\\).*/\\1/'";
+    assert_eq!(lab.ends_with("work", &format!("echo address $({address})")), 0);
+    let log = lab.log("work");
+    let works = log.lines().rev().find_map(|line| line.split_once("address 10.")).unwrap().1.trim();
+    let works = format!("10.{works}");
+    assert_eq!(lab.ends_with("two", &client(&format!("{works}:22"))), 3);
+    assert_eq!(as_root(&lab, "work", "cat /sys/class/net/eth0/statistics/rx_packets > /tmp/before"), 0);
+    let lie = format!(
+        "ip address add {works}/32 dev eth0 && ip route replace {SEVEN}/32 via $(ip route show default | cut -d' ' -f3) \
+         dev eth0 onlink src {works}\n{}; {}; ip route delete {SEVEN}/32; ip address delete {works}/32 dev eth0",
+        note("a lie"),
+        client(&seven)
+    );
+    as_root(&lab, "two", &lie);
+    assert_eq!(lab.ends_with("two", &note("honest again")), 0);
+    until("an honest word arrives", || outside.notes().contains("honest again").then_some(()));
+    assert!(!outside.notes().contains("a lie"), "{}", outside.notes());
+    assert_eq!(
+        as_root(&lab, "work", "test $(cat /sys/class/net/eth0/statistics/rx_packets) = $(cat /tmp/before)"),
+        0
+    );
+
+    // Its rules are another file's business than its own: nobody in a guest takes the place of its root.
+    let ask = r#"perl -e 'socket(my $s, 40, 1, 0) or exit 3; connect($s, pack("SSLLCx3", 40, 0, 5003, 2, 0)) or exit 0;
+        alarm 20; exit(sysread($s, my $b, 1) ? 4 : 0)'"#;
+    assert_eq!(lab.ends_with("work", ask), 0, "a program is told what the network is to be");
+
+    // Rules count at once as they stand in the file, for connections that are open, too.
+    let open = format!(
+        "perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(PeerAddr => \"{seven}\", Timeout => 9) or exit 3;
+        while (1) {{ syswrite($s, \"x\") or exit 0; my $r = \"\"; vec($r, fileno($s), 1) = 1;
+        select($r, undef, undef, 5) or exit 0; sysread($s, my $b, 9) or exit 0; select(undef, undef, undef, 0.2) }}' &
+        sleep 2; kill -0 $!"
+    );
+    assert_eq!(lab.ends_with("work", &open), 0, "it goes on");
+    let before = in_force(&lab, "sys-firewall");
+    let text = fs::read_to_string(file(&lab, "work")).unwrap().replace("port=7000", "port=7001");
+    fs::write(file(&lab, "work"), text).unwrap();
+    lab.house.must(&["qube", "network", "work"]);
+    until("the new rules are in force", || (in_force(&lab, "sys-firewall") > before).then_some(()));
+    assert_eq!(lab.ends_with("work", &client(&seven)), 3);
+    assert_eq!(lab.ends_with("work", &client(&format!("{SEVEN}:7001"))), 0);
+    assert_eq!(
+        lab.ends_with("work", "until ! /bin/busybox pgrep perl; do sleep 0.2; done"),
+        0,
+        "what was open has ended"
+    );
+
+    // Another way out while all run, none, and back.
+    lab.house.must(&["qube", "network", "two", "sys-net"]);
+    assert!(fs::read_to_string(file(&lab, "two")).unwrap().contains("network \"sys-net\""));
+    until_reached(&lab, "two", &seven);
+    lab.house.must(&["qube", "kill", "sys-firewall"]);
+    assert_eq!(lab.ends_with("two", &client(&seven)), 0, "it does not go through the firewall any more");
+    assert_eq!(lab.ends_with("work", &client(&format!("{SEVEN}:7001"))), 3, "work does");
+    lab.house.must(&["qube", "network", "two", "none"]);
+    assert_eq!(lab.ends_with("two", &client(&seven)), 3);
+    lab.house.must(&["qube", "network", "two", "sys-net"]);
+    until_reached(&lab, "two", &seven);
+
+    // The firewall comes back, and with it its rules.
+    lab.start("sys-firewall");
+    until_reached(&lab, "work", &format!("{SEVEN}:7001"));
+    assert_eq!(lab.ends_with("work", &client(&seven)), 3);
+
+    // dom0's namespace: all of Transom is in it, and nothing of the network but what has left it.
+    let ours = Outside::namespace_of("thread-self");
+    for qube in ["sys-net", "work"] {
+        assert_eq!(Outside::namespace_of(&lab.info(qube)["pid"].to_string()), ours);
+    }
+    outside.dom0_has_no_part_in_it();
 }

@@ -69,6 +69,10 @@ if [ "$usb" ] && [ -x $lib/transom-input ]; then
         exec $lib/transom-input
     ) &
 fi
+# The network is what dom0 says; nobody else here has a say in it.
+if [ -x $lib/transom-net ]; then
+    (while :; do $lib/transom-net; sleep 1; done) &
+fi
 stage agent
 # Buses wait for nobody, and nobody waits for them.
 dbus-daemon --system --nofork --nopidfile &

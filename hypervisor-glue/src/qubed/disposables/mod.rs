@@ -274,6 +274,9 @@ impl Server {
             tracing::warn!(qube = %name, %source, "its log stays");
         }
         self.qubes.remove(name.as_str());
+        for provider in self.cables.providers_of(name) {
+            self.leave_network(name, &provider);
+        }
         self.tell_watchers(&Event::QubeRemoved { qube: name.clone() });
     }
 

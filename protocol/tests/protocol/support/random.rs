@@ -1,6 +1,6 @@
 //! Any legal value of every fixed part.
 
-use transom_protocol::{call as c, message as m, service as s, types::*};
+use transom_protocol::{call as c, message as m, network as n, service as s, types::*};
 use zerocopy::little_endian::{I32, U16, U32, U64};
 
 use super::dice::Dice;
@@ -141,6 +141,9 @@ structs! {
     c::Call { magic version }
     c::Accept { magic token }
     c::Ended { code }
+    n::Hello { magic version }
+    n::Refused { flags }
+    n::SetupHead { version }
     s::Failed { errno }
     s::Exited { code signal }
 }

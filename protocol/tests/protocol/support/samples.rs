@@ -5,6 +5,7 @@ use transom_protocol::{
     call::{self as c, CallDown, CallUp},
     limits::*,
     message::{self as m, ToDom0, ToQube, commit_flags, tail_bytes},
+    network::{self as n, FromNet, ToNet},
     service::{self as s, ToAgent, ToQubed},
     types::{GrantKind, KeymapFormat, Rect, join_strings},
     wire::With,
@@ -155,6 +156,20 @@ impl WithTail for s::Serve {
     }
 }
 
+impl WithTail for n::Refused {
+    fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
+        (Self::random(dice), dice.text(n::MAX_REASON).into_bytes())
+    }
+}
+
+impl WithTail for n::SetupHead {
+    fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
+        let inside = Some(std::net::Ipv4Addr::from_bits(dice.id(1 << 24)));
+        let setup = n::Setup { inside, ..n::Setup::default() };
+        (Self { version: n::NETWORK_VERSION.into() }, setup.to_json())
+    }
+}
+
 impl WithTail for c::Call {
     fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
         let target = ["", "vault", c::DISPOSABLE, "dom0"][dice.below(4)];
@@ -220,4 +235,12 @@ every! { every_call_up, CallUp;
 
 every! { every_call_down, CallDown;
     Allowed unit; Refused unit; Data bytes c::MAX_DATA; End unit; Exited fixed;
+}
+
+every! { every_from_net, FromNet;
+    Hello fixed; Applied unit; Refused tail;
+}
+
+every! { every_to_net, ToNet;
+    Setup tail;
 }

@@ -4,6 +4,7 @@ use transom_protocol::{
     call::{CALL_DOWN, CALL_UP, CallDown, CallUp},
     input,
     message::{TO_DOM0, TO_QUBE, ToDom0, ToQube, next_to_dom0},
+    network::{FROM_NET, FromNet, TO_NET, ToNet},
     service::{TO_AGENT, TO_QUBED, ToAgent, ToQubed},
     session::{End, Phase, Session},
     wire::{self, Direction, HEADER_LEN, MessageInfo, Raw, WireError},
@@ -24,13 +25,15 @@ macro_rules! again {
 }
 
 /// Every table with its direction and its parser.
-pub(crate) const TABLES: [(&[MessageInfo], Direction, Again); 6] = [
+pub(crate) const TABLES: [(&[MessageInfo], Direction, Again); 8] = [
     (TO_DOM0, Direction::ToDom0, again!(ToDom0)),
     (TO_QUBE, Direction::ToQube, again!(ToQube)),
     (TO_QUBED, Direction::ToDom0, again!(ToQubed)),
     (TO_AGENT, Direction::ToQube, again!(ToAgent)),
     (CALL_UP, Direction::ToDom0, again!(CallUp)),
     (CALL_DOWN, Direction::ToQube, again!(CallDown)),
+    (FROM_NET, Direction::ToDom0, again!(FromNet)),
+    (TO_NET, Direction::ToQube, again!(ToNet)),
 ];
 
 /// Reads bytes as a stream of each table. Returns how many messages there were.
