@@ -10,12 +10,14 @@ mod disposables;
 mod holds;
 mod job;
 mod log;
+mod programs;
 mod rate;
 mod requests;
 mod running;
 mod server;
 mod service;
 mod session;
+mod startup;
 mod vault;
 mod volumes;
 

@@ -7,6 +7,7 @@
 mod atomic;
 mod copy;
 mod parts;
+mod programs;
 mod qube_file;
 mod staging;
 mod volume;
@@ -23,6 +24,7 @@ use transom_protocol::supervisor::{BackendChoice, LabelName, QubeName};
 pub(crate) use self::{
     atomic::sync_dir,
     parts::part,
+    programs::opened as opened_programs,
     qube_file::{first_error, is_template},
     staging::{JOURNAL, all as stagings},
 };
@@ -30,6 +32,7 @@ pub use self::{
     atomic::write as replace,
     copy::Copying,
     parts::{PARTS, Part, PartKind},
+    programs::PROGRAMS,
     qube_file::{FileError, parse, write},
     staging::STAGED,
     volume::Volume,
@@ -56,6 +59,8 @@ pub struct QubeConfig {
     pub backend: BackendChoice,
     /// Programs that start with the qube: program and arguments each.
     pub autostart: Vec<Vec<String>>,
+    /// It starts with the desktop.
+    pub start_with_desktop: bool,
     /// The qube that its network goes through; without one it has no network card.
     pub network: Option<QubeName>,
     /// How much it may use.
@@ -76,6 +81,7 @@ impl QubeConfig {
             template: None,
             backend: BackendChoice::Auto,
             autostart: Vec::new(),
+            start_with_desktop: false,
             network: None,
             limits: Limits::default(),
             machine: MachineConfig::default(),

@@ -38,6 +38,8 @@ struct QubeFile {
     #[knus(children(name = "autostart"))]
     autostart: Vec<Program>,
     #[knus(child)]
+    start_with_desktop: bool,
+    #[knus(child)]
     limits: Option<LimitsNode>,
     #[knus(child)]
     machine: Option<MachineNode>,
@@ -196,6 +198,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
             Some(BackendName::Qemu) => BackendChoice::Qemu,
         },
         autostart: file.autostart.into_iter().map(Program::words).collect(),
+        start_with_desktop: file.start_with_desktop,
         network: file.network,
         limits: limits(file.limits.unwrap_or_default()),
         machine: machine(file.machine.unwrap_or_default()),
@@ -336,6 +339,9 @@ pub fn write(config: &QubeConfig) -> String {
     node(format!("backend {}", quoted(backend)));
     if let Some(network) = &config.network {
         node(format!("network {}", quoted(network.as_str())));
+    }
+    if config.start_with_desktop {
+        node("start-with-desktop".to_owned());
     }
     for argv in &config.autostart {
         node(format!("autostart {}", line(argv)));

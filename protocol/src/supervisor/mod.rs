@@ -9,6 +9,7 @@
 mod calls;
 mod event;
 mod name;
+mod programs;
 mod qube;
 mod reply;
 mod request;
@@ -20,12 +21,13 @@ use serde::{Deserialize, Serialize};
 pub use calls::{CallAnswer, CallAsk, CallChoice, CallFate};
 pub use event::{Event, MemoryKind};
 pub use name::{LabelName, NameError, QubeName};
+pub use programs::Program;
 pub use qube::{Backend, BackendChoice, Disposable, QubeInfo, QubeState, Storage};
 pub use reply::{ErrorBody, ErrorKind, KeyringState, Reply, ReplyBody};
 pub use request::{Request, RequestBody};
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 7;
+pub const VERSION: u32 = 8;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.
