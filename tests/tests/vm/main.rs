@@ -25,6 +25,7 @@ mod network;
 mod outer;
 mod paused;
 mod picture;
+mod programs;
 mod services;
 mod usb;
 mod volume;
