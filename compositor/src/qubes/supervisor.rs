@@ -255,8 +255,11 @@ impl Desktop {
         self.hold_qube(info.name.as_str(), info.state == QubeState::Paused);
         let Some(supervisor) = &mut self.supervisor else { return };
         let (qube, lasts) = (info.name.clone(), info.disposable.is_none());
+        // Another template has other programs, and a file that could not be used hid them.
+        let from = |info: &QubeInfo| (info.template.clone(), info.problem.is_some());
+        let now = from(&info);
         let known = supervisor.qubes.insert(qube.as_str().to_owned(), info);
-        if known.is_none() && lasts {
+        if lasts && known.is_none_or(|old| from(&old) != now) {
             self.ask_qubed(RequestBody::Programs { qube });
         }
         self.refresh_launcher();

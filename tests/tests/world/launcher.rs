@@ -360,6 +360,16 @@ fn qubes_that_come_and_go_change_the_open_list() {
     qubed.programs("vault", vec![program("pass", "Firefox Passwords", "", "", None)]);
     world.turn();
     assert!(rows(&world).contains(&"vault: Firefox Passwords".to_owned()), "{:?}", rows(&world));
+    // So is one that is made from something else now, or whose file can be used again.
+    let mut vault = info("vault", Label::Black, QubeState::Halted);
+    for (template, problem) in [(Some("debian-12"), None), (Some("debian-12"), Some("bad")), (None, None)] {
+        (vault.template, vault.problem) = (template.map(str::to_owned), problem.map(str::to_owned));
+        for times in [1, 0] {
+            qubed.say(&FromQubed::Event(Event::QubeState { qube: vault.clone() }), None);
+            world.turn();
+            assert_eq!(qubed.heard().len(), times, "{template:?} {problem:?}");
+        }
+    }
 }
 
 /// Pixels of exactly this colour.
