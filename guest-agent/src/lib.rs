@@ -7,7 +7,7 @@
 //! Rooms: [`wayland`] is the server, `windows` what its surfaces are to dom0, `input` what dom0
 //! sends to them, `dom0` the connection, `memory` what dom0 may read, [`pin`] the small privileged
 //! program that keeps it in place, `selection` clipboard and primary selection, `outputs`,
-//! `xwayland`, `service`, which starts programs for `transom-qubed`, and [`services`], by which qubes
+//! `xwayland`, `service`, which starts programs for `transom-qubed`, `programs`, which lists them, and [`services`], by which qubes
 //! send each other files and links.
 
 pub mod devices;
@@ -17,6 +17,7 @@ mod memory;
 pub mod net;
 mod outputs;
 pub mod pin;
+mod programs;
 mod selection;
 mod service;
 pub mod services;
@@ -24,7 +25,7 @@ pub mod wayland;
 mod windows;
 mod xwayland;
 
-pub use self::dom0::Address;
+pub use self::{dom0::Address, programs::print_list};
 
 use std::{collections::HashMap, io};
 
@@ -79,6 +80,7 @@ pub struct Agent {
     selections: selection::Selections,
     x11: xwayland::X11,
     service: service::Service,
+    programs: programs::Programs,
 }
 
 impl Agent {
@@ -114,6 +116,7 @@ impl Agent {
             selections: selection::Selections::default(),
             x11: xwayland::X11::default(),
             service: service::Service::default(),
+            programs: programs::Programs::default(),
         };
         agent.watch_display()?;
         Ok(agent)

@@ -12,7 +12,7 @@ use transom_agent::{Address, Agent};
 #[command(version, about)]
 struct Options {
     /// Socket on which dom0 takes window streams.
-    #[arg(long, required_unless_present = "vsock", conflicts_with = "vsock")]
+    #[arg(long, required_unless_present_any = ["vsock", "list_programs"], conflicts_with = "vsock")]
     display_socket: Option<PathBuf>,
     /// Socket on which transom-qubed asks for programs.
     #[arg(long, conflicts_with = "vsock")]
@@ -24,11 +24,14 @@ struct Options {
     #[arg(long)]
     pin_socket: Option<PathBuf>,
     /// Directory for the sockets of programs.
-    #[arg(long)]
-    runtime_dir: PathBuf,
+    #[arg(long, required_unless_present = "list_programs")]
+    runtime_dir: Option<PathBuf>,
     /// Do not start Xwayland.
     #[arg(long)]
     no_xwayland: bool,
+    /// Write the qube's programs to standard output, for dom0, and end.
+    #[arg(long, hide = true)]
+    list_programs: bool,
 }
 
 fn main() -> ExitCode {
@@ -52,6 +55,10 @@ fn main() -> ExitCode {
 }
 
 fn run(options: &Options) -> Result<(), String> {
+    if options.list_programs {
+        return transom_agent::print_list().map_err(|e| e.to_string());
+    }
+    let runtime_dir = options.runtime_dir.clone().ok_or("--runtime-dir is missing")?;
     let mut event_loop = EventLoop::<Agent>::try_new().map_err(|e| e.to_string())?;
     let mut agent = Agent::new(event_loop.handle()).map_err(|e| e.to_string())?;
     agent.set_signal(event_loop.get_signal());
@@ -63,10 +70,10 @@ fn run(options: &Options) -> Result<(), String> {
             Ok(PostAction::Remove)
         })
         .map_err(|e| e.to_string())?;
-    let name = agent.listen_in(&options.runtime_dir).map_err(|e| e.to_string())?;
+    let name = agent.listen_in(&runtime_dir).map_err(|e| e.to_string())?;
     info!(socket = %name.display(), "serving programs");
     let mut environment: Vec<(&'static str, OsString)> = vec![
-        ("XDG_RUNTIME_DIR", options.runtime_dir.clone().into_os_string()),
+        ("XDG_RUNTIME_DIR", runtime_dir.into_os_string()),
         ("WAYLAND_DISPLAY", name),
         ("XDG_SESSION_TYPE", "wayland".into()),
         ("GDK_BACKEND", "wayland,x11".into()),

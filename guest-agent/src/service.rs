@@ -6,7 +6,7 @@ use std::{
     fs::File,
     io::{self, Read, Write},
     os::{fd::AsFd, unix::process::ExitStatusExt},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
 };
@@ -27,9 +27,12 @@ use transom_protocol::{
 use crate::{
     Address, Agent,
     pin::client::Client,
+    programs,
     services::serve::{ARGUMENT_VAR, SERVICE_VAR, SOURCE_VAR, TOKEN_VAR, token_text},
 };
 
+/// From this version of the protocol on dom0 wants to know which programs there are.
+const LISTS_FROM: u16 = 4;
 /// How long programs may take to end when the qube shuts down.
 const PATIENCE: Duration = Duration::from_secs(3);
 
@@ -87,10 +90,15 @@ impl Agent {
 
     /// The supervisor reads at once; its stream is written to without more ado.
     fn tell_qubed(&mut self, serial: u32, message: ToQubed<'_>) {
-        let Some(stream) = &mut self.service.stream else { return };
         let mut bytes = Vec::new();
         message.encode(0, serial, &mut bytes);
-        if let Err(error) = stream.write_all(&bytes) {
+        self.write_to_qubed(&bytes);
+    }
+
+    /// Whole messages, as they are.
+    pub(crate) fn write_to_qubed(&mut self, bytes: &[u8]) {
+        let Some(stream) = &mut self.service.stream else { return };
+        if let Err(error) = stream.write_all(bytes) {
             warn!(%error, "transom-qubed is gone");
             self.service.stream = None;
         }
@@ -140,8 +148,10 @@ impl Agent {
 
     fn qubed_says(&mut self, serial: u32, message: &ToAgent<'_>) {
         match message {
+            ToAgent::Welcome(welcome) if welcome.version.get() >= LISTS_FROM => self.list_programs(),
             ToAgent::Welcome(_) => {}
-            ToAgent::Run(run) => self.run_program(serial, &run.arguments()),
+            ToAgent::Run(run) => self.run_program(serial, &run.arguments(), None),
+            ToAgent::Launch(launch) => self.launch_program(serial, launch.id()),
             ToAgent::Shutdown(()) => self.shut_down(),
             ToAgent::Time(time) => self.set_clock(time),
             ToAgent::Serve(serve) => self.serve_call(serve),
@@ -159,10 +169,32 @@ impl Agent {
         }
     }
 
-    fn run_program(&mut self, serial: u32, argv: &[&str]) {
+    /// Starts a program that was listed.
+    fn launch_program(&mut self, serial: u32, id: &str) {
+        match programs::start(id) {
+            Ok(start) => {
+                let argv: Vec<&str> = start.argv.iter().map(String::as_str).collect();
+                self.run_program(serial, &argv, start.dir.as_deref());
+            }
+            Err(reason) => {
+                warn!(id, reason, "program not started");
+                self.tell_failed(serial, 0, &reason);
+            }
+        }
+    }
+
+    fn tell_failed(&mut self, serial: u32, errno: i32, reason: &str) {
+        let cut = &reason.as_bytes()[..reason.floor_char_boundary(MAX_REASON)];
+        self.tell_qubed(serial, ToQubed::Failed(With { fixed: &Failed { errno: errno.into() }, tail: cut }));
+    }
+
+    fn run_program(&mut self, serial: u32, argv: &[&str], dir: Option<&Path>) {
         let Some((program, arguments)) = argv.split_first() else { return };
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
+        if let Some(dir) = dir {
+            command.current_dir(dir);
+        }
         command.envs(self.service.environment.iter().map(|(name, value)| (name, value)));
         match command.spawn() {
             Ok(child) => {
@@ -175,10 +207,7 @@ impl Agent {
             }
             Err(error) => {
                 warn!(program, %error, "program not started");
-                let fixed = Failed { errno: error.raw_os_error().unwrap_or(0).into() };
-                let reason = format!("{program}: {error}");
-                let cut = &reason.as_bytes()[..reason.floor_char_boundary(MAX_REASON)];
-                self.tell_qubed(serial, ToQubed::Failed(With { fixed: &fixed, tail: cut }));
+                self.tell_failed(serial, error.raw_os_error().unwrap_or(0), &format!("{program}: {error}"));
             }
         }
     }

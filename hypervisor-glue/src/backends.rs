@@ -1,6 +1,6 @@
 //! The back ends of this computer, and which of them a qube gets.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{fs::File, path::PathBuf, sync::Arc};
 
 use transom_protocol::supervisor::{Backend, BackendChoice};
 
@@ -67,6 +67,11 @@ impl Backends {
     /// The image of a qube with a virtual machine.
     pub(crate) fn image(&self, config: &QubeConfig) -> Result<Image, ImageError> {
         self.images.load(config.template.as_deref().unwrap_or(image::DEFAULT_NAME))
+    }
+
+    /// The programs that a qube's template has; `None` where that is not known.
+    pub(crate) fn programs(&self, config: &QubeConfig) -> Option<File> {
+        self.image(config).ok()?.programs()
     }
 
     /// The back end; `None`: this version knows none of that name.

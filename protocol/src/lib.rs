@@ -9,6 +9,7 @@
 //!   illegal one breaks,
 //! - [`text`]: making text from a qube safe to show (rule CLEAN-TEXT),
 //! - [`service`]: what the agent and `transom-qubed` say to each other,
+//! - [`programs`]: the programs of a qube, as its agent lists them and dom0 keeps them,
 //! - [`call`]: a service call of one qube to another,
 //! - [`input`]: input devices that a qube hands to dom0 by such a call,
 //! - [`network`]: what the network of a qube is to be,
@@ -27,6 +28,7 @@ pub mod input;
 pub mod limits;
 pub mod message;
 pub mod network;
+pub mod programs;
 pub mod service;
 pub mod session;
 pub mod supervisor;
@@ -40,7 +42,7 @@ pub const VERSION: u16 = 1;
 /// The oldest version of the window protocol this crate speaks.
 pub const VERSION_MIN: u16 = 1;
 /// Newest version of the service protocol. Version 1 has no [`service::ToAgent::Time`], version 2 no
-/// [`service::ToAgent::Serve`].
-pub const SERVICE_VERSION: u16 = 3;
+/// [`service::ToAgent::Serve`], version 3 no lists of programs.
+pub const SERVICE_VERSION: u16 = 4;
 /// The first eight bytes of an agent's hello.
 pub const MAGIC: [u8; 8] = *b"TRANSOM1";

@@ -33,6 +33,7 @@ fn main() -> ExitCode {
             save("bars", &rows(&scenes::bars(&mut painter, scale), gap, back));
             save("panels", &rows(&scenes::panels(&mut painter, scale), gap, back));
             save("choices", &rows(&[scenes::choices(&mut painter, scale)], gap, back));
+            save("launchers", &rows(&[scenes::launchers(&mut painter, scale)], gap, back));
             save("dom0", &rows(&scenes::dom0(&mut painter, scale), gap, back));
             save("lock", &rows(&[scenes::locks(&mut painter, scale)], gap, back));
             save("cursors", &rows(&[scenes::cursors(&mut painter, scale)], gap, GREY));

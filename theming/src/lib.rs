@@ -28,6 +28,7 @@ mod font;
 mod frame;
 mod geometry;
 mod label;
+mod launcher;
 mod lock;
 mod painter;
 mod pattern;
@@ -51,6 +52,7 @@ pub use geometry::{
     hit_test, title_buttons,
 };
 pub use label::{Label, ParseLabelError, Pattern};
+pub use launcher::{Icon, LauncherImage, LauncherRow, LauncherSpec, StartingSpec};
 pub use lock::LockSpec;
 pub use painter::Painter;
 pub use prompt::{Answer, Choice, NoticeSpec, PromptImage, PromptSpec};

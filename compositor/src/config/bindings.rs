@@ -188,7 +188,9 @@ pub enum Action {
     ClipboardPasteIn,
     /// Saves a picture of the screen.
     Screenshot,
-    /// Starts a program.
+    /// Opens the launcher, or closes it.
+    Launcher,
+    /// Starts a program, and its qube if that is halted.
     Launch {
         /// In this qube.
         qube: String,
@@ -271,6 +273,7 @@ impl Action {
             "copy-out" => Self::ClipboardCopyOut,
             "paste-in" => Self::ClipboardPasteIn,
             "screenshot" => Self::Screenshot,
+            "launcher" => Self::Launcher,
             "lock" => Self::Lock,
             "logout" => Self::Logout,
             "quit" => Self::Quit,
@@ -322,6 +325,7 @@ impl Default for Bound<Chord> {
         bind(sup, k::KEY_space, Action::Layout(Step::Next));
         bind(sup, k::KEY_t, Action::ShowTitle);
         bind(sup, k::KEY_Escape, Action::ReleasePointer);
+        bind(sup, k::KEY_d, Action::Launcher);
         bind(sup, k::KEY_l, Action::Lock);
         bind(sup.with(shift), k::KEY_q, Action::Logout);
         bind(sup.with(ctrl), k::KEY_q, Action::Quit);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use smithay::input::keyboard::xkb::keysyms;
-use transom_hypervisor::supervisor::{QubeName, RequestBody};
+use transom_hypervisor::supervisor::{Program, QubeName, RequestBody};
 
 use super::keyboard::Action;
 use crate::{
@@ -81,8 +81,13 @@ impl Desktop {
             Action::ClipboardCopyOut => self.copy_out(now),
             Action::ClipboardPasteIn => self.paste_in(now),
             Action::Screenshot => self.save_screenshot(),
+            Action::Launcher => self.toggle_launcher(),
             Action::Launch { qube, argv } => match QubeName::new(&qube) {
-                Ok(qube) => self.ask_qubed(RequestBody::Run { qube, argv }),
+                Ok(name) => {
+                    let shown = argv.first().cloned().unwrap_or_default();
+                    let program = Program::Command { argv };
+                    self.begin_start(RequestBody::Open { qube: name, program }, &qube, &shown, None, false);
+                }
                 Err(error) => self.notify(Notice::Text(format!("cannot start a program in {qube}: {error}"))),
             },
             Action::Layout(step) => self.step_layout(step, now),
@@ -141,6 +146,8 @@ impl Desktop {
                 keysyms::KEY_Up => self.prompt_other_row(false),
                 _ => {}
             }
+        } else if self.ui.kept.launcher.is_some() {
+            self.launcher_key(sym);
         } else if self.shell.switcher().is_some() {
             match sym {
                 keysyms::KEY_Escape => self.switcher_cancel(),

@@ -1,5 +1,6 @@
 //! Devices, chords, and who hears of them.
 
+mod compose;
 pub mod devices;
 pub mod event;
 mod forwarded;
@@ -15,6 +16,7 @@ mod unseen;
 
 use std::collections::{BTreeSet, VecDeque};
 
+pub(crate) use compose::Compose;
 pub(crate) use pointer::Cursor;
 use transom_theming::TitleButton;
 
@@ -29,6 +31,8 @@ use crate::{config::Config, render::scene::SurfaceKey};
 #[derive(Debug)]
 pub(crate) struct Input {
     pub(crate) keyboard: Keyboard,
+    /// What is typed to dom0 itself.
+    pub(crate) compose: Compose,
     pub(crate) pointer: Pointer,
     pub(crate) touch: Touch,
     gestures: gestures::Gestures,
@@ -47,6 +51,7 @@ impl Input {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             keyboard: Keyboard::with_fallback(&config.keyboard),
+            compose: Compose::new(),
             pointer: Pointer::default(),
             touch: Touch::default(),
             gestures: gestures::Gestures::default(),

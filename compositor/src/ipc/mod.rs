@@ -160,6 +160,12 @@ pub struct State {
     pub switcher: Option<(Vec<String>, usize)>,
     /// What dom0 asks the person now.
     pub prompt: Option<String>,
+    /// The launcher, while it is open.
+    #[serde(default)]
+    pub launcher: Option<Launcher>,
+    /// Programs that are on their way: qube, name and how far.
+    #[serde(default)]
+    pub starting: Vec<String>,
     /// What it tells while the session ends.
     #[serde(default)]
     pub leaving: Option<String>,
@@ -171,6 +177,19 @@ pub struct State {
     pub pointer: (f64, f64),
     /// Frames.
     pub frames: FrameFigures,
+}
+
+/// The open launcher.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Launcher {
+    /// What was typed.
+    pub typed: String,
+    /// Qube and program of each row that is seen.
+    pub rows: Vec<String>,
+    /// That of the chosen one.
+    pub chosen: Option<String>,
+    /// What is said where there are no rows.
+    pub message: String,
 }
 
 /// Night colour.

@@ -210,6 +210,8 @@ impl Desktop {
             workspace: self.shell.current_workspace(),
             switcher: self.shell.switcher().map(|s| (s.windows.iter().map(title).collect(), s.selected)),
             prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
+            launcher: self.launcher_state(),
+            starting: self.starting_texts(),
             leaving: self.leaving_text(),
             notices: self.ui.notices.texts(),
             clipboard: self.trust.clipboard.state_text(self.clock.now()),

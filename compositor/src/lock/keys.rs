@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use smithay::{
-    input::keyboard::xkb::{self, keysyms},
-    utils::Point,
-};
+use smithay::{input::keyboard::xkb::keysyms, utils::Point};
 
 use super::{Told, state::Face};
 use crate::{
@@ -82,65 +79,12 @@ impl Desktop {
             keysyms::KEY_u | keysyms::KEY_U if ctrl => self.lock.entry.clear(),
             keysyms::KEY_BackSpace => self.lock.entry.pop(),
             _ if ctrl => return,
-            _ => match self.lock.compose.character(sym) {
+            _ => match self.input.compose.character(sym) {
                 Some(character) => self.lock.entry.push(character),
                 None => return,
             },
         }
         self.lock.told = Told::Nothing;
         self.damage_all();
-    }
-}
-
-/// From keys to characters: dead keys and the compose key work as in programs.
-#[derive(Default)]
-pub(super) struct Compose(Option<xkb::compose::State>);
-
-impl std::fmt::Debug for Compose {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("Compose").field(&self.0.is_some()).finish()
-    }
-}
-
-impl Compose {
-    /// By the rules of the person's locale; without any, keys stand for themselves.
-    pub(super) fn new() -> Self {
-        let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
-            .into_iter()
-            .find_map(|name| std::env::var_os(name).filter(|value| !value.is_empty()));
-        let context = xkb::Context::new(xkb::CONTEXT_NO_FLAGS);
-        let table = xkb::compose::Table::new_from_locale(
-            &context,
-            &locale.unwrap_or_else(|| "C".into()),
-            xkb::compose::COMPILE_NO_FLAGS,
-        );
-        Self(table.ok().map(|table| xkb::compose::State::new(&table, xkb::compose::STATE_NO_FLAGS)))
-    }
-
-    /// The character that a key makes, or ends; `None`: none, or not yet.
-    fn character(&mut self, sym: u32) -> Option<char> {
-        let plain = |sym: u32| char::from_u32(xkb::keysym_to_utf32(sym.into())).filter(|c| *c != '\0');
-        let Some(state) = &mut self.0 else { return plain(sym) };
-        state.feed(sym.into());
-        match state.status() {
-            xkb::compose::Status::Nothing => plain(sym),
-            xkb::compose::Status::Composing => None,
-            xkb::compose::Status::Composed => {
-                let (sym, text) = (state.keysym(), state.utf8());
-                state.reset();
-                text.and_then(|text| text.chars().next()).or_else(|| plain(sym?.raw()))
-            }
-            xkb::compose::Status::Cancelled => {
-                state.reset();
-                None
-            }
-        }
-    }
-
-    /// A sequence that was begun is forgotten.
-    pub(super) fn reset(&mut self) {
-        if let Some(state) = &mut self.0 {
-            state.reset();
-        }
     }
 }

@@ -24,7 +24,6 @@ use tracing::{error, info, warn};
 use self::{
     auth::{Checker, Verdict},
     entry::Entry,
-    keys::Compose,
     marker::Marker,
     state::{Attempt, Cover, Face, Phase, State},
 };
@@ -57,7 +56,6 @@ enum Told {
 pub(crate) struct Lock {
     state: State,
     entry: Entry,
-    compose: Compose,
     told: Told,
     checker: Checker,
     marker: Marker,
@@ -71,7 +69,6 @@ impl Lock {
         let mut lock = Self {
             state: State::default(),
             entry: Entry::default(),
-            compose: Compose::new(),
             told: Told::Nothing,
             checker: Checker::new(options.helper),
             marker: Marker::new(options.marker),
@@ -130,7 +127,7 @@ impl Desktop {
         self.lock.state.lock(face);
         self.lock.marker.set();
         self.lock.entry.clear();
-        self.lock.compose.reset();
+        self.input.compose.reset();
         self.lock.told = Told::Nothing;
         self.shut_in();
         true
@@ -153,6 +150,7 @@ impl Desktop {
         let now = self.clock.now();
         self.prompt_answer(crate::ui::Given::Deny, now);
         self.deny_calls();
+        self.close_launcher();
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }
@@ -199,7 +197,7 @@ impl Desktop {
         }
         let Some(attempt) = self.lock.state.attempt() else { return };
         self.lock.told = Told::Nothing;
-        self.lock.compose.reset();
+        self.input.compose.reset();
         let now = self.clock.now();
         let password = self.lock.entry.as_bytes();
         let started = self.lock.checker.start(&self.handle, attempt, password, now);
@@ -247,7 +245,7 @@ impl Desktop {
         info!("the desktop is open");
         self.lock.marker.clear();
         self.lock.entry.clear();
-        self.lock.compose.reset();
+        self.input.compose.reset();
         self.lock.told = Told::Nothing;
         self.trust.focus.shut(false);
         // Keys that are still down from unlocking keep their fate: no qube hears of their release.

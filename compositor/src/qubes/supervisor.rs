@@ -4,26 +4,30 @@ use std::{
     collections::BTreeMap,
     io,
     os::{fd::OwnedFd, unix::net::UnixStream},
+    rc::Rc,
 };
 
 use smithay::reexports::calloop::{Interest, Mode, PostAction, generic::Generic};
 use tracing::{error, info, warn};
 use transom_hypervisor::{
-    client::Client,
+    client::{Client, read_programs},
     memory::RamLayout,
     supervisor::{
         Disposable, Event, FromQubed, LabelName, MemoryKind, QubeInfo, QubeName, QubeState, ReplyBody,
         RequestBody,
     },
 };
-use transom_protocol::input::Kind;
+use transom_protocol::{input::Kind, programs::Program};
 use transom_theming::{Label, QubeMark};
 
 use super::{LinkMemory, QubeIdentity};
 use crate::{
     Desktop, DesktopError,
     trust::QubeId,
-    ui::notices::{Notice, Part},
+    ui::{
+        launcher::{Entry, What},
+        notices::{Notice, Part},
+    },
 };
 
 /// What dom0 knows of its qubes.
@@ -31,6 +35,15 @@ use crate::{
 pub(crate) struct Supervisor {
     client: Client,
     qubes: BTreeMap<String, QubeInfo>,
+    /// What qubes list, by qube.
+    programs: BTreeMap<String, Vec<Listed>>,
+}
+
+/// A program that a qube lists.
+#[derive(Debug)]
+struct Listed {
+    program: Program,
+    icon: Option<Rc<[u8]>>,
 }
 
 impl Supervisor {
@@ -41,6 +54,41 @@ impl Supervisor {
             matches!(info.state, S::Running | S::Starting | S::Paused | S::Stopping)
         };
         self.qubes.values().filter(running).map(|info| info.name.clone()).collect()
+    }
+
+    /// All that can be started, for the launcher: the programs of each qube, or the qube itself where they are
+    /// not known. Disposables are there for what they were made for.
+    pub(crate) fn entries(&self) -> Vec<Entry> {
+        let lasting = self.qubes.values().filter(|info| info.disposable.is_none() && info.problem.is_none());
+        lasting.flat_map(|info| self.entries_of(info)).collect()
+    }
+
+    fn entries_of(&self, info: &QubeInfo) -> Vec<Entry> {
+        let entry = |what: What, name: &str, comment: &str, words: String, icon: Option<Rc<[u8]>>| Entry {
+            qube: info.name.as_str().to_owned(),
+            label: label_of(info),
+            not_isolated: !info.isolated,
+            running: info.state == QubeState::Running,
+            what,
+            name: name.to_owned(),
+            comment: comment.to_owned(),
+            words,
+            icon,
+        };
+        let listed = self.programs.get(info.name.as_str()).map(Vec::as_slice).unwrap_or_default();
+        if listed.is_empty() {
+            let (name, comment) = match info.state {
+                QubeState::Running => return Vec::new(),
+                _ => ("Start this qube", "its programs are known once it runs"),
+            };
+            return vec![entry(What::Qube, name, comment, String::new(), None)];
+        }
+        let of = |Listed { program, icon }: &Listed| {
+            let words = [&program.keywords, &program.categories, &program.comment, &program.id];
+            let words = words.map(|text| text.to_lowercase()).join(" ");
+            entry(What::Program(program.id.clone()), &program.name, &program.comment, words, icon.clone())
+        };
+        listed.iter().map(of).collect()
     }
 
     /// Name, label and state of every qube, for the bar.
@@ -107,7 +155,7 @@ impl Desktop {
         self.handle
             .insert_source(source, |_, _, desktop: &mut Self| Ok(desktop.supervisor_readable()))
             .map_err(|e| DesktopError::Loop(e.to_string()))?;
-        self.supervisor = Some(Supervisor { client, qubes: BTreeMap::new() });
+        self.supervisor = Some(Supervisor { client, qubes: BTreeMap::new(), programs: BTreeMap::new() });
         Ok(())
     }
 
@@ -121,6 +169,8 @@ impl Desktop {
                     error!(%error, "transom-qubed is gone");
                     self.supervisor = None;
                     self.calls_gone();
+                    self.starts_lost();
+                    self.refresh_launcher();
                     self.notify(Notice::Text(format!(
                         "transom-qubed is gone: qubes cannot be started or stopped ({error})"
                     )));
@@ -144,10 +194,18 @@ impl Desktop {
                         self.ask_qubed(RequestBody::List { after });
                     }
                 }
-                Ok(_) => {}
+                Ok(ReplyBody::Programs { qube, .. }) => self.programs_known(qube.as_str(), fds),
+                Ok(ReplyBody::Qube { qube }) => {
+                    self.start_runs(reply.id, Some(&qube));
+                }
+                Ok(_) => {
+                    self.start_runs(reply.id, None);
+                }
                 Err(error) => {
                     warn!(error = %error.message, "transom-qubed refused");
-                    self.notify(Notice::Text(error.message));
+                    if !self.start_failed(reply.id, &error) {
+                        self.notify(Notice::Text(error.message));
+                    }
                 }
             },
             FromQubed::Event(Event::QubeState { qube }) => self.know_qube(qube),
@@ -165,8 +223,11 @@ impl Desktop {
             FromQubed::Event(Event::QubeRemoved { qube }) => {
                 if let Some(supervisor) = &mut self.supervisor {
                     supervisor.qubes.remove(qube.as_str());
+                    supervisor.programs.remove(qube.as_str());
                 }
+                self.refresh_launcher();
             }
+            FromQubed::Event(Event::Programs { qube }) => self.ask_qubed(RequestBody::Programs { qube }),
             FromQubed::Event(Event::Ask { ask }) => self.call_asked(ask),
             FromQubed::Event(Event::AskGone { call }) => self.call_gone(call),
             FromQubed::Event(Event::Call { source, service, target, fate }) => {
@@ -192,10 +253,39 @@ impl Desktop {
 
     fn know_qube(&mut self, info: QubeInfo) {
         self.hold_qube(info.name.as_str(), info.state == QubeState::Paused);
-        if let Some(supervisor) = &mut self.supervisor {
-            supervisor.qubes.insert(info.name.as_str().to_owned(), info);
+        let Some(supervisor) = &mut self.supervisor else { return };
+        let (qube, lasts) = (info.name.clone(), info.disposable.is_none());
+        // Another template has other programs, and a file that could not be used hid them.
+        let from = |info: &QubeInfo| (info.template.clone(), info.problem.is_some());
+        let now = from(&info);
+        let known = supervisor.qubes.insert(qube.as_str().to_owned(), info);
+        if lasts && known.is_none_or(|old| from(&old) != now) {
+            self.ask_qubed(RequestBody::Programs { qube });
         }
+        self.refresh_launcher();
         self.leave_when_done();
+    }
+
+    /// The list of a qube's programs came, or that there is none.
+    fn programs_known(&mut self, qube: &str, fds: Vec<OwnedFd>) {
+        let Some(supervisor) = &mut self.supervisor else { return };
+        let listed = fds.into_iter().next().map(read_programs).transpose();
+        let list = match listed {
+            Ok(list) => list.unwrap_or_default(),
+            Err(error) => {
+                warn!(qube, %error, "its list of programs cannot be read");
+                return;
+            }
+        };
+        let of = |mut program: Program| Listed { icon: program.icon.take().map(Rc::from), program };
+        supervisor.programs.insert(qube.to_owned(), list.into_programs().into_iter().map(of).collect());
+        self.refresh_launcher();
+    }
+
+    /// True if this qube runs.
+    pub(crate) fn is_running(&self, name: &str) -> bool {
+        let known = self.supervisor.as_ref().and_then(|supervisor| supervisor.qubes.get(name));
+        known.is_some_and(|info| info.state == QubeState::Running)
     }
 
     /// Tells how many windows a disposable qube has: it ends with the last one.
@@ -219,9 +309,14 @@ impl Desktop {
 
     /// Asks the supervisor for something; the answer comes as an event.
     pub(crate) fn ask_qubed(&mut self, body: RequestBody) {
-        let Some(supervisor) = &mut self.supervisor else { return };
-        if let Err(error) = supervisor.client.send(body) {
-            warn!(%error, "transom-qubed cannot be asked");
+        if let Err(reason) = self.send_to_qubed(body) {
+            warn!(reason, "transom-qubed cannot be asked");
         }
+    }
+
+    /// The same; gives the number of the request, or why it cannot be made.
+    pub(crate) fn send_to_qubed(&mut self, body: RequestBody) -> Result<u64, String> {
+        let supervisor = self.supervisor.as_mut().ok_or("transom-qubed is not there")?;
+        supervisor.client.send(body).map_err(|error| error.to_string())
     }
 }

@@ -143,7 +143,9 @@ impl Desktop {
             (false, true) => {
                 record.mapped = true;
                 let record = std::mem::take(record);
+                let qube = link.qube.name.clone();
                 self.map(key, content, parent, record);
+                self.start_shown(&qube);
             }
             (true, true) => self.shell.content_committed(key, content),
             (true, false) => {

@@ -71,7 +71,8 @@ impl Desktop {
 
     /// Asks about the call that has waited longest, unless something is asked already.
     pub(super) fn next_call_prompt(&mut self) {
-        if self.ui.kept.prompt.is_some() || self.lock.covers() {
+        // A question does not take the keys from under who types into the launcher.
+        if self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.lock.covers() {
             return;
         }
         let Some(ask) = self.ui.kept.calls.front() else { return };

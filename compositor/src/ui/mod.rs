@@ -1,4 +1,4 @@
-//! dom0's own pictures: frames, bar, switcher, prompts, notices, the empty desktop.
+//! dom0's own pictures: frames, bar, switcher, launcher, prompts, notices, the empty desktop.
 //!
 //! `transom-theming` draws; this room decides what is said and keeps what was drawn until it
 //! changes.
@@ -6,6 +6,7 @@
 mod bar;
 mod calls;
 pub mod frames;
+pub(crate) mod launcher;
 mod leaving;
 pub mod notices;
 pub(crate) mod overlays;
@@ -39,6 +40,9 @@ pub(crate) struct Ui {
     backdrops: HashMap<SurfaceKey, Patch>,
     cursors: HashMap<(CursorShape, u32), CursorPicture>,
     pub(crate) notices: Notices,
+    pub(crate) starting: launcher::Starting,
+    /// Programs that were started from the launcher.
+    pub(crate) recent: launcher::Recent,
     pub(crate) kept: Kept,
     pub(crate) leaving: Option<leaving::Leaving>,
     dim: Patch,
@@ -56,6 +60,8 @@ impl Ui {
             backdrops: HashMap::new(),
             cursors: HashMap::new(),
             notices: Notices::default(),
+            starting: launcher::Starting::default(),
+            recent: launcher::Recent::default(),
             kept: Kept::default(),
             leaving: None,
             dim: Patch::new(smithay::backend::renderer::Color32F::new(0.0, 0.0, 0.0, 0.55)),
@@ -82,6 +88,7 @@ impl Ui {
             leaving.forget_picture();
         }
         self.notices.forget_pictures();
+        self.starting.forget_pictures();
     }
 
     /// Forgets what belonged to a window.

@@ -11,7 +11,7 @@ use tracing::info;
 use transom_hypervisor::supervisor::CallAsk;
 use transom_theming::{CaptionSpec, FrameSpec, Label, WelcomeSpec};
 
-use super::{bar::BarLook, notices::Notice, prompt::Prompt};
+use super::{bar::BarLook, launcher::Launcher, notices::Notice, prompt::Prompt};
 use crate::{
     Desktop,
     render::{
@@ -32,6 +32,7 @@ pub(crate) struct Kept {
     /// By screen.
     pub(crate) bars: HashMap<u32, (BarLook, Rc<Picture>)>,
     pub(crate) prompt: Option<Prompt>,
+    pub(crate) launcher: Option<Launcher>,
     /// Calls that the person is asked about, longest first.
     pub(crate) calls: VecDeque<CallAsk>,
     captions: Vec<(CaptionKey, Rc<Picture>)>,
@@ -50,6 +51,9 @@ impl Kept {
         if let Some(prompt) = &mut self.prompt {
             prompt.forget_picture();
         }
+        if let Some(launcher) = &mut self.launcher {
+            launcher.forget_picture();
+        }
     }
 }
 
@@ -65,7 +69,7 @@ impl Desktop {
 
     /// True if dom0's own pictures take the pointer at this place.
     pub(crate) fn overlay_covers(&self, _at: Point<f64, Logical>) -> bool {
-        self.lock.covers() || self.ui.kept.prompt.is_some() || self.shell.switcher().is_some()
+        self.lock.covers() || self.dom0_asks()
     }
 
     /// Overlays, front to back. They are on the screen that leads; the others are dimmed with it.
@@ -74,11 +78,14 @@ impl Desktop {
         if self.lead_view().is_some_and(|lead| lead.screen == view.screen) {
             if self.ui.kept.prompt.is_some() {
                 self.compose_prompt(view, items);
+            } else if self.ui.kept.launcher.is_some() {
+                self.compose_launcher(view, items);
             } else if self.shell.switcher().is_some() {
                 self.compose_switcher(view, items);
             }
             self.compose_leaving(view, items);
             self.compose_notices(view, items);
+            self.compose_starting(view, items);
         }
         if dim {
             items.push(self.ui.dim.item(view.rect_to_device(view.area)));
@@ -87,7 +94,8 @@ impl Desktop {
 
     /// Something of dom0's is open that the person has to answer.
     fn dom0_asks(&self) -> bool {
-        self.ui.kept.prompt.is_some() || self.shell.switcher().is_some()
+        let kept = &self.ui.kept;
+        kept.prompt.is_some() || kept.launcher.is_some() || self.shell.switcher().is_some()
     }
 
     fn lead_view(&self) -> Option<View> {
@@ -119,7 +127,7 @@ impl Desktop {
         let ui = &mut self.ui;
         let picture = ui.kept.welcome.entry(view.scale).or_insert_with(|| {
             let lines = [
-                ("Open a program", "transom qube run NAME PROGRAM"),
+                ("Open a program", "Super + D"),
                 ("Switch windows", "Alt + Tab"),
                 ("Copy between qubes", "Super + C in one, Super + V in the other"),
             ];
@@ -134,6 +142,8 @@ impl Desktop {
         let Some(view) = self.lead_view() else { return };
         if self.ui.kept.prompt.is_some() {
             self.press_on_prompt(view, at, now);
+        } else if self.ui.kept.launcher.is_some() {
+            self.press_on_launcher(view, at);
         } else if self.shell.switcher().is_some() {
             let hit = self.switcher_cards(view).into_iter().find(|(_, area)| area.to_f64().contains(at));
             match hit {
@@ -150,7 +160,7 @@ impl Desktop {
 
     /// Opens the switcher, or goes on in it.
     pub(crate) fn switcher_step(&mut self, forward: bool, of_qube: bool) {
-        if self.ui.kept.prompt.is_some() || self.lock.covers() {
+        if self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.lock.covers() {
             return;
         }
         if self.shell.switcher().is_none() {
@@ -184,8 +194,7 @@ impl Desktop {
 
     /// dom0 keeps the keys for itself exactly while something of its own is open, or nothing is to be seen.
     pub(crate) fn grab_keyboard(&mut self) {
-        let open = self.lock.covers() || self.ui.kept.prompt.is_some() || self.shell.switcher().is_some();
-        let grab = open || self.trust.focus.is_blank();
+        let grab = self.lock.covers() || self.dom0_asks() || self.trust.focus.is_blank();
         self.input.keyboard.grab(grab);
     }
 

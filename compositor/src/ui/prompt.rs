@@ -151,6 +151,7 @@ impl Desktop {
     /// behind what the person wants to do now.
     pub(crate) fn open_prompt(&mut self, prompt: Prompt) {
         self.put_call_back();
+        self.ui.kept.launcher = None;
         self.ui.kept.prompt = Some(prompt);
         if self.lock.covers() {
             // Nobody can be asked; the safe answer is given.

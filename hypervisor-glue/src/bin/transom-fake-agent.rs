@@ -15,7 +15,8 @@ use std::{
 
 use transom_protocol::{
     MAGIC, SERVICE_VERSION,
-    service::{Exited, Failed, Hello, ToAgent, ToQubed, next_to_agent},
+    programs::{Program, ProgramList},
+    service::{Exited, Failed, Hello, ICON_BYTES, List, ToAgent, ToQubed, next_to_agent},
     wire::With,
 };
 
@@ -104,6 +105,15 @@ fn serve_service(mode: &str) {
                 ToAgent::Shutdown(()) if mode == "stubborn" => println!("no"),
                 ToAgent::Shutdown(()) => exit(0),
                 ToAgent::Run(run) => start(&run.arguments(), serial, &writer, mode),
+                ToAgent::Launch(launch) if launch.id() == "missing" => {
+                    let fixed = Failed { errno: 0.into() };
+                    let reason = b"there is no program missing";
+                    send(&writer, ToQubed::Failed(With { fixed: &fixed, tail: reason }), serial);
+                }
+                ToAgent::Launch(launch) => {
+                    let script = format!("echo {} >> $HOME/launched", launch.id());
+                    start(&["sh", "-c", &script], serial, &writer, mode);
+                }
             }
             buffer.drain(..length);
         }
@@ -117,6 +127,56 @@ fn serve_service(mode: &str) {
     }
 }
 
+fn program(id: &str) -> Program {
+    Program {
+        id: id.to_owned(),
+        name: format!("The \u{202e}program {id}\n"),
+        comment: "said by \u{1b}[31mthe qube".to_owned(),
+        categories: "Utility;".to_owned(),
+        keywords: String::new(),
+        icon: Some(vec![0x80; ICON_BYTES].into()),
+    }
+}
+
+fn bare(id: &str) -> Program {
+    Program { icon: None, ..program(id) }
+}
+
+/// Lists programs, as they should be listed or not.
+fn list(words: &[&str], writer: &Arc<Mutex<UnixStream>>) {
+    let bytes = match words {
+        ["@many"] => {
+            let mut bytes = Vec::new();
+            ToQubed::List(&List { count: u16::MAX.into() }).encode(0, 0, &mut bytes);
+            (0..100_000).for_each(|number| bare(&format!("p{number}")).encode(&mut bytes));
+            bytes
+        }
+        ["@more"] => {
+            let mut bytes = Vec::new();
+            ToQubed::List(&List { count: 1.into() }).encode(0, 0, &mut bytes);
+            (0..100_000).for_each(|number| bare(&format!("p{number}")).encode(&mut bytes));
+            bytes
+        }
+        ["@short-icon"] => {
+            let mut bytes = Vec::new();
+            ToQubed::List(&List { count: 1.into() }).encode(0, 0, &mut bytes);
+            Program { icon: Some(vec![0; ICON_BYTES - 4].into()), ..program("a") }.encode(&mut bytes);
+            bytes
+        }
+        ["@path"] => {
+            let mut bytes = Vec::new();
+            ToQubed::List(&List { count: 1.into() }).encode(0, 0, &mut bytes);
+            program("../../etc/passwd").encode(&mut bytes);
+            bytes
+        }
+        ["@flood"] => {
+            (0..1_000).flat_map(|n| ProgramList::of([program(&format!("p{n}"))]).encode()).collect()
+        }
+        ids => ProgramList::of(ids.iter().map(|id| program(id))).encode(),
+    };
+    let _ = writer.lock().unwrap().write_all(&bytes);
+}
+
 fn start(argv: &[&str], serial: u32, writer: &Arc<Mutex<UnixStream>>, mode: &str) {
     match argv[0] {
         "@exit" => exit(argv[1].parse().unwrap()),
@@ -124,6 +184,10 @@ fn start(argv: &[&str], serial: u32, writer: &Arc<Mutex<UnixStream>>, mode: &str
         "@say" => {
             println!("{}", argv[1]);
             return send(writer, ToQubed::Started(()), serial);
+        }
+        "@list" => {
+            send(writer, ToQubed::Started(()), serial);
+            return list(&argv[1..], writer);
         }
         _ if mode == "violate" => return send(writer, ToQubed::Started(()), serial + 1),
         _ => {}

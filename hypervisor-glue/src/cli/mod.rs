@@ -7,6 +7,7 @@
 mod console;
 mod edit;
 mod passphrase;
+mod programs;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _},
@@ -16,8 +17,8 @@ use std::{
 
 use clap::Subcommand;
 use transom_protocol::supervisor::{
-    BUILT_IN_LABELS, BackendChoice, Disposable, ErrorKind, LabelName, NameError, NetworkTo, QubeInfo,
-    QubeName, QubeState, ReplyBody, RequestBody, Storage,
+    BUILT_IN_LABELS, BackendChoice, Disposable, ErrorKind, LabelName, NameError, NetworkTo, Program,
+    QubeInfo, QubeName, QubeState, ReplyBody, RequestBody, Storage,
 };
 
 pub use self::edit::EditError;
@@ -134,7 +135,7 @@ pub enum QubeCommand {
         #[arg(long, value_name = "N", requires = "passphrase_fd")]
         new_passphrase_fd: Option<u32>,
     },
-    /// Start a program in a running qube, or in one that is thrown away with its last window
+    /// Start a program in a qube, which is started for it, or in one that is thrown away with its last window
     Run {
         /// Make a qube for this program alone: like the qube NAME, or of the template NAME, and empty
         #[arg(long)]
@@ -144,9 +145,20 @@ pub enum QubeCommand {
         label: Option<LabelName>,
         /// Its name
         name: String,
+        /// A program that the qube lists, by the id that `transom qube programs` shows
+        #[arg(long, short, value_name = "ID", conflicts_with = "argv")]
+        program: Option<String>,
         /// Program and arguments
-        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        #[arg(required_unless_present = "program", trailing_var_arg = true, allow_hyphen_values = true)]
         argv: Vec<String>,
+    },
+    /// Show the programs of a qube, as it listed them
+    Programs {
+        /// Its name
+        name: QubeName,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
     },
     /// Delete a qube and everything in it
     Remove {
@@ -219,6 +231,9 @@ pub enum CliError {
     /// Its file was not changed.
     #[error(transparent)]
     Edit(#[from] edit::EditError),
+    /// It has none of that id.
+    #[error("{0} lists no program {1:?}: `transom qube programs {0}` shows those that it lists")]
+    NoProgram(QubeName, String),
     /// The terminal is gone.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
@@ -252,18 +267,24 @@ pub fn lock_store() -> Result<(), CliError> {
 
 /// Starts a qube. A person who can be asked is asked for the passphrase if that is missing.
 fn start(client: &mut Client, name: QubeName, out: &mut dyn io::Write) -> Result<(), CliError> {
-    let start = |client: &mut Client| {
-        let body = RequestBody::Start { qube: name.clone() };
-        client.call(body, Instant::now() + START).map_err(CliError::from)
-    };
-    match start(client) {
+    call_unlocked(client, &RequestBody::Start { qube: name }, out).map(drop)
+}
+
+/// Asks for something that starts a qube, and for the passphrase as [`start`] does.
+fn call_unlocked(
+    client: &mut Client,
+    body: &RequestBody,
+    out: &mut dyn io::Write,
+) -> Result<ReplyBody, CliError> {
+    let call =
+        |client: &mut Client| client.call(body.clone(), Instant::now() + START).map_err(CliError::from);
+    match call(client) {
         Err(error) if error.refusal() == Some(ErrorKind::Locked) && io::stdin().is_terminal() => {
             passphrase::unlock(client, None, out)?;
-            start(client)?;
+            call(client)
         }
-        other => drop(other?),
+        other => other,
     }
-    Ok(())
 }
 
 /// Runs a command against the qubed of this person, which is started if it does not run.
@@ -332,17 +353,22 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
         QubeCommand::Resume { name } => {
             client.call(RequestBody::Resume { qube: name }, Instant::now() + SOON)?;
         }
-        QubeCommand::Run { disposable: true, label, name: pattern, argv } => {
+        QubeCommand::Run { disposable: true, label, name: pattern, program, argv } => {
             if let Some(label) = label.as_ref().filter(|label| !label.is_built_in()) {
                 return Err(CliError::Label(label.clone()));
             }
-            let body = RequestBody::RunDisposable { pattern, label, argv };
+            let program = wanted(program, argv);
+            let body = RequestBody::RunDisposable { pattern, label, program };
             writeln!(out, "{}", qube(client.call(body, Instant::now() + START)?)?.name)?;
         }
-        QubeCommand::Run { name, argv, .. } => {
-            let name = QubeName::new(&name)?;
-            client.call(RequestBody::Run { qube: name, argv }, Instant::now() + START)?;
+        QubeCommand::Run { name, program, argv, .. } => {
+            let qube = QubeName::new(&name)?;
+            if let Some(id) = &program {
+                programs::check(client, &qube, id)?;
+            }
+            call_unlocked(client, &RequestBody::Open { qube, program: wanted(program, argv) }, out)?;
         }
+        QubeCommand::Programs { name, json } => programs::show(client, &name, json, out)?,
         QubeCommand::Remove { name, yes } => {
             if !yes {
                 confirm(&name, out)?;
@@ -362,6 +388,14 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
         }
     }
     Ok(())
+}
+
+/// What is to be started: by its id if one was given.
+fn wanted(id: Option<String>, argv: Vec<String>) -> Program {
+    match id {
+        Some(id) => Program::Listed { id },
+        None => Program::Command { argv },
+    }
 }
 
 /// The end of a log, and where all of it is.

@@ -5,6 +5,7 @@
 
 mod ensure;
 mod log;
+mod programs;
 
 use std::{
     collections::VecDeque,
@@ -28,6 +29,7 @@ use transom_protocol::supervisor::{ErrorBody, QubeInfo, Reply, ReplyBody, Reques
 pub use self::{
     ensure::{Launch, ensure_running},
     log::program_ended,
+    programs::read_programs,
 };
 use crate::{
     encryption::filled_pipe,
@@ -186,10 +188,26 @@ impl Client {
         let pipes = passphrases.iter().map(|text| filled_pipe(text)).collect::<io::Result<Vec<_>>>()?;
         let id = self.send_with(body, &pipes.iter().map(OwnedFd::as_fd).collect::<Vec<_>>())?;
         drop(pipes);
+        self.answer(id, deadline).map(|(answer, _)| answer)
+    }
+
+    /// As [`Client::call`], with the descriptors that come beside the answer.
+    fn call_for_files(
+        &mut self,
+        body: RequestBody,
+        deadline: Instant,
+    ) -> Result<(ReplyBody, Vec<OwnedFd>), ClientError> {
+        let id = self.send(body)?;
+        self.answer(id, deadline)
+    }
+
+    fn answer(&mut self, id: u64, deadline: Instant) -> Result<(ReplyBody, Vec<OwnedFd>), ClientError> {
         loop {
             while let Some((message, fds)) = self.recv_packet()? {
                 match message {
-                    Incoming::Reply(Reply { id: answered, result }) if answered == id => return Ok(result?),
+                    Incoming::Reply(Reply { id: answered, result }) if answered == id => {
+                        return Ok((result?, fds));
+                    }
                     // An answer to nothing: the request could not even be read.
                     Incoming::Reply(Reply { id: 0, result: Err(error) }) => return Err(error.into()),
                     _ if self.aside.len() >= MAX_ASIDE => {

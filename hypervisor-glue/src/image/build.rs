@@ -6,13 +6,18 @@ use std::{
     process::{Command, Stdio},
 };
 
+use transom_protocol::programs::ProgramList;
+
 use super::{
     Image, ImageError, Images, MANIFEST,
     initramfs::Archive,
     manifest::{Manifest, Recipe, Sizes},
     modules, rootfs,
 };
-use crate::{paths, store::reason};
+use crate::{
+    paths,
+    store::{PROGRAMS, reason},
+};
 
 /// The first program of a qube's kernel, and process 1 after it.
 const FIRST: &str = include_str!("guest/initramfs.sh");
@@ -139,6 +144,7 @@ pub fn build(
     // Beside the draft: what is copied between the two stays on one file system.
     let work = images.draft()?;
     let made = rootfs::make(recipe, &programs.agent, draft.path(), work.path(), tell)?;
+    keep_programs(&made.programs, &draft.path().join(PROGRAMS));
     tell("making the initramfs");
     let boot = draft.path().join(BOOT);
     fs::write(&boot, boot_archive(&made.modules, &made.busybox)?).map_err(BuildError::io("write", &boot))?;
@@ -158,7 +164,21 @@ pub fn replace_agent(images: &Images, name: &str, programs: &Programs) -> Result
         let (from, to) = (old.dir.join(file), draft.path().join(file));
         fs::hard_link(&from, to).map_err(BuildError::io("link", &from))?;
     }
+    let (from, to) = (old.dir.join(PROGRAMS), draft.path().join(PROGRAMS));
+    if from.exists() {
+        fs::hard_link(&from, to).map_err(BuildError::io("link", &from))?;
+    }
     finish(images, draft, name, old.manifest.recipe, old.manifest.release, agent, programs)
+}
+
+/// Keeps the list of programs that was made in the root. Without one, a qube is known after its first start.
+fn keep_programs(made: &Path, to: &Path) {
+    let list = fs::read(made).map_err(|error| error.to_string());
+    let list = list.and_then(|bytes| ProgramList::decode(&bytes).map_err(|error| error.to_string()));
+    if let Err(reason) = list.and_then(|list| fs::write(to, list.encode()).map_err(|error| error.to_string()))
+    {
+        tracing::warn!(reason, "the image has no list of its programs");
+    }
 }
 
 /// Joins the initramfs, writes the manifest, and puts the image into place.

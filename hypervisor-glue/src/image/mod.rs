@@ -3,7 +3,7 @@
 //! `DATA/images/NAME/` holds a *template*: `kernel` (Debian's, as it is), `initramfs` (ours: mounts
 //! the rest, and carries the agent), `root.erofs` (the file system, read-only), and `image.json`,
 //! which says what they are. `boot.cpio` is the initramfs without the agent, so that another agent
-//! needs no new root. An image is made wholly or not at all.
+//! needs no new root. `programs` lists what is installed in it. An image is made wholly or not at all.
 
 mod build;
 pub mod cli;
@@ -28,7 +28,7 @@ pub use self::{
     manifest::{Manifest, Recipe},
     own::{OWN_INITRAMFS, make_volume, open_volume, write_initramfs},
 };
-use crate::store::{is_template, reason};
+use crate::store::{PROGRAMS, is_template, reason};
 
 /// The file that describes an image.
 const MANIFEST: &str = "image.json";
@@ -100,6 +100,12 @@ impl Image {
     /// The root file system, EROFS, never written to.
     pub fn root(&self) -> PathBuf {
         self.dir.join("root.erofs")
+    }
+
+    /// The programs that are installed in it, as a qube lists them; `None` in an image from before there were
+    /// such lists.
+    pub fn programs(&self) -> Option<fs::File> {
+        crate::store::opened_programs(fs::File::open(self.dir.join(PROGRAMS))).ok().flatten()
     }
 
     /// Compares sizes with those of the day it was made.

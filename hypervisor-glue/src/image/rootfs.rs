@@ -25,6 +25,8 @@ pub(super) struct Made {
     /// As `uname -r` says it.
     pub(super) release: String,
     pub(super) busybox: Vec<u8>,
+    /// File with what the agent lists in the root, if it does.
+    pub(super) programs: PathBuf,
 }
 
 /// Makes `DRAFT/kernel` and `DRAFT/root.erofs`; `work` is for what is needed on the way.
@@ -59,6 +61,7 @@ pub(super) fn make(
         modules: work.join("modules"),
         release: String::from_utf8_lossy(&read("release")?).trim().to_owned(),
         busybox: read("busybox")?,
+        programs: work.join("programs"),
     })
 }
 
@@ -109,6 +112,7 @@ fn arguments(
         out("root.erofs", draft),
         out("release", work),
         out("busybox", work),
+        out("programs", work),
         format!("copy-out /usr/lib/modules {}", quoted(work)),
     ] {
         arguments.push(format!("--customize-hook={hook}"));

@@ -11,12 +11,14 @@ mod holds;
 mod job;
 mod log;
 mod network;
+mod programs;
 mod rate;
 mod requests;
 mod running;
 mod server;
 mod service;
 mod session;
+mod startup;
 mod vault;
 mod volumes;
 

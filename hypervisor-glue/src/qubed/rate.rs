@@ -47,6 +47,32 @@ impl Bucket {
     }
 }
 
+/// Something large that may come a few times at once, and then with time between.
+#[derive(Debug)]
+pub(super) struct Pace {
+    between: Duration,
+    at_once: u32,
+    /// When all that came would have come, had it kept its distance.
+    paid: Instant,
+}
+
+impl Pace {
+    /// So many at once, then one in each span of `between`.
+    pub(super) fn new(at_once: u32, between: Duration, now: Instant) -> Self {
+        Self { between, at_once: at_once.max(1), paid: now }
+    }
+
+    /// Counts one. False if it comes too soon.
+    pub(super) fn take(&mut self, now: Instant) -> bool {
+        let paid = self.paid.max(now);
+        if paid.saturating_duration_since(now) > self.between.saturating_mul(self.at_once - 1) {
+            return false;
+        }
+        self.paid = paid + self.between;
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -69,6 +95,16 @@ mod tests {
         assert!(!bucket.is_open(next));
         assert!(bucket.is_open(next + Duration::from_secs(9)));
         assert_eq!(bucket.level(next + Duration::from_secs(9)), 2);
+    }
+
+    #[test]
+    fn a_few_at_once_and_then_one_by_one() {
+        let start = Instant::now();
+        let at = |s| start + Duration::from_secs(s);
+        let mut pace = Pace::new(3, Duration::from_secs(10), start);
+        assert_eq!([0, 0, 0, 0].map(|s| pace.take(at(s))), [true, true, true, false]);
+        assert_eq!([9, 10, 11, 20].map(|s| pace.take(at(s))), [false, true, false, true]);
+        assert_eq!([99, 99, 99, 99].map(|s| pace.take(at(s))), [true, true, true, false]);
     }
 
     proptest! {

@@ -7,7 +7,7 @@ use std::{
 };
 
 use transom_protocol::supervisor::{
-    Backend, BackendChoice, ErrorBody, ErrorKind, Event, LabelName, QubeName, ReplyBody, Request,
+    Backend, BackendChoice, ErrorBody, ErrorKind, Event, LabelName, Program, QubeName, ReplyBody, Request,
     RequestBody, Storage, VERSION,
 };
 
@@ -40,6 +40,8 @@ pub(super) enum Outcome {
     Now(Answer),
     /// When this happens.
     Later(QubeName, Until),
+    /// When the qube is ready and this program runs in it.
+    Open(QubeName, Program),
     /// It was answered already.
     Answered,
 }
@@ -79,15 +81,23 @@ impl Server {
         match outcome {
             Outcome::Now(answer) => self.reply(client, id, answer),
             Outcome::Later(qube, until) => {
-                let waiting = self.waiters.iter().filter(|waiter| waiter.client == client).count();
-                if waiting < MAX_WAITING {
-                    self.waiters.push(Waiter { client, request: id, qube, until });
-                } else {
-                    let refusal = error(ErrorKind::BadRequest, "too many requests wait for an answer");
-                    self.reply(client, id, Err(refusal));
-                }
+                self.wait_for(Waiter { client, request: id, qube, until, program: None });
+            }
+            Outcome::Open(qube, program) => {
+                let (until, program) = (Until::Opened, Some(program));
+                self.wait_for(Waiter { client, request: id, qube, until, program });
             }
             Outcome::Answered => {}
+        }
+    }
+
+    fn wait_for(&mut self, waiter: Waiter) {
+        let waiting = self.waiters.iter().filter(|other| other.client == waiter.client).count();
+        if waiting < MAX_WAITING {
+            self.waiters.push(waiter);
+        } else {
+            let refusal = error(ErrorKind::BadRequest, "too many requests wait for an answer");
+            self.reply(waiter.client, waiter.request, Err(refusal));
         }
     }
 
@@ -138,9 +148,11 @@ impl Server {
             RequestBody::Resume { qube } => self.set_paused(qube, false, now),
             RequestBody::Remove { qube } => self.remove(&qube),
             RequestBody::Run { qube, argv } => self.run(qube, &argv),
-            RequestBody::RunDisposable { pattern, label, argv } => {
-                self.run_disposable(pattern, label, argv, now)
+            RequestBody::RunDisposable { pattern, label, program } => {
+                self.run_disposable(pattern, label, program, now)
             }
+            RequestBody::Open { qube, program } => self.open(qube, program, now),
+            RequestBody::Programs { qube } => self.programs_of(client, request.id, qube),
             RequestBody::Windows { qube, windows } => {
                 if self.compositor == Some(client) {
                     self.windows(&qube, windows, now);
@@ -327,7 +339,7 @@ impl Server {
         Ok(Ok(ReplyBody::Done).into())
     }
 
-    fn start(&mut self, name: QubeName, now: Instant) -> Result<Outcome, ErrorBody> {
+    pub(super) fn start(&mut self, name: QubeName, now: Instant) -> Result<Outcome, ErrorBody> {
         if self.closing {
             return Err(error(ErrorKind::Cancelled, "transom-qubed is ending"));
         }
@@ -546,6 +558,7 @@ impl Server {
         }
         self.spares_soon(now);
         self.calls_with_person(now);
+        self.start_with_desktop(now);
         Ok(Outcome::Answered)
     }
 

@@ -11,13 +11,14 @@ use rustix::{event::PollFlags, io::Errno};
 use transom_protocol::{
     call::Token,
     network::Setup,
-    supervisor::{Backend, MemoryKind, QubeName, QubeState},
+    programs::ProgramList,
+    supervisor::{Backend, MemoryKind, Program, QubeName, QubeState},
 };
 
 use super::{
     log::QubeLog,
     network::stream::{self as network, NetStream},
-    rate::Bucket,
+    rate::{Bucket, Pace},
     service::{Programs, Said, ServiceStream, Violation},
 };
 use crate::machine::{Channel, Exit, Machine, Step};
@@ -29,6 +30,8 @@ const CONNECTIONS: (u64, u64) = (8, 2);
 const CALLS: (u64, u64) = (32, 8);
 /// Console bytes at once, and per second in the long run.
 const CONSOLE: (u64, u64) = (256 * 1024, 64 * 1024);
+/// Lists of programs at once, and the time between them in the long run.
+const LISTS: (u32, Duration) = (4, Duration::from_secs(10));
 /// Most console bytes read at the end of a machine.
 const LAST_WORDS: usize = 256 * 1024;
 
@@ -70,6 +73,8 @@ pub(super) enum Note {
     Ready,
     /// A program was started, or not.
     Program { serial: u32, result: Result<(), String> },
+    /// It has listed its programs.
+    Listed(ProgramList),
     /// A program has ended.
     Ended,
     /// The service stream is gone; what was asked on it is not answered.
@@ -130,6 +135,7 @@ pub(super) struct Running {
     call_gate: Bucket,
     network_gate: Bucket,
     console_gate: Bucket,
+    lists: Pace,
     console_open: bool,
 }
 
@@ -169,6 +175,7 @@ impl Running {
             call_gate: Bucket::new(CALLS.0, CALLS.1, now),
             network_gate: Bucket::new(CONNECTIONS.0, CONNECTIONS.1, now),
             console_gate: Bucket::new(CONSOLE.0, CONSOLE.1, now),
+            lists: Pace::new(LISTS.0, LISTS.1, now),
             console_open: true,
         }
     }
@@ -246,7 +253,7 @@ impl Running {
             Part::Display => self.accept_display(now),
             Part::Service => self.accept_service(now),
             Part::Call => self.accept_call(now),
-            Part::Stream => self.talk(),
+            Part::Stream => self.talk(now),
             Part::Network => {
                 self.accept_network(now);
                 Vec::new()
@@ -415,12 +422,17 @@ impl Running {
     }
 
     /// Reads from and writes to the service stream.
-    fn talk(&mut self) -> Vec<Note> {
+    fn talk(&mut self, now: Instant) -> Vec<Note> {
         let Some(stream) = &mut self.stream else { return Vec::new() };
         let result = stream.read(&mut self.programs).and_then(|said| stream.flush().map(|()| said));
         let closed = stream.is_closed();
         match result {
             Ok(said) => {
+                let lists = said.iter().filter(|said| matches!(said, Said::Listed(_))).count();
+                if !(0..lists).all(|_| self.lists.take(now)) {
+                    self.punish(&Violation::Often);
+                    return vec![Note::StreamLost];
+                }
                 let mut notes: Vec<_> = said.into_iter().filter_map(|said| self.hear(said)).collect();
                 if closed {
                     self.drop_stream("the agent closed its service stream");
@@ -442,7 +454,8 @@ impl Running {
 
     fn hear(&mut self, said: Said) -> Option<Note> {
         match said {
-            Said::Hello => None,
+            Said::Hello | Said::Listing => None,
+            Said::Listed(list) => Some(Note::Listed(list)),
             Said::Ready => Some(Note::Ready),
             Said::Started { serial } => Some(Note::Program { serial, result: Ok(()) }),
             Said::Failed { serial, reason } => {
@@ -471,6 +484,26 @@ impl Running {
         // Nothing of the command line goes into the log: it may hold a secret.
         self.note(&format!("program {serial} was asked for"));
         Ok(serial)
+    }
+
+    /// Asks the agent for a program of its list; gives the serial of the question.
+    fn launch(&mut self, id: &str) -> Result<u32, String> {
+        let stream = self.stream.as_mut().filter(|stream| stream.is_greeted());
+        let Some(stream) = stream else {
+            return Err(format!("the agent of {} does not answer at the moment", self.name));
+        };
+        let asked = stream.launch(id, &mut self.programs);
+        let serial = asked.map_err(|reason| format!("{} {reason}", self.name))?;
+        self.note(&format!("program {serial} was asked for"));
+        Ok(serial)
+    }
+
+    /// Asks for a program of either kind.
+    pub(super) fn start_program(&mut self, program: &Program) -> Result<u32, String> {
+        match program {
+            Program::Command { argv } => self.run(argv),
+            Program::Listed { id } => self.launch(id),
+        }
     }
 
     /// Programs that were asked for and have not ended.

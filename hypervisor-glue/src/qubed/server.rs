@@ -12,7 +12,7 @@ use rustix::{
     net::{SocketFlags, accept_with, sockopt::socket_peercred},
 };
 use transom_protocol::supervisor::{
-    Backend, ErrorBody, ErrorKind, Event, LabelName, QubeInfo, QubeName, QubeState, ReplyBody,
+    Backend, ErrorBody, ErrorKind, Event, LabelName, Program, QubeInfo, QubeName, QubeState, ReplyBody,
 };
 
 use super::{
@@ -25,6 +25,7 @@ use super::{
     requests::store_error,
     running::{Note, Part, Phase, Running},
     session::{Role, Session},
+    startup::Startup,
     vault::{self, Vault},
 };
 use crate::{
@@ -77,6 +78,8 @@ pub(super) struct Waiter {
     pub(super) request: u64,
     pub(super) qube: QubeName,
     pub(super) until: Until,
+    /// Of [`Until::Opened`]: what is to be started then.
+    pub(super) program: Option<Program>,
 }
 
 /// When a waiter gets its answer.
@@ -84,6 +87,8 @@ pub(super) struct Waiter {
 pub(super) enum Until {
     /// The agent is ready.
     Ready,
+    /// The agent is ready and was asked for a program.
+    Opened,
     /// The machine is gone.
     Halted,
     /// The program of this serial runs.
@@ -96,6 +101,13 @@ pub(super) enum Until {
     FirstProgram,
     /// Its volume is encrypted.
     Encrypted,
+}
+
+impl Until {
+    /// True if the qube's start is waited for.
+    pub(super) fn is_start(self) -> bool {
+        matches!(self, Self::Ready | Self::Opened)
+    }
 }
 
 /// Everything.
@@ -117,6 +129,7 @@ pub(super) struct Server {
     pub(super) calls: Calls,
     pub(super) holds: Holds,
     pub(super) vault: Vault,
+    pub(super) startup: Startup,
     next_link: u64,
     /// True once we are told to end.
     pub(super) closing: bool,
@@ -143,6 +156,7 @@ impl Server {
             calls,
             holds: Holds::default(),
             vault,
+            startup: Startup::default(),
             next_link: 1,
             closing: false,
         };
@@ -326,6 +340,7 @@ impl Server {
                 tracing::info!("the compositor is gone; its qubes go on");
                 self.compositor = None;
                 self.windows_unknown(now);
+                self.desktop_left();
                 self.calls_without_person(now);
             }
         }
@@ -342,6 +357,7 @@ impl Server {
                 self.answer(name, |until| until == Until::Started(serial), &answer);
                 self.first_program(name, serial, &answer.map(|_| ()), now);
             }
+            Note::Listed(list) => self.programs_listed(name, &list),
             Note::Ended => self.look_at_programs(name, now),
             Note::StreamLost => {
                 let lost = ErrorBody::new(
@@ -382,6 +398,7 @@ impl Server {
         if let Some(info) = self.info(name) {
             self.answer(name, |until| until == Until::Ready, &Ok(ReplyBody::Qube { qube: info }));
         }
+        self.open_waiting(name);
         self.disposable_ready(name, now);
         self.calls_of_ready(name, now);
     }
@@ -424,7 +441,7 @@ impl Server {
         self.announce(name);
         let info = self.info(name);
         let cancelled = |kind| Err(ErrorBody::new(kind, ended.clone()));
-        self.answer(name, |until| until == Until::Ready, &cancelled(ErrorKind::Backend));
+        self.answer(name, Until::is_start, &cancelled(ErrorKind::Backend));
         let of_a_machine =
             |until| matches!(until, Until::Started(_) | Until::Paused(_) | Until::FirstProgram);
         self.answer(name, of_a_machine, &cancelled(ErrorKind::Cancelled));

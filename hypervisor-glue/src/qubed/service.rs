@@ -15,7 +15,8 @@ use rustix::{
 use transom_protocol::{
     MAGIC, SERVICE_VERSION,
     call::Token,
-    service::{MAX_REASON, Run, Serve, Time, ToAgent, ToQubed, Welcome, next_to_qubed},
+    programs::{Gathering, ListError, ProgramList},
+    service::{Launch, MAX_REASON, Run, Serve, Time, ToAgent, ToQubed, Welcome, next_to_qubed},
     supervisor::QubeName,
     text::clean,
     types::join_strings,
@@ -28,6 +29,9 @@ const BUDGET: usize = 64 * 1024;
 const MAX_OUT: usize = 256 * 1024;
 /// Most programs of one qube that were asked for and have not ended.
 const MAX_PROGRAMS: usize = 1_024;
+
+/// From this version on an agent lists its programs.
+const LISTS_FROM: u16 = 4;
 
 /// What an agent did wrong.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
@@ -48,6 +52,12 @@ pub(super) enum Violation {
     Serial(&'static str, u32),
     #[error("it does not read what it is told")]
     Deaf,
+    #[error("{0}, which its version does not have")]
+    Newer(&'static str),
+    #[error(transparent)]
+    List(#[from] ListError),
+    #[error("it lists its programs again and again")]
+    Often,
 }
 
 /// What an agent said, checked.
@@ -63,6 +73,10 @@ pub(super) enum Said {
     Failed { serial: u32, reason: String },
     /// A program has ended.
     Exited { serial: u32, code: i32, signal: i32 },
+    /// A part of a list came.
+    Listing,
+    /// It has listed its programs.
+    Listed(ProgramList),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +204,20 @@ impl ServiceStream {
         Some(serial)
     }
 
+    /// Asks for a program of the agent's list; gives its serial.
+    ///
+    /// # Errors
+    /// Its agent has no list, or too many programs are open: in words that follow its name.
+    pub(super) fn launch(&mut self, id: &str, programs: &mut Programs) -> Result<u32, &'static str> {
+        if self.core.version < Some(LISTS_FROM) {
+            return Err("has an agent that knows no lists of programs; make its image anew");
+        }
+        let serial = programs.ask().ok_or("runs too many programs")?;
+        let launch = With { fixed: &Launch { flags: 0.into() }, tail: id.as_bytes() };
+        ToAgent::Launch(launch).encode(0, serial, &mut self.core.out);
+        Ok(serial)
+    }
+
     /// Asks the agent to end its programs and itself.
     pub(super) fn shut_down(&mut self) {
         ToAgent::Shutdown(()).encode(0, 0, &mut self.core.out);
@@ -244,6 +272,8 @@ struct Core {
     out: Vec<u8>,
     /// Agreed on with Hello.
     version: Option<u16>,
+    /// The list that is coming in.
+    gathering: Gathering,
 }
 
 impl Core {
@@ -258,7 +288,8 @@ impl Core {
         let mut used = 0;
         while let Some(raw) = next_to_qubed(&self.buffer[used..])? {
             used += raw.wire_len();
-            said.push(understand(&raw, &mut self.version, &mut self.out, programs)?);
+            let heard = (&mut self.version, &mut self.gathering);
+            said.push(understand(&raw, heard, &mut self.out, programs)?);
         }
         self.buffer.drain(..used);
         Ok(())
@@ -269,12 +300,13 @@ impl Core {
         let longest = transom_protocol::service::TO_QUBED.iter().map(|info| info.max).max().unwrap();
         assert!(self.buffer.len() < transom_protocol::wire::HEADER_LEN + longest as usize);
         assert!(programs.open.len() <= MAX_PROGRAMS);
+        self.gathering.check_invariants().unwrap();
     }
 }
 
 fn understand(
     raw: &Raw<'_>,
-    agreed: &mut Option<u16>,
+    (agreed, gathering): (&mut Option<u16>, &mut Gathering),
     out: &mut Vec<u8>,
     programs: &mut Programs,
 ) -> Result<Said, Violation> {
@@ -298,8 +330,10 @@ fn understand(
         ToAgent::Welcome(&Welcome { version: version.into() }).encode(0, 0, out);
         return Ok(Said::Hello);
     }
-    if agreed.is_none() {
-        return Err(Violation::NotGreeted(name));
+    let Some(version) = *agreed else { return Err(Violation::NotGreeted(name)) };
+    let lists = matches!(message, ToQubed::List(_) | ToQubed::Listed(_) | ToQubed::ListEnd(()));
+    if lists && version < LISTS_FROM {
+        return Err(Violation::Newer(name));
     }
     Ok(match message {
         ToQubed::Hello(_) => return Err(Violation::GreetedTwice),
@@ -320,6 +354,15 @@ fn understand(
             programs.step(name, serial, Program::Started, None)?;
             Said::Exited { serial, code: exited.code.get(), signal: exited.signal.get() }
         }
+        ToQubed::List(list) => {
+            gathering.begin(list)?;
+            Said::Listing
+        }
+        ToQubed::Listed(listed) => {
+            gathering.add(&listed)?;
+            Said::Listing
+        }
+        ToQubed::ListEnd(()) => Said::Listed(gathering.end()?),
     })
 }
 
@@ -398,6 +441,37 @@ mod tests {
     }
 
     #[test]
+    fn lists_come_whole_and_only_from_those_who_know_them() {
+        use transom_protocol::{programs::Program, service::List};
+        let program = |id: &str| Program {
+            id: id.into(),
+            name: "A \u{202e}name".into(),
+            comment: String::new(),
+            categories: String::new(),
+            keywords: String::new(),
+            icon: None,
+        };
+        let hello = |version: u16| bytes(ToQubed::Hello(&Hello { magic: MAGIC, version: version.into() }), 0);
+        let list = ProgramList::of(["a", "b"].map(program)).encode();
+        let said = take(&mut Core::default(), &mut Programs::default(), &[hello(4), list.repeat(2)].concat());
+        let lists: Vec<_> =
+            said.unwrap().into_iter().filter(|said| matches!(said, Said::Listed(_))).collect();
+        let [Said::Listed(first), Said::Listed(_)] = &lists[..] else { panic!("{lists:?}") };
+        assert_eq!(first.programs()[1].name, "A name");
+        let refused = |version: u16, rest: Vec<u8>| {
+            take(&mut Core::default(), &mut Programs::default(), &[hello(version), rest].concat())
+                .unwrap_err()
+        };
+        assert_eq!(refused(3, list.clone()), Violation::Newer("List"));
+        let many = bytes(ToQubed::List(&List { count: 65_535.into() }), 0);
+        assert_eq!(refused(4, many), Violation::List(ListError::TooMany(65_535)));
+        assert_eq!(
+            refused(4, bytes(ToQubed::ListEnd(()), 0)),
+            Violation::List(ListError::NotOpen("ListEnd"))
+        );
+    }
+
+    #[test]
     fn programs_have_a_limit_and_outlive_a_stream() {
         let mut programs = Programs::default();
         for _ in 0..MAX_PROGRAMS {
@@ -455,7 +529,7 @@ mod tests {
         fn any_bytes_give_messages_or_a_violation(
             greeted: bool,
             junk in proptest::collection::vec(any::<u8>(), 0..200),
-            kind in 0x0100u16..0x0108,
+            kind in 0x0100u16..0x010b,
             length in 0u32..40,
         ) {
             let (mut core, mut programs) = (Core::default(), Programs::default());

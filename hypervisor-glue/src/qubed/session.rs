@@ -63,7 +63,12 @@ impl Session {
     }
 
     pub(super) fn reply(&mut self, id: u64, result: Result<ReplyBody, ErrorBody>) {
-        self.push(&FromQubed::Reply(Reply { id, result }), Vec::new());
+        self.reply_with(id, result, Vec::new());
+    }
+
+    /// As [`Session::reply`], with descriptors beside the answer.
+    pub(super) fn reply_with(&mut self, id: u64, result: Result<ReplyBody, ErrorBody>, fds: Vec<OwnedFd>) {
+        self.push(&FromQubed::Reply(Reply { id, result }), fds);
     }
 
     pub(super) fn event(&mut self, event: Event, fds: Vec<OwnedFd>) {

@@ -84,7 +84,11 @@ impl Server {
                     Ok(()) => tracing::info!("the keyring was opened or changed"),
                     Err(refusal) => tracing::warn!(reason = refusal.message, "the keyring stays as it is"),
                 }
+                let opened = result.is_ok();
                 self.reply(asked.client, asked.request, result.map(|()| ReplyBody::Done));
+                if opened {
+                    self.start_unlocked(now);
+                }
             }
             Part::Opening(name) => self.volume_opened(name, now),
             Part::Encrypting(name) => {
@@ -119,7 +123,7 @@ impl Server {
         let Err(refusal) = launched else { return };
         self.announce(name);
         self.calls_not_started(name, &refusal.message, now);
-        self.answer(name, |until| until == Until::Ready, &Err(refusal));
+        self.answer(name, Until::is_start, &Err(refusal));
         if let Some(qube) = self.info(name) {
             self.answer(name, |until| until == Until::Halted, &Ok(ReplyBody::Qube { qube }));
         }

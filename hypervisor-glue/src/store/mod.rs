@@ -8,6 +8,7 @@ mod atomic;
 mod copy;
 mod network;
 mod parts;
+mod programs;
 mod qube_file;
 mod staging;
 mod volume;
@@ -28,6 +29,7 @@ pub(crate) use self::{
     atomic::sync_dir,
     network::with_network,
     parts::part,
+    programs::opened as opened_programs,
     qube_file::{first_error, is_template},
     staging::{JOURNAL, all as stagings},
 };
@@ -36,6 +38,7 @@ pub use self::{
     copy::Copying,
     network::{Namespace, PciAddress, Uplink, firewall_of},
     parts::{PARTS, Part, PartKind},
+    programs::PROGRAMS,
     qube_file::{FileError, parse, write},
     staging::STAGED,
     volume::Volume,
@@ -62,6 +65,8 @@ pub struct QubeConfig {
     pub backend: BackendChoice,
     /// Programs that start with the qube: program and arguments each.
     pub autostart: Vec<Vec<String>>,
+    /// It starts with the desktop.
+    pub start_with_desktop: bool,
     /// The qube that its network goes through; without one it has no network card.
     pub network: Option<QubeName>,
     /// A way to the outside that is no other qube.
@@ -88,6 +93,7 @@ impl QubeConfig {
             template: None,
             backend: BackendChoice::Auto,
             autostart: Vec::new(),
+            start_with_desktop: false,
             network: None,
             uplink: None,
             firewall: None,

@@ -44,6 +44,8 @@ struct QubeFile {
     #[knus(children(name = "autostart"))]
     autostart: Vec<Program>,
     #[knus(child)]
+    start_with_desktop: bool,
+    #[knus(child)]
     limits: Option<LimitsNode>,
     #[knus(child)]
     machine: Option<MachineNode>,
@@ -203,6 +205,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
             Some(BackendName::Qemu) => BackendChoice::Qemu,
         },
         autostart: file.autostart.into_iter().map(Program::words).collect(),
+        start_with_desktop: file.start_with_desktop,
         network: file.network,
         uplink: file.uplink.map(network::uplink).transpose().map_err(at_node)?,
         firewall: file.firewall.map(network::firewall).transpose().map_err(at_node)?,
@@ -345,6 +348,9 @@ pub fn write(config: &QubeConfig) -> String {
     };
     node(format!("backend {}", quoted(backend)));
     network::write(config).into_iter().for_each(&mut node);
+    if config.start_with_desktop {
+        node("start-with-desktop".to_owned());
+    }
     for argv in &config.autostart {
         node(format!("autostart {}", line(argv)));
     }

@@ -5,7 +5,8 @@ use std::{fs, path::Path, process::Command};
 use transom_hypervisor::{
     client::Client,
     supervisor::{
-        Disposable, ErrorBody, ErrorKind, Event, LabelName, QubeInfo, QubeState, ReplyBody, RequestBody,
+        Disposable, ErrorBody, ErrorKind, Event, LabelName, Program, QubeInfo, QubeState, ReplyBody,
+        RequestBody,
     },
 };
 
@@ -19,7 +20,8 @@ fn disposable(
 ) -> Result<QubeInfo, ErrorBody> {
     let label = label.map(|label| LabelName::new(label).unwrap());
     let argv = argv.iter().map(|argument| (*argument).to_owned()).collect();
-    let body = RequestBody::RunDisposable { pattern: pattern.to_owned(), label, argv };
+    let program = Program::Command { argv };
+    let body = RequestBody::RunDisposable { pattern: pattern.to_owned(), label, program };
     call(client, body).map(|reply| match reply {
         ReplyBody::Qube { qube } => qube,
         other => panic!("{other:?}"),

@@ -10,5 +10,6 @@ mod disposables;
 mod harness;
 mod keyring;
 mod life;
+mod programs;
 mod store;
 mod walls;

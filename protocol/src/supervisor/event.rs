@@ -94,6 +94,11 @@ pub enum Event {
         /// What became of it.
         fate: CallFate,
     },
+    /// A qube has listed its programs anew.
+    Programs {
+        /// The qube.
+        qube: QubeName,
+    },
     /// The qube was deleted.
     QubeRemoved {
         /// Its name.

@@ -9,6 +9,7 @@
 mod calls;
 mod event;
 mod name;
+mod programs;
 mod qube;
 mod reply;
 mod request;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 pub use calls::{CallAnswer, CallAsk, CallChoice, CallFate};
 pub use event::{Event, MemoryKind};
 pub use name::{LabelName, NameError, QubeName};
+pub use programs::Program;
 pub use qube::{Backend, BackendChoice, Disposable, QubeInfo, QubeState, Storage};
 pub use reply::{ErrorBody, ErrorKind, KeyringState, Reply, ReplyBody};
 pub use request::{NetworkTo, Request, RequestBody};

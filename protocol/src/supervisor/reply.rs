@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::QubeInfo;
+use super::{QubeInfo, QubeName};
 #[cfg(doc)]
 use super::{Request, RequestBody, VERSION};
 
@@ -56,6 +56,14 @@ pub enum ReplyBody {
     Held {
         /// Where it is, in dom0.
         path: String,
+    },
+    /// To [`RequestBody::Programs`].
+    Programs {
+        /// Of which qube.
+        qube: QubeName,
+        /// The list comes as a file descriptor beside this, in the form of
+        /// [`ProgramList::decode`](crate::programs::ProgramList::decode). Without it, the qube never listed any.
+        known: bool,
     },
     /// To [`RequestBody::Keyring`].
     Keyring {

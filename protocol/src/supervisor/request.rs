@@ -2,9 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{
-    BackendChoice, CallAnswer, ErrorBody, ErrorKind, LabelName, MAX_ARGUMENTS, MAX_COMMAND, QubeName,
-};
+use super::{BackendChoice, CallAnswer, ErrorBody, ErrorKind, LabelName, Program, QubeName};
 #[cfg(doc)]
 use super::{CallAsk, Event, Reply, ReplyBody};
 
@@ -124,8 +122,21 @@ pub enum RequestBody {
     Run {
         /// Which.
         qube: QubeName,
-        /// Program and arguments: 1 to [`MAX_ARGUMENTS`], [`MAX_COMMAND`] bytes, no zero bytes.
+        /// As [`Program::Command`].
         argv: Vec<String>,
+    },
+    /// Starts a program, and before it the qube, if that is halted. Answer: [`ReplyBody::Done`] when the
+    /// program runs.
+    Open {
+        /// In which.
+        qube: QubeName,
+        /// What.
+        program: Program,
+    },
+    /// The programs that a qube lists. Answer: [`ReplyBody::Programs`].
+    Programs {
+        /// Which.
+        qube: QubeName,
     },
     /// Starts a program in a qube of its own, of which nothing is left once its last window is closed.
     /// Answer: [`ReplyBody::Qube`] when it runs.
@@ -136,8 +147,8 @@ pub enum RequestBody {
         /// Its trust label; else its pattern's, and of a template's [`LabelName::unknown`].
         #[serde(default, skip_serializing_if = "Option::is_none")]
         label: Option<LabelName>,
-        /// As for [`Self::Run`].
-        argv: Vec<String>,
+        /// What.
+        program: Program,
     },
     /// From the compositor: how many windows a disposable qube shows now. Answer: [`ReplyBody::Done`].
     Windows {
@@ -222,6 +233,8 @@ impl RequestBody {
             | Self::Resume { qube }
             | Self::Remove { qube }
             | Self::Run { qube, .. }
+            | Self::Open { qube, .. }
+            | Self::Programs { qube }
             | Self::Windows { qube, .. }
             | Self::Log { qube }
             | Self::Network { qube, .. }
@@ -243,18 +256,13 @@ impl RequestBody {
         }
     }
 
-    /// Checks what the types do not say: the limits of a command line.
+    /// Checks what the types do not say: the limits of what is started.
     pub fn check(&self) -> Result<(), ErrorBody> {
-        let (Self::Run { argv, .. } | Self::RunDisposable { argv, .. }) = self else { return Ok(()) };
-        let bytes: usize = argv.iter().map(|arg| arg.len() + 1).sum();
-        let reason = match argv.first() {
-            None => "no program was named".to_owned(),
-            Some(program) if program.is_empty() => "the program has an empty name".to_owned(),
-            Some(_) if argv.len() > MAX_ARGUMENTS => format!("more than {MAX_ARGUMENTS} arguments"),
-            Some(_) if bytes > MAX_COMMAND => format!("a command line of more than {MAX_COMMAND} bytes"),
-            Some(_) if argv.iter().any(|arg| arg.contains('\0')) => "a zero byte in an argument".to_owned(),
-            Some(_) => return Ok(()),
+        let checked = match self {
+            Self::Run { argv, .. } => super::programs::check_command(argv),
+            Self::Open { program, .. } | Self::RunDisposable { program, .. } => program.check(),
+            _ => return Ok(()),
         };
-        Err(ErrorBody::new(ErrorKind::BadRequest, reason))
+        checked.map_err(|reason| ErrorBody::new(ErrorKind::BadRequest, reason))
     }
 }

@@ -354,7 +354,9 @@ fn render() -> String {
     let rules = Rule::ALL
         .iter()
         .map(|rule| vec![(*rule as u16).to_string(), format!("`{rule:?}`"), rule.to_string()]);
-    let service_limits = values!(service: MAX_COMMAND MAX_ARGUMENTS MAX_REASON; grouped);
+    let service_limits = values!(service:
+        MAX_COMMAND MAX_ARGUMENTS MAX_REASON MAX_LISTED MAX_PROGRAM_ID MAX_PROGRAM_NAME MAX_PROGRAM_WORDS
+        ICON_SIDE ICON_BYTES MAX_PROGRAM_TEXT; grouped);
     let call_limits = values!(call: MAX_SERVICE MAX_ARGUMENT MAX_DESCRIPTION MAX_DATA; grouped);
 
     let network_limits = values!(network: MAX_SETUP MAX_RULES MAX_CLIENTS MAX_REASON; grouped);

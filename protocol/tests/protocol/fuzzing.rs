@@ -3,6 +3,8 @@
 use proptest::{collection::vec, prelude::*};
 use transom_protocol::{
     message::{next_to_dom0, next_to_qube},
+    programs::Program,
+    service::{ICON_BYTES, List, ToQubed},
     session::{End, Session},
 };
 
@@ -63,6 +65,43 @@ proptest! {
         targets::decoder(&stream);
         targets::session(&stream);
     }
+}
+
+/// A list as an agent sends it.
+fn list(promised: u16, programs: &[(String, String, bool)]) -> Vec<u8> {
+    let mut out = Vec::new();
+    ToQubed::List(&List { count: promised.into() }).encode(0, 0, &mut out);
+    for (id, name, icon) in programs {
+        let (id, name, comment) = (id.clone(), name.clone(), name.chars().rev().collect());
+        let icon = icon.then(|| vec![9; ICON_BYTES].into());
+        let (categories, keywords) = ("Utility;".into(), String::new());
+        Program { id, name, comment, categories, keywords, icon }.encode(&mut out);
+    }
+    ToQubed::ListEnd(()).encode(0, 0, &mut out);
+    out
+}
+
+proptest! {
+    #[test]
+    fn programs(
+        promised in proptest::option::weighted(0.2, 0u16..6),
+        entries in vec(("[a-z.]{0,3}", ".{0,100}", any::<bool>()), 0..4),
+        damage in proptest::option::weighted(0.3, (any::<prop::sample::Index>(), any::<u8>())),
+    ) {
+        let mut stream = list(promised.unwrap_or(entries.len() as u16), &entries);
+        if let Some((at, byte)) = damage {
+            let at = at.index(stream.len());
+            stream[at] = byte;
+        }
+        targets::programs(&stream);
+        targets::decoder(&stream);
+    }
+}
+
+#[test]
+fn programs_target_gets_to_the_end_of_a_list() {
+    let entry = |id: &str| (id.to_owned(), "A \u{202e}name".to_owned(), true);
+    assert_eq!(targets::programs(&list(2, &[entry("a"), entry("b")]).repeat(3)), 3);
 }
 
 #[test]

@@ -38,8 +38,10 @@ fn request() -> impl Strategy<Value = RequestBody> {
             }
         ),
         qube().prop_map(|qube| RequestBody::Encrypt { qube }),
-        (".*", option::of(label()), vec(".*", 0..6))
-            .prop_map(|(pattern, label, argv)| RequestBody::RunDisposable { pattern, label, argv }),
+        (".*", option::of(label()), program())
+            .prop_map(|(pattern, label, program)| RequestBody::RunDisposable { pattern, label, program }),
+        (qube(), program()).prop_map(|(qube, program)| RequestBody::Open { qube, program }),
+        qube().prop_map(|qube| RequestBody::Programs { qube }),
         (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
         prop::sample::select(vec![
             RequestBody::Keyring,
@@ -69,6 +71,13 @@ fn request() -> impl Strategy<Value = RequestBody> {
 
 fn network() -> impl Strategy<Value = NetworkTo> {
     prop_oneof![Just(NetworkTo::Same), Just(NetworkTo::Nothing), qube().prop_map(NetworkTo::Qube)]
+}
+
+fn program() -> impl Strategy<Value = Program> {
+    prop_oneof![
+        vec(".*", 0..6).prop_map(|argv| Program::Command { argv }),
+        ".*".prop_map(|id| Program::Listed { id }),
+    ]
 }
 
 fn target() -> impl Strategy<Value = Target> {
@@ -182,6 +191,7 @@ fn reply() -> impl Strategy<Value = ReplyBody> {
         (vec(".*", 0..5), ".*").prop_map(|(lines, path)| ReplyBody::Log { lines, path }),
         ".*".prop_map(|path| ReplyBody::File { path }),
         ".*".prop_map(|path| ReplyBody::Held { path }),
+        (qube(), any::<bool>()).prop_map(|(qube, known)| ReplyBody::Programs { qube, known }),
         any::<u32>().prop_map(|version| ReplyBody::Attached { version }),
         prop::sample::select(vec![KeyringState::Missing, KeyringState::Locked, KeyringState::Unlocked])
             .prop_map(|state| ReplyBody::Keyring { state }),
@@ -206,6 +216,7 @@ fn event() -> impl Strategy<Value = Event> {
         }),
         (qube(), any::<u64>()).prop_map(|(qube, link_id)| Event::LinkGone { qube, link_id }),
         qube().prop_map(|qube| Event::QubeRemoved { qube }),
+        qube().prop_map(|qube| Event::Programs { qube }),
         ask().prop_map(|ask| Event::Ask { ask }),
         any::<u64>().prop_map(|call| Event::AskGone { call }),
         (any::<u64>(), info(), "[a-z]{1,9}", "[a-z]{0,9}", ".{0,20}").prop_map(
@@ -239,6 +250,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Hold { .. } | RequestBody::Reserve { .. } | RequestBody::Adopt { .. } => {}
         RequestBody::AnswerCall { .. } | RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
         RequestBody::Network { .. } => {}
+        RequestBody::Open { .. } | RequestBody::Programs { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
         RequestBody::Encrypt { .. } | RequestBody::Keyring | RequestBody::LockStore => {}
         RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {}
@@ -250,11 +262,12 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         | ReplyBody::File { .. }
         | ReplyBody::Held { .. }
         | ReplyBody::Keyring { .. }
+        | ReplyBody::Programs { .. }
         | ReplyBody::Attached { .. } => {}
     }
     match event {
         Event::QubeState { .. } | Event::Link { .. } => {}
-        Event::LinkGone { .. } | Event::QubeRemoved { .. } => {}
+        Event::LinkGone { .. } | Event::QubeRemoved { .. } | Event::Programs { .. } => {}
         Event::Ask { .. } | Event::AskGone { .. } | Event::Call { .. } | Event::Serve { .. } => {}
     }
 }

@@ -10,6 +10,7 @@ mod devices;
 mod dom0;
 mod edit;
 mod gamma;
+mod launcher;
 mod lock;
 mod outputs;
 mod passphrase;

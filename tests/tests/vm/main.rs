@@ -26,6 +26,7 @@ mod outer;
 mod outside;
 mod paused;
 mod picture;
+mod programs;
 mod services;
 mod usb;
 mod volume;

@@ -10,6 +10,7 @@ mod gamma;
 mod gestures;
 mod guest_ram;
 mod hostile_selection;
+mod launcher;
 mod layouts;
 mod lock;
 mod logind;

@@ -159,3 +159,14 @@ fn a_lock_screen_keeps_its_size() {
         scenes::locks(&mut painter, at).iter().map(|picture| (picture.width, picture.height)).collect();
     assert!(sizes.iter().all(|size| *size == sizes[0]), "{sizes:?}");
 }
+
+/// The launcher with programs of every label, with none, and what is on its way.
+#[test]
+fn launchers() {
+    for (variant, scale) in [(Variant::Dark, 120), (Variant::Light, 150)] {
+        let (mut painter, at) = (painter(variant), Scale::new(scale));
+        let pictures: Vec<_> =
+            scenes::launchers(&mut painter, at).into_iter().map(|picture| vec![picture]).collect();
+        check(&format!("launcher-{}", variant.name()), &sheet(&painter, &pictures, at));
+    }
+}

@@ -1,8 +1,9 @@
 //! What is drawn for people and for the golden pictures.
 
 use transom_theming::{
-    Answer, BarQube, BarSpec, CaptionSpec, Choice, CursorShape, FrameKind, FrameSpec, Image, Label, LockSpec,
-    NoticeSpec, Painter, PromptSpec, QubeMark, Rgb, Run, Scale, Size, TitleButton, WelcomeSpec,
+    Answer, BarQube, BarSpec, CaptionSpec, Choice, CursorShape, FrameKind, FrameSpec, Icon, Image, Label,
+    LauncherRow, LauncherSpec, LockSpec, NoticeSpec, Painter, PromptSpec, QubeMark, Rgb, Run, Scale, Size,
+    StartingSpec, TitleButton, WelcomeSpec,
 };
 
 use super::sheet::framed;
@@ -300,4 +301,59 @@ pub(crate) fn locks(painter: &mut Painter, scale: Scale) -> Vec<Image> {
         },
     ];
     specs.iter().map(|spec| painter.lock(spec)).collect()
+}
+
+/// The launcher: programs of several qubes, none, and what is on its way.
+pub(crate) fn launchers(painter: &mut Painter, scale: Scale) -> Vec<Image> {
+    let pixels: Vec<u8> = (0..48 * 48)
+        .flat_map(|at| {
+            let (x, y) = (at % 48, at / 48);
+            let inside = (4..44).contains(&x) && (8..40).contains(&y);
+            [(x * 5) as u8, 90, (y * 5) as u8, if inside { 255 } else { 0 }]
+        })
+        .collect();
+    let icon = Some(Icon { side: 48, pixels: &pixels });
+    let rows: Vec<LauncherRow<'_>> = Label::ALL
+        .into_iter()
+        .enumerate()
+        .map(|(i, label)| LauncherRow {
+            label,
+            qube: if i == 3 { "a-qube-with-the-longest-name-mm" } else { label.name() },
+            not_isolated: i % 3 == 1,
+            note: if i % 2 == 0 { "halted" } else { "" },
+            name: TITLES[i],
+            comment: if i % 3 == 2 {
+                ""
+            } else {
+                "What it is for, in more words than there is room for in a row"
+            },
+            icon: icon.filter(|_| i % 4 != 3),
+            chosen: i == 1,
+        })
+        .collect();
+    let full = LauncherSpec {
+        query: "",
+        count: "37",
+        rows: &rows,
+        slots: 8,
+        message: "",
+        hint: "Return starts  \u{b7}  Escape closes",
+        scale,
+    };
+    let none = LauncherSpec {
+        query: "a word that nothing is called and that goes on until there is no room left for it, not even here",
+        count: "0 of 37",
+        rows: &[],
+        slots: 2,
+        message: "Nothing is called that",
+        ..full
+    };
+    let starting =
+        |label, name, icon, note| StartingSpec { label, qube: label.name(), name, icon, note, scale };
+    vec![
+        painter.launcher(&full).image,
+        painter.launcher(&none).image,
+        painter.starting(&starting(Label::Blue, "Firefox", icon, "is starting")),
+        painter.starting(&starting(Label::Red, TITLES[6], None, "waits for its qube to start")),
+    ]
 }

@@ -31,6 +31,9 @@ say "setting up"
 echo 'user:x:1000:1000::/home/user:/bin/bash' >> "$root/etc/passwd"
 echo 'user:x:1000:' >> "$root/etc/group"
 echo 'user:!:1::::::' >> "$root/etc/shadow"
+# What a qube of this image can start, before it has ever run. As its user would see it.
+chroot "$root" /usr/bin/env -i PATH=/usr/local/bin:/usr/bin:/bin:/usr/games LANG=C.UTF-8 HOME=/nonexistent \
+    /transom-out/transom-agent --list-programs > "$out/programs" || : > "$out/programs"
 mkdir -p "$root/rw" "$root/home"
 : > "$root/etc/machine-id"
 rm -rf "$root/var/lib/apt/lists"/* "$root/var/cache/apt"/* "$root/var/log"/* \

@@ -12,7 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use transom_protocol::supervisor::{Disposable, ErrorBody, ErrorKind, Event, LabelName, QubeName, ReplyBody};
+use transom_protocol::supervisor::{
+    Disposable, ErrorBody, ErrorKind, Event, LabelName, Program, QubeName, ReplyBody,
+};
 
 use self::life::Life;
 use super::{
@@ -43,7 +45,7 @@ pub(super) struct Fleeting {
     /// Its memory is still to be filled with what programs need.
     cold: bool,
     /// The program that it was taken for, until that is asked for.
-    first: Option<Vec<String>>,
+    first: Option<Program>,
     /// The question about that program.
     asked: Option<u32>,
     life: Life,
@@ -73,10 +75,10 @@ impl Server {
         &mut self,
         pattern: String,
         label: Option<LabelName>,
-        argv: Vec<String>,
+        program: Program,
         now: Instant,
     ) -> Result<Outcome, ErrorBody> {
-        let name = self.take_disposable(pattern, label, Some(argv), now)?;
+        let name = self.take_disposable(pattern, label, Some(program), now)?;
         Ok(Outcome::Later(name, Until::FirstProgram))
     }
 
@@ -100,7 +102,7 @@ impl Server {
         &mut self,
         pattern: String,
         label: Option<LabelName>,
-        first: Option<Vec<String>>,
+        first: Option<Program>,
         now: Instant,
     ) -> Result<QubeName, ErrorBody> {
         if self.closing {
@@ -324,9 +326,9 @@ impl Server {
 
     /// Asks for the program that a disposable is there for, once.
     pub(super) fn run_first(&mut self, name: &QubeName, now: Instant) {
-        let Some(argv) = self.fleeting(name).and_then(|fleeting| fleeting.first.take()) else { return };
+        let Some(program) = self.fleeting(name).and_then(|fleeting| fleeting.first.take()) else { return };
         let Some(running) = self.running(name) else { return };
-        match running.run(&argv) {
+        match running.start_program(&program) {
             Ok(serial) => {
                 if let Some(fleeting) = self.fleeting(name) {
                     fleeting.asked = Some(serial);

@@ -138,6 +138,9 @@ structs! {
     s::Run { flags }
     s::Time { seconds nanos }
     s::Serve { token }
+    s::Launch { flags }
+    s::List { count }
+    s::Listed { text }
     c::Call { magic version }
     c::Accept { magic token }
     c::Ended { code }

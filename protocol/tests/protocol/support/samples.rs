@@ -170,6 +170,32 @@ impl WithTail for n::SetupHead {
     }
 }
 
+impl WithTail for s::Launch {
+    fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
+        (Self::random(dice), format!("p{}", dice.id(1_000)).into_bytes())
+    }
+}
+
+impl WithTail for s::Listed {
+    fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
+        let id = format!("p{}", dice.id(1_000));
+        let name = dice.text(s::MAX_PROGRAM_NAME);
+        let [comment, categories, keywords] = [(); 3].map(|()| dice.text(s::MAX_PROGRAM_WORDS));
+        let mut tail = join_strings([
+            id.as_str(),
+            name.as_str(),
+            comment.as_str(),
+            categories.as_str(),
+            keywords.as_str(),
+        ]);
+        let text = (tail.len() as u16).into();
+        if dice.once_in(2) {
+            tail.resize(tail.len() + s::ICON_BYTES, dice.byte());
+        }
+        (Self { text }, tail)
+    }
+}
+
 impl WithTail for c::Call {
     fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
         let target = ["", "vault", c::DISPOSABLE, "dom0"][dice.below(4)];
@@ -222,11 +248,11 @@ every! { every_to_qube, ToQube;
 }
 
 every! { every_to_qubed, ToQubed;
-    Hello fixed; Started unit; Failed tail; Exited fixed; Ready unit;
+    Hello fixed; Started unit; Failed tail; Exited fixed; Ready unit; List fixed; Listed tail; ListEnd unit;
 }
 
 every! { every_to_agent, ToAgent;
-    Welcome fixed; Run tail; Shutdown unit; Time fixed; Serve tail;
+    Welcome fixed; Run tail; Shutdown unit; Time fixed; Serve tail; Launch tail;
 }
 
 every! { every_call_up, CallUp;

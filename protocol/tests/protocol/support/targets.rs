@@ -10,6 +10,8 @@ use transom_protocol::{
     wire::{self, Direction, HEADER_LEN, MessageInfo, Raw, WireError},
 };
 
+use transom_protocol::programs::{Gathering, ProgramList};
+
 use super::{dice::Dice, propose::Proposer};
 
 /// Encodes a message of any table again.
@@ -61,6 +63,33 @@ pub(crate) fn decoder(data: &[u8]) -> usize {
         let _ = input::Checked::new(kind).take(data, |_| {});
     }
     count
+}
+
+/// Reads bytes as lists of programs. Returns how many lists were whole.
+pub(crate) fn programs(data: &[u8]) -> usize {
+    let (mut gathering, mut whole) = (Gathering::default(), 0);
+    let mut rest = data;
+    while let Ok(Some(raw)) = wire::next(rest, TO_QUBED, Direction::ToDom0) {
+        rest = &rest[raw.wire_len()..];
+        let taken = match ToQubed::parse(&raw) {
+            Ok(ToQubed::List(list)) => gathering.begin(list),
+            Ok(ToQubed::Listed(listed)) => gathering.add(&listed),
+            Ok(ToQubed::ListEnd(())) => gathering.end().map(|list| {
+                whole += 1;
+                // What dom0 keeps is what it will read again.
+                assert_eq!(ProgramList::decode(&list.encode()), Ok(list));
+            }),
+            _ => Ok(()),
+        };
+        if let Err(broken) = gathering.check_invariants() {
+            panic!("{broken}");
+        }
+        if taken.is_err() {
+            break;
+        }
+    }
+    let _ = ProgramList::decode(data);
+    whole
 }
 
 /// Reads bytes as what an agent sends; dom0 answers, with choices made from the same bytes.

@@ -62,7 +62,7 @@ impl Service {
         loop {
             if let Some(raw) = next_to_agent(&self.incoming)? {
                 let order = match ToAgent::parse(&raw)? {
-                    ToAgent::Welcome(_) | ToAgent::Time(_) | ToAgent::Serve(_) => None,
+                    ToAgent::Welcome(_) | ToAgent::Time(_) | ToAgent::Serve(_) | ToAgent::Launch(_) => None,
                     ToAgent::Run(run) => {
                         let words = run.arguments().into_iter().map(str::to_owned).collect();
                         Some(Order::Run(raw.header.serial.get(), words))

@@ -1,0 +1,83 @@
+//! Programs of machines: known before the first start, started with their machine, each in its own home.
+
+use std::time::Instant;
+
+use serde_json::Value;
+use transom::ipc::Request;
+use transom_tests::{figure::figure, process::until};
+
+use super::lab::Lab;
+
+const ENTER: u32 = 28;
+const D: u32 = 32;
+const SUPER: u32 = 125;
+/// evdev codes of `foot work`.
+const FOOT_WORK: [u32; 9] = [33, 24, 24, 20, 57, 17, 24, 19, 37];
+
+fn chord(lab: &Lab, codes: &[u32]) {
+    for code in codes {
+        lab.house.ask(&Request::Key { code: *code, pressed: true });
+    }
+    for code in codes.iter().rev() {
+        lab.house.ask(&Request::Key { code: *code, pressed: false });
+    }
+}
+
+/// Whether a qube lists a program, and with a picture.
+fn lists(lab: &Lab, qube: &str, id: &str) -> Option<bool> {
+    let output = lab.house.run(&["qube", "programs", qube, "--json"]);
+    let list: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    list.iter().find(|program| program["id"] == id).map(|program| program["icon"] == true)
+}
+
+#[test]
+fn a_halted_machine_starts_for_a_program_and_homes_stay_apart() {
+    let Some(mut lab) = Lab::new() else { return };
+    lab.house.start_desktop();
+    for (qube, label) in [("work", "blue"), ("web", "red")] {
+        lab.create(qube, label, "memory \"512MiB\"\nvolume \"128MiB\"");
+        // By their template: neither has ever run.
+        for id in ["foot", "org.xfce.mousepad"] {
+            assert_eq!(lists(&lab, qube, id), Some(true), "{qube} {id}");
+        }
+    }
+    lab.unlocked();
+
+    chord(&lab, &[SUPER, D]);
+    for code in FOOT_WORK {
+        chord(&lab, &[code]);
+    }
+    until("the row", || (lab.house.state().launcher?.chosen.as_deref() == Some("work: Foot")).then_some(()));
+    let begin = Instant::now();
+    chord(&lab, &[ENTER]);
+    // The person sees it coming before there is a machine.
+    assert_eq!(lab.house.state().starting, ["work: Foot waits for its qube to start"]);
+    assert_eq!(lab.info("work")["state"]["is"], "starting");
+    let ms = begin.elapsed().as_secs_f64() * 1_000.0;
+    until("its window", || {
+        lab.house.state().windows.iter().any(|window| window.qube == "work").then_some(())
+    });
+    assert!(lab.house.state().starting.is_empty());
+    println!("seen coming within {ms:.0} ms, its window after {:.2} s", begin.elapsed().as_secs_f64());
+    figure("vm.launch_halted_s", begin.elapsed().as_secs_f64(), "s", 1);
+
+    // A profile, and a program of its own, that are in this qube only.
+    let make = "mkdir -p ~/.mozilla/profile ~/.local/share/applications && \
+                echo from-work > ~/.mozilla/profile/cookies && \
+                printf '[Desktop Entry]\\nType=Application\\nName=Own\\nExec=foot --title=own\\n' \
+                > ~/.local/share/applications/own.desktop";
+    assert_eq!(lab.ends_with("work", make), 0);
+    until("it is listed", || lists(&lab, "work", "own"));
+    lab.house.must(&["qube", "stop", "work"]);
+
+    lab.start("web");
+    let apart = "test ! -e ~/.mozilla && test ! -e ~/.local && ! grep -rs from-work ~";
+    assert_eq!(lab.ends_with("web", apart), 0, "{}", lab.log("web"));
+    assert_eq!(lists(&lab, "web", "own"), None);
+    lab.house.must(&["qube", "kill", "web"]);
+
+    // It is there after a restart, which the program itself brings about.
+    lab.house.must(&["qube", "run", "work", "--program", "own"]);
+    lab.window("own");
+    assert_eq!(lab.ends_with("work", "test \"$(cat ~/.mozilla/profile/cookies)\" = from-work"), 0);
+}
