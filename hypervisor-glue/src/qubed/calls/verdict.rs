@@ -46,15 +46,15 @@ impl Server {
         let default = policy.default_target(&wanted.service, self.source(wanted)).cloned();
         let target = wish.cloned().or(default);
         let dom0 = target.as_ref() == Some(&Target::Dom0);
-        if dom0 && !is_served_by_dom0(&wanted.service) {
-            return Err(CallFate::Failed { reason: "dom0 has no such service".to_owned() });
-        }
         let known = target.as_ref().is_some_and(|target| self.is_there(target));
         let decision = target
             .as_ref()
             .map(|target| policy.decide(&wanted.service, self.source(wanted), self.party(target)));
         match (decision, target) {
             (Some(Decision::Deny), _) if wish.is_some() => Err(CallFate::Denied),
+            (Some(Decision::Allow | Decision::Ask), _) if dom0 && !is_served_by_dom0(&wanted.service) => {
+                Err(CallFate::Failed { reason: "dom0 has no such service".to_owned() })
+            }
             (Some(Decision::Allow | Decision::Ask), _) if dom0 && self.compositor.is_none() => {
                 Ok(Verdict::Wait)
             }
