@@ -13,7 +13,7 @@ use super::{
 };
 
 /// What process 1 does besides: runs as root what the test leaves for it.
-const ROOT: &str = r#"
+const ROOT: &str = r"
 (
     while [ ! -d /run/lock ]; do /bin/busybox sleep 0.1; done
     mkdir -p -m 777 /run/as-root
@@ -26,7 +26,7 @@ const ROOT: &str = r#"
         /bin/busybox sleep 0.1
     done
 ) &
-"#;
+";
 
 /// Sends a MB to an address and compares what comes back: 0 if it is the same, 3 if nobody is there.
 fn client(address: &str) -> String {
@@ -267,5 +267,5 @@ fn a_server_is_reached_through_a_firewall_and_dom0_has_no_part_in_it() {
     for qube in ["sys-net", "work"] {
         assert_eq!(Outside::namespace_of(&lab.info(qube)["pid"].to_string()), ours);
     }
-    outside.dom0_has_no_part_in_it();
+    Outside::has_no_part_of_dom0();
 }

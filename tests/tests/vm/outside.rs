@@ -121,7 +121,7 @@ impl Outside {
 
     /// dom0 is on no network: no card but its own loopback, which is off, no address, no route, no socket
     /// that could send anything.
-    pub(crate) fn dom0_has_no_part_in_it(&self) {
+    pub(crate) fn has_no_part_of_dom0() {
         let read = |name: &str| {
             fs::read_to_string(Path::new("/proc/thread-self/net").join(name)).unwrap_or_default()
         };
