@@ -43,8 +43,8 @@ impl Tunnel {
         let made_from = changed(&path).map_err(|error| format!("{}: {error}", path.display()))?;
         let text = read(&path)?;
         let kind = match vpn.kind {
-            VpnKind::Wireguard => Kind::Wireguard(wireguard::Tunnel::begin(&text, &vpn.endpoint)?),
-            VpnKind::Openvpn => Kind::Openvpn(openvpn::Tunnel::begin(&text, &vpn.endpoint)?),
+            VpnKind::Wireguard => Kind::Wireguard(wireguard::Tunnel::begin(&text, vpn.endpoint)?),
+            VpnKind::Openvpn => Kind::Openvpn(openvpn::Tunnel::begin(&text, vpn.endpoint)?),
         };
         Ok(Self { vpn: *vpn, made_from, kind })
     }

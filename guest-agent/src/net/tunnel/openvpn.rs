@@ -48,7 +48,7 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) fn begin(text: &str, endpoint: &Endpoint) -> Result<Self, String> {
+    pub(super) fn begin(text: &str, endpoint: Endpoint) -> Result<Self, String> {
         system::load("tun").map_err(|_| "the kernel has no tunnels (tun)".to_owned())?;
         copy_files(text).map_err(|error| format!("{OURS}: {error}"))?;
         let _ = system::ip(&format!("link delete dev {NAME}\n"));
@@ -132,7 +132,7 @@ impl Drop for Tunnel {
     }
 }
 
-fn arguments(endpoint: &Endpoint) -> Vec<String> {
+fn arguments(endpoint: Endpoint) -> Vec<String> {
     let protocol = if endpoint.protocol == Protocol::Tcp { "tcp-client" } else { "udp4" };
     let (address, port) = (endpoint.address.to_string(), endpoint.port.to_string());
     let list = [
@@ -239,7 +239,7 @@ mod tests {
     fn what_dom0_says_is_not_taken_from_the_file() {
         let text = "client\nremote evil.example 1\n--remote evil2.example 2\n  proto tcp\nremote-cert-tls server\ndev tap9\nup /bin/sh\nuser root\n";
         assert_eq!(without_ours(text), "client\nremote-cert-tls server\n");
-        let list = arguments(&"tcp 192.0.2.1:443".parse().unwrap()).join(" ");
+        let list = arguments("tcp 192.0.2.1:443".parse().unwrap()).join(" ");
         assert!(list.contains("--remote 192.0.2.1 443 tcp-client"), "{list}");
         assert!(list.find("--config") < list.find("--script-security 0"));
     }

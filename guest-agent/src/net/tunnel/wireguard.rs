@@ -30,7 +30,7 @@ pub(super) struct Tunnel {
 }
 
 impl Tunnel {
-    pub(super) fn begin(text: &str, endpoint: &Endpoint) -> Result<Self, String> {
+    pub(super) fn begin(text: &str, endpoint: Endpoint) -> Result<Self, String> {
         let file = parse(text)?;
         system::load("wireguard").map_err(|_| "the kernel has no WireGuard".to_owned())?;
         // One of before has other keys.
@@ -57,7 +57,7 @@ impl Drop for Tunnel {
 }
 
 /// What `wg setconf` reads: one peer, at dom0's endpoint, for everything.
-fn settings(file: &File, endpoint: &Endpoint) -> String {
+fn settings(file: &File, endpoint: Endpoint) -> String {
     let optional = |name: &str, value: Option<String>| {
         value.map(|value| format!("{name} = {value}\n")).unwrap_or_default()
     };
@@ -147,7 +147,7 @@ mod tests {
             (Ipv4Addr::new(10, 9, 0, 2), Some(Ipv4Addr::new(10, 9, 0, 1)))
         );
         assert_eq!(parsed.mtu, Some(1400));
-        let settings = settings(&parsed, &"192.0.2.1:51820".parse().unwrap());
+        let settings = settings(&parsed, "192.0.2.1:51820".parse().unwrap());
         assert!(settings.contains("Endpoint = 192.0.2.1:51820\n"), "{settings}");
         assert!(
             !settings.contains("evil")
