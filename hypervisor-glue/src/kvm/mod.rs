@@ -129,6 +129,11 @@ impl Hypervisor for Kvm {
         };
         let key = vm.key.map(VolumeKey::try_clone).transpose();
         let key = key.map_err(StartError::at("take memory for a key"))?;
+        if !vm.config.devices.is_empty() {
+            return Err(StartError::Unable(
+                "a device of the computer needs QEMU: backend \"qemu\"".to_owned(),
+            ));
+        }
         if vm.uplink.is_some() {
             return Err(StartError::Unable("an uplink needs QEMU: backend \"qemu\"".to_owned()));
         }

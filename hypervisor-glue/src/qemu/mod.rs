@@ -17,6 +17,7 @@ mod arguments;
 mod connector;
 mod machine;
 mod memory;
+mod passthrough;
 mod process;
 mod qmp;
 mod uplink;
@@ -225,7 +226,11 @@ impl Hypervisor for Qemu {
             cables.iter().zip(vm.cards).map(|(cable, card)| (cable.as_raw_fd(), card.address)).collect();
         let way =
             vm.uplink.map(|(uplink, card)| uplink::begin(uplink, card, spec.run_dir, uid)).transpose()?;
-        let way = way.unwrap_or_default();
+        let mut way = way.unwrap_or_default();
+        for device in &vm.config.devices {
+            way.arguments.extend(passthrough::give(device, uid)?);
+            way.locks_memory = true;
+        }
         let arguments = Arguments {
             name: spec.name,
             config: vm.config,

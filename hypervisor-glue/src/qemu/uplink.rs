@@ -6,25 +6,19 @@
 //! card instead of dom0's own, dom0 itself has no address, no route and no socket even so.
 
 use std::{
-    fs,
     os::{
         fd::{AsRawFd as _, OwnedFd},
         unix::net::UnixStream,
     },
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
 };
 
 use rustix::io::{FdFlags, fcntl_setfd};
 use transom_protocol::network::Mac;
 
-use super::process::Process;
-use crate::{
-    machine::StartError,
-    paths,
-    store::{PciAddress, Uplink},
-    user,
-};
+use super::{passthrough, process::Process};
+use crate::{machine::StartError, paths, store::Uplink, user};
 
 /// What QEMU is started with for it.
 #[derive(Debug, Default)]
@@ -47,7 +41,9 @@ pub(super) fn begin(
     uid: Option<u32>,
 ) -> Result<Way, StartError> {
     match uplink {
-        Uplink::Pci(device) => pci(device, Path::new("/sys"), Path::new("/dev/vfio"), uid),
+        Uplink::Pci(device) => {
+            Ok(Way { arguments: passthrough::give(device, uid)?, locks_memory: true, ..Way::default() })
+        }
         Uplink::User { namespace } => {
             let program = paths::in_path("passt").ok_or_else(|| {
                 StartError::Unable("passt is missing: install the package passt".to_owned())
@@ -130,93 +126,9 @@ fn stream(fd: i32, card: Mac) -> Vec<String> {
     words.to_vec()
 }
 
-/// A card of the computer. Whoever owns the computer has bound it to `vfio-pci`.
-fn pci(device: &PciAddress, sys: &Path, vfio: &Path, uid: Option<u32>) -> Result<Way, StartError> {
-    let unable = |text: String| Err(StartError::Unable(text));
-    let dir = sys.join("bus/pci/devices").join(device.as_str());
-    if !dir.exists() {
-        return unable(format!("there is no device {device}; `lspci -D` shows those that are"));
-    }
-    let driver = fs::read_link(dir.join("driver")).ok();
-    let driver = driver.as_deref().and_then(Path::file_name);
-    if driver.is_none_or(|name| name != "vfio-pci") {
-        return unable(format!(
-            "{device} is not free for a qube: bind it with `driverctl set-override {device} vfio-pci`"
-        ));
-    }
-    let group: PathBuf = match fs::read_link(dir.join("iommu_group")) {
-        Ok(link) => vfio.join(link.file_name().unwrap_or_default()),
-        Err(_) => {
-            return unable(
-                "this computer has no IOMMU, or it is off (VT-d, AMD-Vi): no device can be given".to_owned(),
-            );
-        }
-    };
-    let others = fs::read_dir(dir.join("iommu_group/devices")).into_iter().flatten().filter_map(Result::ok);
-    for other in others {
-        let bound = fs::read_link(other.path().join("driver")).ok();
-        let bound = bound.as_deref().and_then(Path::file_name);
-        // Bridges have no driver, or one that does no harm.
-        if bound.is_some_and(|name| name != "vfio-pci" && name != "pcieport") {
-            let name = other.file_name().to_string_lossy().into_owned();
-            return unable(format!(
-                "{device} cannot be given without {name}, which dom0 uses: both are in one group"
-            ));
-        }
-    }
-    user::give(uid, &[&group]).map_err(StartError::at("give the qube its device"))?;
-    let arguments = vec!["-device".to_owned(), format!("vfio-pci,host={device}")];
-    Ok(Way { arguments, locks_memory: true, ..Way::default() })
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
-
     use super::*;
-
-    /// A computer with a card, and a neighbour in its group.
-    fn computer(driver: Option<&str>, neighbour: Option<&str>, iommu: bool) -> Result<Vec<String>, String> {
-        let temp = tempfile::tempdir().unwrap();
-        let (sys, vfio) = (temp.path().join("sys"), temp.path().join("vfio"));
-        let devices = sys.join("bus/pci/devices");
-        let group = sys.join("kernel/iommu_groups/7/devices");
-        fs::create_dir_all(&vfio).unwrap();
-        fs::write(vfio.join("7"), "").unwrap();
-        fs::create_dir_all(&group).unwrap();
-        for (name, driver) in [("0000:00:1f.6", driver), ("0000:00:1f.0", neighbour)] {
-            let dir = devices.join(name);
-            fs::create_dir_all(&dir).unwrap();
-            if let Some(driver) = driver {
-                symlink(Path::new("/sys/bus/pci/drivers").join(driver), dir.join("driver")).unwrap();
-            }
-            if iommu {
-                symlink(sys.join("kernel/iommu_groups/7"), dir.join("iommu_group")).unwrap();
-            }
-            symlink(&dir, group.join(name)).unwrap();
-        }
-        let way = pci(&"0000:00:1f.6".parse().unwrap(), &sys, &vfio, None);
-        way.map(|way| way.arguments).map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn a_card_is_given_only_if_dom0_has_let_it_go() {
-        let given = ["-device", "vfio-pci,host=0000:00:1f.6"].map(str::to_owned);
-        assert_eq!(computer(Some("vfio-pci"), None, true), Ok(given.to_vec()));
-        assert_eq!(computer(Some("vfio-pci"), Some("pcieport"), true), Ok(given.to_vec()));
-        for (driver, neighbour, iommu, says) in [
-            (Some("e1000e"), None, true, "driverctl"),
-            (None, None, true, "driverctl"),
-            (Some("vfio-pci"), Some("ahci"), true, "in one group"),
-            (Some("vfio-pci"), None, false, "IOMMU"),
-        ] {
-            let reason = computer(driver, neighbour, iommu).unwrap_err();
-            assert!(reason.contains(says), "{reason}");
-        }
-        let temp = tempfile::tempdir().unwrap();
-        let none = pci(&"0000:00:1f.6".parse().unwrap(), temp.path(), temp.path(), None).unwrap_err();
-        assert!(none.to_string().contains("no device"), "{none}");
-    }
 
     #[test]
     fn nothing_comes_in_by_passt_and_dom0_is_not_behind_it() {

@@ -424,6 +424,9 @@ impl Server {
         }
         let refused = |reason: String| error(ErrorKind::Backend, format!("{name} cannot start: {reason}"));
         let image = match choice.backend {
+            Backend::Sandbox if !config.machine.devices.is_empty() => {
+                return Err(refused("a sandbox has no devices; give it a template".to_owned()));
+            }
             Backend::Sandbox => None,
             _ => Some(self.backends.image(&config).map_err(|e| refused(e.to_string()))?),
         };

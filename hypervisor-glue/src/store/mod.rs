@@ -8,6 +8,7 @@ mod atomic;
 mod copy;
 mod network;
 mod parts;
+mod pci;
 mod programs;
 mod qube_file;
 mod staging;
@@ -36,8 +37,9 @@ pub(crate) use self::{
 pub use self::{
     atomic::write as replace,
     copy::Copying,
-    network::{Namespace, PciAddress, Uplink, firewall_of},
+    network::{Namespace, Uplink, firewall_of},
     parts::{PARTS, Part, PartKind},
+    pci::PciAddress,
     programs::PROGRAMS,
     qube_file::{FileError, parse, write},
     staging::STAGED,
@@ -161,11 +163,20 @@ pub struct MachineConfig {
     pub encryption: bool,
     /// How QEMU runs its processors; `None`: by KVM where the processor can.
     pub accelerator: Option<Accelerator>,
+    /// Devices of the computer that it has by VFIO, such as a USB controller. QEMU only.
+    pub devices: Vec<PciAddress>,
 }
 
 impl Default for MachineConfig {
     fn default() -> Self {
-        Self { memory: 1 << 30, vcpus: 2, volume: 8 << 30, encryption: true, accelerator: None }
+        Self {
+            memory: 1 << 30,
+            vcpus: 2,
+            volume: 8 << 30,
+            encryption: true,
+            accelerator: None,
+            devices: Vec::new(),
+        }
     }
 }
 

@@ -9,13 +9,13 @@
 //! }
 //! ```
 
-use std::{fmt, path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr};
 
 use transom_protocol::network::{
     Destination, Endpoint, Firewall, Host, MAX_RULES, Net, Ports, Protocol, Rule, Verdict, Vpn, VpnKind,
 };
 
-use super::{QubeConfig, qube_file};
+use super::{PciAddress, QubeConfig, qube_file};
 
 /// A way to the outside that is no other qube.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,43 +53,6 @@ impl FromStr for Namespace {
             Ok(Self(text.to_owned()))
         } else {
             Err("not the name of a network namespace")
-        }
-    }
-}
-
-/// Where a device is on the PCI bus: `0000:00:1f.6`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PciAddress(String);
-
-impl PciAddress {
-    /// As the kernel writes it.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for PciAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl FromStr for PciAddress {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let form = |pattern: &str| {
-            text.len() == pattern.len()
-                && text.bytes().zip(pattern.bytes()).all(|(found, wanted)| match wanted {
-                    b'x' => found.is_ascii_digit() || (b'a'..=b'f').contains(&found),
-                    b'7' => (b'0'..=b'7').contains(&found),
-                    other => found == other,
-                })
-        };
-        if form("xxxx:xx:xx.7") {
-            Ok(Self(text.to_owned()))
-        } else {
-            Err("a PCI device is written like \"0000:00:1f.6\"")
         }
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use miette::Diagnostic as _;
 use transom_protocol::supervisor::{BackendChoice, LabelName, MAX_ARGUMENTS, MAX_COMMAND, QubeName};
 
-use super::{Accelerator, Disposables, Limits, MAX_READY, MachineConfig, QubeConfig, network};
+use super::{Accelerator, Disposables, Limits, MAX_READY, MachineConfig, PciAddress, QubeConfig, network};
 
 /// Why a qube's file cannot be used: file, line and reason.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +94,15 @@ struct MachineNode {
     encryption: Option<Switch>,
     #[knus(child, unwrap(argument))]
     accelerator: Option<AcceleratorName>,
+    #[knus(children(name = "device"))]
+    devices: Vec<DeviceNode>,
+}
+
+/// `device "0000:00:14.0"`.
+#[derive(Debug, knus::Decode)]
+struct DeviceNode {
+    #[knus(argument, str)]
+    address: PciAddress,
 }
 
 #[derive(Debug, Default, knus::Decode)]
@@ -254,6 +263,7 @@ fn machine(node: MachineNode) -> MachineConfig {
             AcceleratorName::Tcg => Accelerator::Tcg,
             AcceleratorName::Kvm => Accelerator::Kvm,
         }),
+        devices: node.devices.into_iter().map(|node| node.address).collect(),
     }
 }
 
@@ -393,6 +403,9 @@ pub fn write(config: &QubeConfig) -> String {
                 Accelerator::Kvm => "kvm",
             };
             node(format!("    accelerator \"{name}\""));
+        }
+        for device in &machine.devices {
+            node(format!("    device \"{device}\""));
         }
         node("}".to_owned());
     }

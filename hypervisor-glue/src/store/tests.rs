@@ -73,6 +73,8 @@ fn a_full_file() {
             volume "64MiB"
             encryption "off"
             accelerator "kvm"
+            device "0000:00:14.0"
+            device "0000:03:00.1"
         }
         environment {
             GTK_THEME "Adwaita:dark"
@@ -97,6 +99,7 @@ fn a_full_file() {
         volume: 64 << 20,
         encryption: false,
         accelerator: Some(Accelerator::Kvm),
+        devices: ["0000:00:14.0", "0000:03:00.1"].map(|device| device.parse().unwrap()).to_vec(),
     };
     assert_eq!(config.machine, machine);
     assert_eq!(config.environment, [("GTK_THEME".to_owned(), "Adwaita:dark".to_owned())]);
@@ -122,6 +125,7 @@ fn mistakes_have_file_line_and_reason() {
         ("label \"blue\"\nlimits {\n  tasks 3\n}", 3, "at least 16"),
         ("label \"blue\"\nlimits {\n  memory \"1KiB\"\n}", 3, "at least 64MiB"),
         ("label \"blue\"\nlimits {\n  cpu-percent 0\n}", 3, "processor"),
+        ("label \"blue\"\nmachine {\n  device \"14.0\"\n}", 3, "PCI device"),
         ("label \"blue\"\nmachine {\n  memory \"1MiB\"\n}", 3, "128MiB"),
         ("label \"blue\"\nmachine {\n  vcpus 0\n}", 3, "processors"),
         ("label \"blue\"\nmachine {\n  volume \"1KiB\"\n}", 3, "whole MiB"),
