@@ -4,7 +4,10 @@
 
 use std::{fs, path::PathBuf, time::Instant};
 
-use transom_tests::{figure::figure, process::until};
+use transom_tests::{
+    figure::figure,
+    process::{until, wait_for},
+};
 
 use super::{
     images::{add_to_initramfs, own},
@@ -97,6 +100,11 @@ const GATEWAY: &str = "$ENV{GATEWAY}:7000";
 /// Has a qube that others' networks go through serve them itself, which only its root can.
 fn serve(lab: &Lab, qube: &str) {
     lab.house.must(&["qube", "run", qube, "perl", "-MIO::Socket::INET", "-e", ECHO]);
+    open_to_clients(lab, qube);
+}
+
+/// Lets clients in. Each new setup of the network puts this rule aside with all others.
+fn open_to_clients(lab: &Lab, qube: &str) {
     let open = "until nft insert rule inet transom input tcp dport 7000 accept; do sleep 0.2; done
         until perl -MIO::Socket::INET -e 'IO::Socket::INET->new(\"127.0.0.1:7000\") or exit 3'; do sleep 0.1; done";
     assert_eq!(as_root(lab, qube, open), 0);
@@ -120,7 +128,10 @@ pub(crate) fn cables_on_the_processor(lab: &Lab) {
     serve(lab, "net");
     for qube in ["one", "two"] {
         lab.start(qube);
-        until("it reaches the other", || (lab.ends_with(qube, &to_gateway()) == 0).then_some(()));
+        open_to_clients(lab, "net");
+        let reached =
+            wait_for("it reaches the other", || (lab.ends_with(qube, &to_gateway()) == 0).then_some(()));
+        reached.unwrap_or_else(|late| panic!("{late}:\n{}\n{}", lab.log("net"), lab.log(qube)));
         let begin = Instant::now();
         assert_eq!(lab.ends_with(qube, &to_gateway()), 0, "{}", lab.log(qube));
         println!("{qube}: 1 MB there and back in {:.1} s", begin.elapsed().as_secs_f32());

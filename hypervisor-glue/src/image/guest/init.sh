@@ -57,6 +57,7 @@ fi
 # A qube with a USB controller hands its mice and keyboards to dom0, which asks the person.
 usb=
 for class in /sys/bus/pci/devices/*/class; do
+    [ -r "$class" ] || continue
     read -r is < "$class"
     case $is in 0x0c03*) usb=1 ;; esac
 done

@@ -11,7 +11,7 @@ use transom_protocol::{
     limits::MAX_RUNS,
     message::{Commit, ToDom0, WindowCreate},
     types::{BufferChange, WindowKind},
-    vsock::{DISPLAY_PORT, SERVICE_PORT},
+    vsock::{CALL_PORT, DISPLAY_PORT, NETWORK_PORT, SERVICE_PORT},
 };
 use transom_tests::fixture::hostile::Hostile;
 use vsock::VsockStream;
@@ -298,10 +298,12 @@ fn noise() -> Found {
     cut_off(link)
 }
 
+/// Ports of dom0 that are for every qube.
+const OWN: [u32; 4] = [DISPLAY_PORT, SERVICE_PORT, CALL_PORT, NETWORK_PORT];
+
 /// Tries what is not its own: other ports of dom0, and other machines.
 fn knock() -> Found {
-    let own = [DISPLAY_PORT, SERVICE_PORT];
-    let ports = (0..64).chain(4_992..5_056).chain([u32::MAX - 1]).filter(|port| !own.contains(port));
+    let ports = (0..64).chain(4_992..5_056).chain([u32::MAX - 1]).filter(|port| !OWN.contains(port));
     let of_dom0 = ports.map(|port| (vsock::VMADDR_CID_HOST, port));
     let of_others = [0, 1, 4, 5].map(|cid| (cid, DISPLAY_PORT));
     // All at once: a door behind which nobody is may take its time.
@@ -325,7 +327,7 @@ fn connections() -> String {
         thread::spawn(move || {
             // The answer to the order goes out first: a new service stream ends the old one.
             thread::sleep(Duration::from_millis(300));
-            let port = [DISPLAY_PORT, SERVICE_PORT][number % 2];
+            let port = OWN[number % OWN.len()];
             let mut held: Vec<UnixStream> = Vec::new();
             let (mut made, mut refused) = (0_u32, 0_u32);
             loop {
