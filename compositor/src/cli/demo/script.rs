@@ -194,7 +194,8 @@ pub(super) fn run(launch: &Launch, out: &Path, renderer: RendererKind, slow: u32
         p.chord(&[key::CTRL, key::C]);
         p.pause();
         p.chord(&[key::SUPER, key::C]);
-        p.until(20, |s| s.clipboard.is_some())?;
+        // Until then the bar names what was copied out of another one, or that this is on its way.
+        p.until(20, |s| s.clipboard.as_ref().is_some_and(|says| says.contains("untrusted →")))?;
         p.go_to("work", "mousepad")?;
         p.chord(&[key::SUPER, key::V]);
         p.until(20, |s| s.notices.iter().any(|n| n.contains("not allowed") || n.contains("refused")))
