@@ -21,7 +21,6 @@ use transom_hypervisor::supervisor::{CallAnswer, QubeName, RequestBody};
 use transom_protocol::{
     call::{CallDown, next_call_down},
     input::{Act, Breach, Checked, Kind, STEP},
-    types::AxisSource,
     wire::WireError,
 };
 use transom_theming::Label;
@@ -122,13 +121,7 @@ fn event(kind: Kind, act: Act) -> InputEvent {
             InputEvent::PointerBy { dx, dy, raw_dx: dx, raw_dy: dy }
         }
         Act::Wheel { x, y } => {
-            let InputEvent::Axis { x: along, y: down, stop, inverted, .. } =
-                InputEvent::wheel(f64::from(x) / f64::from(STEP), f64::from(y) / f64::from(STEP))
-            else {
-                return InputEvent::wheel(0.0, 0.0);
-            };
-            let source = AxisSource::Wheel;
-            InputEvent::Axis { source, x: along, y: down, x120: x, y120: y, stop, inverted }
+            InputEvent::wheel(f64::from(x) / f64::from(STEP), f64::from(y) / f64::from(STEP))
         }
     }
 }

@@ -18,6 +18,7 @@ mod running;
 mod server;
 mod service;
 mod session;
+mod socket;
 mod startup;
 mod vault;
 mod volumes;

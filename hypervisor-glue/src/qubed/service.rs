@@ -4,14 +4,10 @@
 
 use std::{
     collections::BTreeMap,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{BorrowedFd, OwnedFd},
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, SendFlags, recv, send},
-};
 use transom_protocol::{
     MAGIC, SERVICE_VERSION,
     call::Token,
@@ -22,6 +18,8 @@ use transom_protocol::{
     types::join_strings,
     wire::{Raw, WireError, With},
 };
+
+use super::socket::Socket;
 
 /// Most bytes read from one agent before others have their turn.
 const BUDGET: usize = 64 * 1024;
@@ -139,20 +137,18 @@ impl Programs {
 /// One stream to an agent.
 #[derive(Debug)]
 pub(super) struct ServiceStream {
-    socket: OwnedFd,
+    socket: Socket,
     core: Core,
-    /// True when the agent has closed it.
-    closed: bool,
 }
 
 impl ServiceStream {
     /// Takes a connection that was accepted for a qube; non-blocking.
     pub(super) fn new(socket: OwnedFd) -> Self {
-        Self { socket, core: Core::default(), closed: false }
+        Self { socket: Socket::new(socket), core: Core::default() }
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.socket.fd()
     }
 
     pub(super) fn wants_to_write(&self) -> bool {
@@ -161,7 +157,7 @@ impl ServiceStream {
 
     /// True when the agent has closed it.
     pub(super) fn is_closed(&self) -> bool {
-        self.closed
+        self.socket.is_closed()
     }
 
     /// True once the agent said Hello.
@@ -172,26 +168,8 @@ impl ServiceStream {
     /// Reads a bounded amount.
     pub(super) fn read(&mut self, programs: &mut Programs) -> Result<Vec<Said>, Violation> {
         let mut said = Vec::new();
-        let mut chunk = [0u8; 4096];
-        let mut left = BUDGET;
-        while left > 0 {
-            match recv(&self.socket, &mut chunk[..], RecvFlags::DONTWAIT) {
-                Ok((0, _)) => {
-                    self.closed = true;
-                    break;
-                }
-                Ok((n, _)) => {
-                    left = left.saturating_sub(n);
-                    self.core.take(&chunk[..n], programs, &mut said)?;
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(_) => {
-                    self.closed = true;
-                    break;
-                }
-            }
-        }
+        let core = &mut self.core;
+        self.socket.read(BUDGET, |untrusted| core.take(untrusted, programs, &mut said))?;
         Ok(said)
     }
 
@@ -247,19 +225,7 @@ impl ServiceStream {
 
     /// Writes as much as the socket takes.
     pub(super) fn flush(&mut self) -> Result<(), Violation> {
-        while !self.core.out.is_empty() {
-            match send(&self.socket, &self.core.out, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                Ok(n) => {
-                    self.core.out.drain(..n);
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(_) => {
-                    self.closed = true;
-                    self.core.out.clear();
-                }
-            }
-        }
+        self.socket.flush(&mut self.core.out);
         if self.core.out.len() > MAX_OUT { Err(Violation::Deaf) } else { Ok(()) }
     }
 }

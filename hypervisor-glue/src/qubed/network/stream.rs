@@ -1,18 +1,16 @@
 //! The stream to `transom-net` in a guest. What comes from there is hostile, and says only if a setup is
 //! in force; a violation ends the stream, and nothing else.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{BorrowedFd, OwnedFd};
 
-use rustix::{
-    io::Errno,
-    net::{RecvFlags, SendFlags, recv, send},
-};
 use transom_protocol::{
     MAGIC,
     network::{FromNet, MAX_REASON, MAX_SETUP, NETWORK_VERSION, Setup, SetupHead, ToNet, next_from_net},
     text::clean,
     wire::{Raw, WireError, With},
 };
+
+use crate::qubed::socket::Socket;
 
 /// Most bytes read from one guest before others have their turn.
 const BUDGET: usize = 4 * 1024;
@@ -52,9 +50,8 @@ pub(crate) enum Said {
 /// The stream.
 #[derive(Debug)]
 pub(crate) struct NetStream {
-    socket: OwnedFd,
+    socket: Socket,
     core: Core,
-    closed: bool,
 }
 
 /// The conversation without its socket.
@@ -70,11 +67,11 @@ struct Core {
 impl NetStream {
     /// Takes a connection that was accepted for a qube.
     pub(crate) fn new(socket: OwnedFd) -> Self {
-        Self { socket, core: Core::default(), closed: false }
+        Self { socket: Socket::new(socket), core: Core::default() }
     }
 
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
+        self.socket.fd()
     }
 
     pub(crate) fn wants_to_write(&self) -> bool {
@@ -83,7 +80,7 @@ impl NetStream {
 
     /// True when the guest has closed it.
     pub(crate) fn is_closed(&self) -> bool {
-        self.closed
+        self.socket.is_closed()
     }
 
     /// Says what the network is to be, to a guest that said Hello. Gives the setup's number.
@@ -94,40 +91,14 @@ impl NetStream {
     /// Reads a bounded amount.
     pub(crate) fn read(&mut self) -> Result<Vec<Said>, Violation> {
         let mut said = Vec::new();
-        let mut chunk = [0; 1024];
-        let mut left = BUDGET;
-        while left > 0 {
-            match recv(&self.socket, &mut chunk[..], RecvFlags::DONTWAIT) {
-                Ok((length, _)) if length > 0 => {
-                    left = left.saturating_sub(length);
-                    self.core.take(&chunk[..length], &mut said)?;
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                _ => {
-                    self.closed = true;
-                    break;
-                }
-            }
-        }
+        let core = &mut self.core;
+        self.socket.read(BUDGET, |untrusted| core.take(untrusted, &mut said))?;
         Ok(said)
     }
 
     /// Writes as much as the socket takes.
     pub(crate) fn flush(&mut self) -> Result<(), Violation> {
-        while !self.core.out.is_empty() {
-            match send(&self.socket, &self.core.out, SendFlags::DONTWAIT | SendFlags::NOSIGNAL) {
-                Ok(length) => {
-                    self.core.out.drain(..length);
-                }
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => break,
-                Err(_) => {
-                    self.closed = true;
-                    self.core.out.clear();
-                }
-            }
-        }
+        self.socket.flush(&mut self.core.out);
         if self.core.out.len() > MAX_OUT { Err(Violation::Deaf) } else { Ok(()) }
     }
 }
