@@ -33,6 +33,7 @@ mod lock;
 mod painter;
 mod pattern;
 mod prompt;
+mod secret;
 mod sentence;
 mod shown;
 mod swatch;
@@ -56,6 +57,7 @@ pub use launcher::{Icon, LauncherImage, LauncherRow, LauncherSpec, StartingSpec}
 pub use lock::LockSpec;
 pub use painter::Painter;
 pub use prompt::{Answer, Choice, NoticeSpec, PromptImage, PromptSpec};
+pub use secret::SecretField;
 pub use sentence::Run;
 pub use shown::Blurred;
 pub use theme::{Theme, Variant};

@@ -5,6 +5,7 @@ use crate::{
     canvas::Canvas,
     painter::Painter,
     readable_on,
+    secret::SecretField,
     swatch::{Filled, SWATCH},
     text::{At, Weight},
 };
@@ -42,6 +43,8 @@ pub struct PromptSpec<'a> {
     pub sentence: &'a [Run<'a>],
     /// Qubes to choose from, top to bottom; none where there is nothing to choose.
     pub choices: &'a [Choice<'a>],
+    /// What is to be typed, if something is.
+    pub field: Option<SecretField<'a>>,
     /// Left to right.
     pub answers: &'a [Answer<'a>],
     /// Device pixels per logical pixel.
@@ -109,7 +112,8 @@ impl Painter {
         let words = scale.to_logical_up(self.sentence_height(&sentence, scale) as f32);
         let rows = spec.choices.len() as i32 * CHOICE_HEIGHT;
         let list = if rows == 0 { 0 } else { rows + PAD / 2 };
-        let (width, height) = (inner + 2 * PAD, words + list + 3 * PAD + ANSWER_HEIGHT);
+        let typed = if spec.field.is_some() { self.secret_height() + PAD / 2 } else { 0 };
+        let (width, height) = (inner + 2 * PAD, words + list + typed + 3 * PAD + ANSWER_HEIGHT);
         let mut canvas = self.panel(scale.to_device(width), scale.to_device(height), scale.to_device(4));
         let pad = scale.to_device(PAD);
         self.write_sentence(&mut canvas, &sentence, (pad, pad), scale);
@@ -119,6 +123,10 @@ impl Painter {
             let rect = Rect { x: PAD, y, w: inner, h: CHOICE_HEIGHT };
             self.choice(&mut canvas, choice, device(rect, scale), scale);
             choices.push(rect);
+        }
+        if let Some(field) = &spec.field {
+            let y = PAD + words + list + PAD / 2;
+            self.secret(&mut canvas, field, (PAD, y), inner, scale);
         }
         let mut x = width - PAD - total;
         let y = height - PAD - ANSWER_HEIGHT;

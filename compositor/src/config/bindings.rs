@@ -190,6 +190,8 @@ pub enum Action {
     Screenshot,
     /// Opens the launcher, or closes it.
     Launcher,
+    /// Asks for the passphrase of the volumes.
+    Unlock,
     /// Starts a program, and its qube if that is halted.
     Launch {
         /// In this qube.
@@ -274,6 +276,7 @@ impl Action {
             "paste-in" => Self::ClipboardPasteIn,
             "screenshot" => Self::Screenshot,
             "launcher" => Self::Launcher,
+            "unlock" => Self::Unlock,
             "lock" => Self::Lock,
             "logout" => Self::Logout,
             "quit" => Self::Quit,
@@ -326,6 +329,7 @@ impl Default for Bound<Chord> {
         bind(sup, k::KEY_t, Action::ShowTitle);
         bind(sup, k::KEY_Escape, Action::ReleasePointer);
         bind(sup, k::KEY_d, Action::Launcher);
+        bind(sup, k::KEY_u, Action::Unlock);
         bind(sup, k::KEY_l, Action::Lock);
         bind(sup.with(shift), k::KEY_q, Action::Logout);
         bind(sup.with(ctrl), k::KEY_q, Action::Quit);

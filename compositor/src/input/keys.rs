@@ -82,6 +82,7 @@ impl Desktop {
             Action::ClipboardPasteIn => self.paste_in(now),
             Action::Screenshot => self.save_screenshot(),
             Action::Launcher => self.toggle_launcher(),
+            Action::Unlock => self.unlock_volumes(),
             Action::Launch { qube, argv } => match QubeName::new(&qube) {
                 Ok(name) => {
                     let shown = argv.first().cloned().unwrap_or_default();
@@ -146,6 +147,8 @@ impl Desktop {
                 keysyms::KEY_Up => self.prompt_other_row(false),
                 _ => {}
             }
+        } else if self.ui.passphrase.is_open() {
+            self.passphrase_key(sym);
         } else if self.ui.kept.launcher.is_some() {
             self.launcher_key(sym);
         } else if self.shell.switcher().is_some() {

@@ -10,6 +10,7 @@ mod keys;
 mod layouts;
 pub(crate) mod pointer;
 mod route;
+pub(crate) mod secret;
 mod tool;
 mod touch;
 mod unseen;

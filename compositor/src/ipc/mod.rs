@@ -160,6 +160,9 @@ pub struct State {
     pub switcher: Option<(Vec<String>, usize)>,
     /// What dom0 asks the person now.
     pub prompt: Option<String>,
+    /// What is asked and said while the passphrase of the volumes is asked for.
+    #[serde(default)]
+    pub passphrase: Option<String>,
     /// The launcher, while it is open.
     #[serde(default)]
     pub launcher: Option<Launcher>,

@@ -210,6 +210,7 @@ impl Desktop {
             workspace: self.shell.current_workspace(),
             switcher: self.shell.switcher().map(|s| (s.windows.iter().map(title).collect(), s.selected)),
             prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
+            passphrase: self.passphrase_text(),
             launcher: self.launcher_state(),
             starting: self.starting_texts(),
             leaving: self.leaving_text(),

@@ -10,7 +10,6 @@
 //! its own ([`auth`]).
 
 pub mod auth;
-mod entry;
 mod keys;
 pub mod marker;
 mod person;
@@ -23,11 +22,10 @@ use tracing::{error, info, warn};
 
 use self::{
     auth::{Checker, Verdict},
-    entry::Entry,
     marker::Marker,
     state::{Attempt, Cover, Face, Phase, State},
 };
-use crate::Desktop;
+use crate::{Desktop, input::secret::Secret};
 
 /// How a desktop is locked.
 #[derive(Clone, Debug, Default)]
@@ -55,7 +53,7 @@ enum Told {
 #[derive(Debug)]
 pub(crate) struct Lock {
     state: State,
-    entry: Entry,
+    entry: Secret,
     told: Told,
     checker: Checker,
     marker: Marker,
@@ -68,7 +66,7 @@ impl Lock {
     pub(crate) fn new(options: LockOptions) -> Self {
         let mut lock = Self {
             state: State::default(),
-            entry: Entry::default(),
+            entry: Secret::default(),
             told: Told::Nothing,
             checker: Checker::new(options.helper),
             marker: Marker::new(options.marker),
@@ -151,6 +149,7 @@ impl Desktop {
         self.prompt_answer(crate::ui::Given::Deny, now);
         self.deny_calls();
         self.close_launcher();
+        self.put_passphrase_back();
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }
@@ -253,6 +252,7 @@ impl Desktop {
         self.follow_shell_focus();
         self.tell_logind(false);
         self.damage_all();
+        self.next_question();
     }
 
     /// Does what is due.

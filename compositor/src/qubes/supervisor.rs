@@ -13,8 +13,8 @@ use transom_hypervisor::{
     client::{Client, read_programs},
     memory::RamLayout,
     supervisor::{
-        Disposable, Event, FromQubed, LabelName, MemoryKind, QubeInfo, QubeName, QubeState, ReplyBody,
-        RequestBody,
+        Disposable, ErrorBody, Event, FromQubed, LabelName, MemoryKind, QubeInfo, QubeName, QubeState,
+        ReplyBody, RequestBody,
     },
 };
 use transom_protocol::{input::Kind, programs::Program};
@@ -170,6 +170,7 @@ impl Desktop {
                     self.supervisor = None;
                     self.calls_gone();
                     self.starts_lost();
+                    self.passphrase_lost();
                     self.refresh_launcher();
                     self.notify(Notice::Text(format!(
                         "transom-qubed is gone: qubes cannot be started or stopped ({error})"
@@ -184,6 +185,7 @@ impl Desktop {
     fn qubed_says(&mut self, message: FromQubed, fds: Vec<OwnedFd>) {
         self.damage_all();
         match message {
+            FromQubed::Reply(reply) if self.passphrase_reply(reply.id, &reply.result) => {}
             FromQubed::Reply(reply) => match reply.result {
                 Ok(ReplyBody::Qubes { qubes, more }) => {
                     let after = qubes.last().map(|info| info.name.clone());
@@ -201,12 +203,7 @@ impl Desktop {
                 Ok(_) => {
                     self.start_runs(reply.id, None);
                 }
-                Err(error) => {
-                    warn!(error = %error.message, "transom-qubed refused");
-                    if !self.start_failed(reply.id, &error) {
-                        self.notify(Notice::Text(error.message));
-                    }
-                }
+                Err(error) => self.qubed_refused(reply.id, error),
             },
             FromQubed::Event(Event::QubeState { qube }) => self.know_qube(qube),
             FromQubed::Event(Event::Link { qube, memory, .. }) => {
@@ -227,6 +224,7 @@ impl Desktop {
                 }
                 self.refresh_launcher();
             }
+            FromQubed::Event(Event::Locked { qube }) => self.locked_at_login(qube.as_str()),
             FromQubed::Event(Event::Programs { qube }) => self.ask_qubed(RequestBody::Programs { qube }),
             FromQubed::Event(Event::Ask { ask }) => self.call_asked(ask),
             FromQubed::Event(Event::AskGone { call }) => self.call_gone(call),
@@ -248,6 +246,14 @@ impl Desktop {
                 }
             }
             FromQubed::Event(other) => info!(?other, "from transom-qubed"),
+        }
+    }
+
+    /// A request was refused.
+    pub(crate) fn qubed_refused(&mut self, request: u64, error: ErrorBody) {
+        warn!(error = %error.message, "transom-qubed refused");
+        if !self.start_failed(request, &error) {
+            self.notify(Notice::Text(error.message));
         }
     }
 
@@ -317,6 +323,24 @@ impl Desktop {
     /// The same; gives the number of the request, or why it cannot be made.
     pub(crate) fn send_to_qubed(&mut self, body: RequestBody) -> Result<u64, String> {
         let supervisor = self.supervisor.as_mut().ok_or("transom-qubed is not there")?;
-        supervisor.client.send(body).map_err(|error| error.to_string())
+        let request = supervisor.client.send(body.clone()).map_err(|error| error.to_string())?;
+        self.ui.passphrase.sent(request, &body);
+        Ok(request)
+    }
+
+    /// Asks once more for what was refused, under the number that it had.
+    pub(crate) fn send_again_to_qubed(&mut self, request: u64, body: &RequestBody) -> Result<(), String> {
+        let supervisor = self.supervisor.as_mut().ok_or("transom-qubed is not there")?;
+        supervisor.client.send_again(request, body.clone()).map_err(|error| error.to_string())
+    }
+
+    /// Sends a passphrase, which goes by a pipe.
+    pub(crate) fn send_passphrase_to_qubed(
+        &mut self,
+        body: RequestBody,
+        passphrase: &[u8],
+    ) -> Result<u64, String> {
+        let supervisor = self.supervisor.as_mut().ok_or("transom-qubed is not there")?;
+        supervisor.client.send_passphrases(body, &[passphrase]).map_err(|error| error.to_string())
     }
 }

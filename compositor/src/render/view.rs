@@ -54,4 +54,10 @@ impl View {
     pub(crate) fn centred(self, size: Size<i32, Physical>) -> Point<i32, Physical> {
         ((self.size.w - size.w) / 2, (self.size.h - size.h) / 2).into()
     }
+
+    /// A place of the desktop, relative to a picture of this size in the middle.
+    pub(crate) fn inside(self, size: Size<i32, Physical>, at: Point<f64, Logical>) -> Point<f64, Logical> {
+        let corner = self.centred(size).to_f64().to_logical(f64::from(self.scale) / 120.0);
+        at - (corner + self.area.loc.to_f64())
+    }
 }

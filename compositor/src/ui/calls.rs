@@ -69,10 +69,18 @@ impl Desktop {
         self.next_call_prompt();
     }
 
+    /// Nothing is asked now: what waits for that is.
+    pub(crate) fn next_question(&mut self) {
+        self.next_passphrase();
+        self.next_call_prompt();
+    }
+
     /// Asks about the call that has waited longest, unless something is asked already.
     pub(super) fn next_call_prompt(&mut self) {
-        // A question does not take the keys from under who types into the launcher.
-        if self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.lock.covers() {
+        // A question does not take the keys from under who types into something of dom0.
+        let kept = &self.ui.kept;
+        let asked = kept.prompt.is_some() || kept.launcher.is_some() || self.ui.passphrase.is_open();
+        if asked || self.lock.covers() {
             return;
         }
         let Some(ask) = self.ui.kept.calls.front() else { return };

@@ -1,4 +1,4 @@
-//! dom0's own pictures: frames, bar, switcher, launcher, prompts, notices, the empty desktop.
+//! dom0's own pictures: frames, bar, switcher, launcher, prompts, passphrase, notices, the empty desktop.
 //!
 //! `transom-theming` draws; this room decides what is said and keeps what was drawn until it
 //! changes.
@@ -10,6 +10,7 @@ pub(crate) mod launcher;
 mod leaving;
 pub mod notices;
 pub(crate) mod overlays;
+mod passphrase;
 pub(crate) mod prompt;
 mod transfer;
 
@@ -44,6 +45,7 @@ pub(crate) struct Ui {
     /// Programs that were started from the launcher.
     pub(crate) recent: launcher::Recent,
     pub(crate) kept: Kept,
+    pub(crate) passphrase: passphrase::Passphrase,
     pub(crate) leaving: Option<leaving::Leaving>,
     dim: Patch,
     /// What the clock in the bar says.
@@ -63,6 +65,7 @@ impl Ui {
             starting: launcher::Starting::default(),
             recent: launcher::Recent::default(),
             kept: Kept::default(),
+            passphrase: passphrase::Passphrase::default(),
             leaving: None,
             dim: Patch::new(smithay::backend::renderer::Color32F::new(0.0, 0.0, 0.0, 0.55)),
             clock_text: String::new(),
@@ -84,6 +87,7 @@ impl Ui {
         self.frames = FrameCache::default();
         self.cursors.clear();
         self.kept.forget_pictures();
+        self.passphrase.forget_picture();
         if let Some(leaving) = &mut self.leaving {
             leaving.forget_picture();
         }

@@ -41,6 +41,16 @@ pub enum Part {
     Qube(Named),
 }
 
+impl Part {
+    /// As it is drawn.
+    pub(crate) fn run(&self) -> Run<'_> {
+        match self {
+            Self::Text(text) => Run::Text(text),
+            Self::Qube((name, label)) => Run::Qube { name, label: *label },
+        }
+    }
+}
+
 /// A notice as it was drawn, and the scale.
 type Drawn = (u32, Rc<Picture>);
 

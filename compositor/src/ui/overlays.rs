@@ -78,6 +78,8 @@ impl Desktop {
         if self.lead_view().is_some_and(|lead| lead.screen == view.screen) {
             if self.ui.kept.prompt.is_some() {
                 self.compose_prompt(view, items);
+            } else if self.ui.passphrase.is_open() {
+                self.compose_passphrase(view, items);
             } else if self.ui.kept.launcher.is_some() {
                 self.compose_launcher(view, items);
             } else if self.shell.switcher().is_some() {
@@ -95,7 +97,8 @@ impl Desktop {
     /// Something of dom0's is open that the person has to answer.
     fn dom0_asks(&self) -> bool {
         let kept = &self.ui.kept;
-        kept.prompt.is_some() || kept.launcher.is_some() || self.shell.switcher().is_some()
+        let open = kept.prompt.is_some() || kept.launcher.is_some() || self.ui.passphrase.is_open();
+        open || self.shell.switcher().is_some()
     }
 
     fn lead_view(&self) -> Option<View> {
@@ -142,6 +145,8 @@ impl Desktop {
         let Some(view) = self.lead_view() else { return };
         if self.ui.kept.prompt.is_some() {
             self.press_on_prompt(view, at, now);
+        } else if self.ui.passphrase.is_open() {
+            self.press_on_passphrase(view, at);
         } else if self.ui.kept.launcher.is_some() {
             self.press_on_launcher(view, at);
         } else if self.shell.switcher().is_some() {
@@ -160,7 +165,9 @@ impl Desktop {
 
     /// Opens the switcher, or goes on in it.
     pub(crate) fn switcher_step(&mut self, forward: bool, of_qube: bool) {
-        if self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.lock.covers() {
+        let asked =
+            self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.ui.passphrase.is_open();
+        if asked || self.lock.covers() {
             return;
         }
         if self.shell.switcher().is_none() {

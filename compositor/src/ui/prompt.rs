@@ -151,6 +151,7 @@ impl Desktop {
     /// behind what the person wants to do now.
     pub(crate) fn open_prompt(&mut self, prompt: Prompt) {
         self.put_call_back();
+        self.put_passphrase_back();
         self.ui.kept.launcher = None;
         self.ui.kept.prompt = Some(prompt);
         if self.lock.covers() {
@@ -169,7 +170,7 @@ impl Desktop {
             self.ui.kept.prompt = None;
             self.grab_keyboard();
             self.damage_all();
-            self.next_call_prompt();
+            self.next_question();
         }
     }
 
@@ -240,14 +241,7 @@ impl Desktop {
         let prompt = ui.kept.prompt.as_mut()?;
         let look = (prompt.enabled(now), prompt.answer, prompt.row, view.scale);
         if prompt.drawn.as_ref().is_none_or(|drawn| drawn.look != look) {
-            let runs: Vec<Run<'_>> = prompt
-                .sentence
-                .iter()
-                .map(|part| match part {
-                    Part::Text(text) => Run::Text(text),
-                    Part::Qube((name, label)) => Run::Qube { name, label: *label },
-                })
-                .collect();
+            let runs: Vec<Run<'_>> = prompt.sentence.iter().map(Part::run).collect();
             let texts = prompt.answers();
             let answers: Vec<Answer<'_>> = (0..)
                 .zip(texts)
@@ -266,7 +260,8 @@ impl Desktop {
                     Choice { label: row.label, name: &row.name, note: row.note, chosen }
                 })
                 .collect();
-            let spec = PromptSpec { sentence: &runs, choices: &choices, answers: &answers, scale };
+            let spec =
+                PromptSpec { sentence: &runs, choices: &choices, field: None, answers: &answers, scale };
             let drawn = ui.painter.prompt(&spec);
             let areas = |rects: Vec<transom_theming::Rect>| {
                 rects.iter().map(|r| Rectangle::new((r.x, r.y).into(), (r.w, r.h).into())).collect()
@@ -291,10 +286,7 @@ impl Desktop {
     /// A press of the left button or a finger while a prompt is open.
     pub(super) fn press_on_prompt(&mut self, view: View, at: Point<f64, Logical>, now: Duration) {
         let Some(drawn) = self.prompt_picture(view) else { return };
-        let factor = f64::from(view.scale) / 120.0;
-        let corner = view.centred(drawn.picture.size());
-        let origin = Point::<f64, Logical>::from((f64::from(corner.x), f64::from(corner.y)));
-        let at = at - (origin.downscale(factor) + view.area.loc.to_f64());
+        let at = view.inside(drawn.picture.size(), at);
         let hit =
             |areas: &[Rectangle<i32, Logical>]| areas.iter().position(|area| area.to_f64().contains(at));
         let (answer, row) = (hit(&drawn.answers), hit(&drawn.rows).map(|row| row + drawn.first));

@@ -15,6 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+pub use crate::encryption::check_passphrase;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
@@ -136,14 +137,22 @@ impl Client {
     }
 
     fn send_with(&mut self, body: RequestBody, files: &[BorrowedFd<'_>]) -> Result<u64, ClientError> {
-        body.check()?;
         let id = self.next_id;
+        self.send_as(id, body, files)?;
+        self.next_id += 1;
+        Ok(id)
+    }
+
+    /// Sends a request once more that was refused: its answer will carry the same id. Never waits.
+    pub fn send_again(&mut self, id: u64, body: RequestBody) -> Result<(), ClientError> {
+        self.send_as(id, body, &[])
+    }
+
+    fn send_as(&self, id: u64, body: RequestBody, files: &[BorrowedFd<'_>]) -> Result<(), ClientError> {
+        body.check()?;
         let bytes = serde_json::to_vec(&Request { id, body }).map_err(io::Error::from)?;
         match packet::send(&self.socket, &bytes, files) {
-            Ok(()) => {
-                self.next_id += 1;
-                Ok(id)
-            }
+            Ok(()) => Ok(()),
             Err(Errno::AGAIN) => Err(ClientError::Busy),
             Err(Errno::PIPE | Errno::CONNRESET) => Err(ClientError::Closed),
             Err(error) => Err(error.into()),
@@ -185,10 +194,14 @@ impl Client {
         passphrases: &[&[u8]],
         deadline: Instant,
     ) -> Result<ReplyBody, ClientError> {
-        let pipes = passphrases.iter().map(|text| filled_pipe(text)).collect::<io::Result<Vec<_>>>()?;
-        let id = self.send_with(body, &pipes.iter().map(OwnedFd::as_fd).collect::<Vec<_>>())?;
-        drop(pipes);
+        let id = self.send_passphrases(body, passphrases)?;
         self.answer(id, deadline).map(|(answer, _)| answer)
+    }
+
+    /// As [`Client::send`], with passphrases beside it as in [`Client::call_with`].
+    pub fn send_passphrases(&mut self, body: RequestBody, passphrases: &[&[u8]]) -> Result<u64, ClientError> {
+        let pipes = passphrases.iter().map(|text| filled_pipe(text)).collect::<io::Result<Vec<_>>>()?;
+        self.send_with(body, &pipes.iter().map(OwnedFd::as_fd).collect::<Vec<_>>())
     }
 
     /// As [`Client::call`], with the descriptors that come beside the answer.

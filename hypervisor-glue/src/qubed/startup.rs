@@ -5,7 +5,7 @@
 
 use std::{collections::BTreeSet, time::Instant};
 
-use transom_protocol::supervisor::{ErrorKind, QubeName};
+use transom_protocol::supervisor::{ErrorKind, Event, QubeName};
 
 use super::server::{Qube, Server};
 
@@ -44,6 +44,7 @@ impl Server {
         }
         self.announce(&name);
         if refusal.kind == ErrorKind::Locked {
+            self.tell_compositor(Event::Locked { qube: name.clone() }, Vec::new());
             self.startup.locked.insert(name);
         }
     }

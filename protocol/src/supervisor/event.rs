@@ -94,6 +94,12 @@ pub enum Event {
         /// What became of it.
         fate: CallFate,
     },
+    /// A qube that was to start with the desktop waits for the passphrase of the volumes. Only to the
+    /// attached compositor.
+    Locked {
+        /// The qube.
+        qube: QubeName,
+    },
     /// A qube has listed its programs anew.
     Programs {
         /// The qube.

@@ -27,7 +27,7 @@ pub use reply::{ErrorBody, ErrorKind, KeyringState, Reply, ReplyBody};
 pub use request::{NetworkTo, Request, RequestBody};
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 8;
+pub const VERSION: u32 = 9;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.

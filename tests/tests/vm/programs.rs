@@ -1,6 +1,6 @@
 //! Programs of machines: known before the first start, started with their machine, each in its own home.
 
-use std::time::Instant;
+use std::{fs, time::Instant};
 
 use serde_json::Value;
 use transom::ipc::Request;
@@ -11,6 +11,10 @@ use super::lab::Lab;
 const ENTER: u32 = 28;
 const D: u32 = 32;
 const SUPER: u32 = 125;
+const U: u32 = 22;
+/// evdev codes of the passphrase, `correct horse battery`.
+const PASSPHRASE: [u32; 21] =
+    [46, 24, 19, 19, 18, 46, 20, 57, 35, 24, 19, 31, 18, 57, 48, 30, 20, 20, 18, 19, 21];
 /// evdev codes of `foot work`.
 const FOOT_WORK: [u32; 9] = [33, 24, 24, 20, 57, 17, 24, 19, 37];
 
@@ -21,6 +25,19 @@ fn chord(lab: &Lab, codes: &[u32]) {
     for code in codes.iter().rev() {
         lab.house.ask(&Request::Key { code: *code, pressed: false });
     }
+}
+
+/// Types some of the passphrase into the desktop's question, as a person would.
+fn give_passphrase(lab: &Lab, codes: &[u32]) {
+    for code in codes {
+        chord(lab, &[*code]);
+    }
+    chord(lab, &[ENTER]);
+}
+
+/// What the desktop asks and says of the passphrase, once it does.
+fn passphrase_says(lab: &Lab, text: &str) {
+    until(text, || lab.house.state().passphrase?.contains(text).then_some(()));
 }
 
 /// Whether a qube lists a program, and with a picture.
@@ -41,7 +58,10 @@ fn a_halted_machine_starts_for_a_program_and_homes_stay_apart() {
             assert_eq!(lists(&lab, qube, id), Some(true), "{qube} {id}");
         }
     }
-    lab.unlocked();
+    chord(&lab, &[SUPER, U]);
+    passphrase_says(&lab, "unlocks the volumes");
+    give_passphrase(&lab, &PASSPHRASE);
+    until("the right one", || lab.house.state().passphrase.is_none().then_some(()));
 
     chord(&lab, &[SUPER, D]);
     for code in FOOT_WORK {
@@ -70,7 +90,19 @@ fn a_halted_machine_starts_for_a_program_and_homes_stay_apart() {
     until("it is listed", || lists(&lab, "work", "own"));
     lab.house.must(&["qube", "stop", "work"]);
 
-    lab.start("web");
+    // Another session, in which nobody has given the passphrase yet: it is asked for by itself.
+    lab.house.must(&["lock-store"]);
+    let file = lab.data().join("qubes/web/qube.kdl");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(&file, format!("start-with-desktop\n{text}")).unwrap();
+    lab.house.kill_desktop();
+    lab.house.start_desktop();
+    passphrase_says(&lab, "web waits for the passphrase");
+    give_passphrase(&lab, &PASSPHRASE[1..]);
+    passphrase_says(&lab, "The passphrase is wrong.");
+    give_passphrase(&lab, &PASSPHRASE);
+    until("web starts", || (lab.info("web")["state"]["is"] == "running").then_some(()));
+    assert_eq!(lab.house.state().passphrase, None);
     let apart = "test ! -e ~/.mozilla && test ! -e ~/.local && ! grep -rs from-work ~";
     assert_eq!(lab.ends_with("web", apart), 0, "{}", lab.log("web"));
     assert_eq!(lists(&lab, "web", "own"), None);

@@ -15,6 +15,7 @@ mod layouts;
 mod lock;
 mod logind;
 mod output_tools;
+mod passphrase;
 mod paused;
 mod pen;
 mod pictures;

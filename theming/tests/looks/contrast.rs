@@ -81,6 +81,7 @@ fn answers_of_questions() {
         let drawn = painter.prompt(&PromptSpec {
             sentence: &[Run::Text("HM")],
             choices: &[],
+            field: None,
             answers: &answers,
             scale: SCALE,
         });

@@ -141,6 +141,16 @@ fn cursors() {
     check("cursors", &rows(&pictures, 6, Rgb::new(0x80, 0x80, 0x80)));
 }
 
+/// The question for a passphrase: empty, a wrong one, while it is tried, and for a new one.
+#[test]
+fn passphrases() {
+    for (variant, scale) in [(Variant::Dark, 120), (Variant::Light, 150)] {
+        let (mut painter, at) = (painter(variant), Scale::new(scale));
+        let pictures = scenes::passphrases(&mut painter, at);
+        check(&format!("passphrase-{}", variant.name()), &sheet(&painter, &[pictures], at));
+    }
+}
+
 /// The lock screen: empty, being typed into, with something wrong, with everything at once.
 #[test]
 fn lock_screens() {

@@ -2,8 +2,8 @@
 
 use transom_theming::{
     Answer, BarQube, BarSpec, CaptionSpec, Choice, CursorShape, FrameKind, FrameSpec, Icon, Image, Label,
-    LauncherRow, LauncherSpec, LockSpec, NoticeSpec, Painter, PromptSpec, QubeMark, Rgb, Run, Scale, Size,
-    StartingSpec, TitleButton, WelcomeSpec,
+    LauncherRow, LauncherSpec, LockSpec, NoticeSpec, Painter, PromptSpec, QubeMark, Rgb, Run, Scale,
+    SecretField, Size, StartingSpec, TitleButton, WelcomeSpec,
 };
 
 use super::sheet::framed;
@@ -169,6 +169,7 @@ pub(crate) fn panels(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
                 .prompt(&PromptSpec {
                     sentence: &sentence,
                     choices: &[],
+                    field: None,
                     answers: &answers(enabled, focused),
                     scale,
                 })
@@ -232,10 +233,43 @@ pub(crate) fn choices(painter: &mut Painter, scale: Scale) -> Vec<Image> {
             };
             let answers = [answer(0, "Do not allow"), answer(1, "Do not ask again"), answer(2, "Allow")];
             painter
-                .prompt(&PromptSpec { sentence: &sentence, choices: &choices, answers: &answers, scale })
+                .prompt(&PromptSpec {
+                    sentence: &sentence,
+                    choices: &choices,
+                    field: None,
+                    answers: &answers,
+                    scale,
+                })
                 .image
         })
         .to_vec()
+}
+
+/// Questions for the passphrase of the volumes.
+pub(crate) fn passphrases(painter: &mut Painter, scale: Scale) -> Vec<Image> {
+    let wants = [
+        Run::Qube { name: "work", label: Label::Blue },
+        Run::Text("waits for the passphrase of your volumes."),
+    ];
+    let sets =
+        [Run::Text("Choose a passphrase for the volumes of your qubes. Whoever forgets it loses them.")];
+    [
+        (&wants[..], 0, None, "Unlock", true),
+        (&wants[..], 14, Some(("The passphrase is wrong.", true)), "Unlock", true),
+        (&wants[..], 90, Some(("Checking …", false)), "Unlock", false),
+        (&sets[..], 9, None, "Next", true),
+    ]
+    .map(|(sentence, typed, message, yes, enabled)| {
+        let field =
+            SecretField { name: "Passphrase", typed, message, caps: typed == 14, layout: Some("German") };
+        let answers = [
+            Answer { text: "Not now", enabled: true, focused: false, gives_away: false },
+            Answer { text: yes, enabled, focused: enabled, gives_away: false },
+        ];
+        let spec = PromptSpec { sentence, choices: &[], field: Some(field), answers: &answers, scale };
+        painter.prompt(&spec).image
+    })
+    .to_vec()
 }
 
 /// What says that dom0 itself is meant: frames, the bar, a card's caption.

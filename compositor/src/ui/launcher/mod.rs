@@ -72,7 +72,8 @@ impl Desktop {
             self.close_launcher();
             return;
         }
-        if self.ui.kept.prompt.is_some() || self.lock.covers() || self.ui.leaving.is_some() {
+        let asked = self.ui.kept.prompt.is_some() || self.ui.passphrase.is_open();
+        if asked || self.lock.covers() || self.ui.leaving.is_some() {
             return;
         }
         if self.shell.switcher().is_some() {
@@ -94,7 +95,7 @@ impl Desktop {
             let now = self.clock.now();
             self.refresh_pointer(now);
             self.damage_all();
-            self.next_call_prompt();
+            self.next_question();
         }
     }
 
@@ -265,9 +266,7 @@ impl Desktop {
         let Some(drawn) = self.launcher_picture(view) else { return };
         let factor = f64::from(view.scale) / 120.0;
         let size = drawn.picture.size();
-        let corner = view.centred(size);
-        let origin = Point::<f64, Logical>::from((f64::from(corner.x), f64::from(corner.y)));
-        let at = at - (origin.downscale(factor) + view.area.loc.to_f64());
+        let at = view.inside(size, at);
         let whole = Rectangle::<f64, Logical>::from_size(
             (f64::from(size.w) / factor, f64::from(size.h) / factor).into(),
         );

@@ -1,34 +1,34 @@
-//! The password as it is typed.
+//! A password or passphrase as it is typed.
 
 use std::fmt;
 
 use zeroize::{Zeroize as _, Zeroizing};
 
 /// Longest password in bytes: the longest answer that Linux-PAM takes (`PAM_MAX_RESP_SIZE`).
-pub(super) const MOST: usize = 512;
+pub(crate) const MOST: usize = 512;
 
 /// See the module's text. It stays in one place in memory, and what is taken away is overwritten.
-/// It is never written anywhere but to the helper that checks it.
-pub(super) struct Entry {
+/// It is never written anywhere but to whoever checks it.
+pub(crate) struct Secret {
     bytes: Box<Zeroizing<[u8; MOST]>>,
     length: usize,
 }
 
-impl Default for Entry {
+impl Default for Secret {
     fn default() -> Self {
         Self { bytes: Box::new(Zeroizing::new([0; MOST])), length: 0 }
     }
 }
 
-impl fmt::Debug for Entry {
+impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Entry")
+        f.write_str("Secret")
     }
 }
 
-impl Entry {
+impl Secret {
     /// A character more. One for which there is no room is dropped, as are controls.
-    pub(super) fn push(&mut self, character: char) {
+    pub(crate) fn push(&mut self, character: char) {
         let mut encoded = Zeroizing::new([0; 4]);
         let text = character.encode_utf8(&mut *encoded);
         let end = self.length + text.len();
@@ -41,7 +41,7 @@ impl Entry {
     }
 
     /// The last character is taken back.
-    pub(super) fn pop(&mut self) {
+    pub(crate) fn pop(&mut self) {
         let begins = |byte: &u8| byte & 0xc0 != 0x80;
         let start = self.as_bytes().iter().rposition(begins).unwrap_or(0);
         self.bytes[start..self.length].zeroize();
@@ -49,18 +49,18 @@ impl Entry {
     }
 
     /// All of it is taken back.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.bytes.zeroize();
         self.length = 0;
     }
 
     /// The bytes of it, UTF-8.
-    pub(super) fn as_bytes(&self) -> &[u8] {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.length).unwrap_or_default()
     }
 
     /// Characters.
-    pub(super) fn characters(&self) -> usize {
+    pub(crate) fn characters(&self) -> usize {
         self.as_bytes().iter().filter(|byte| **byte & 0xc0 != 0x80).count()
     }
 }
@@ -73,46 +73,46 @@ mod tests {
 
     #[test]
     fn nothing_is_left_behind() {
-        let mut entry = Entry::default();
+        let mut secret = Secret::default();
         for character in "gehe\u{1f980}im".chars() {
-            entry.push(character);
+            secret.push(character);
         }
-        assert_eq!(entry.characters(), 7);
+        assert_eq!(secret.characters(), 7);
         for _ in 0..3 {
-            entry.pop();
+            secret.pop();
         }
-        assert_eq!(entry.as_bytes(), b"gehe");
-        assert!(entry.bytes[4..].iter().all(|byte| *byte == 0));
-        entry.clear();
-        assert!(entry.as_bytes().is_empty() && entry.bytes.iter().all(|byte| *byte == 0));
-        assert_eq!(format!("{entry:?}"), "Entry");
+        assert_eq!(secret.as_bytes(), b"gehe");
+        assert!(secret.bytes[4..].iter().all(|byte| *byte == 0));
+        secret.clear();
+        assert!(secret.as_bytes().is_empty() && secret.bytes.iter().all(|byte| *byte == 0));
+        assert_eq!(format!("{secret:?}"), "Secret");
     }
 
     #[test]
     fn what_does_not_fit_is_dropped_whole() {
-        let mut entry = Entry::default();
+        let mut secret = Secret::default();
         for _ in 0..MOST - 1 {
-            entry.push('a');
+            secret.push('a');
         }
-        entry.push('\u{e9}');
-        entry.push('\n');
-        assert_eq!(entry.as_bytes().len(), MOST - 1);
-        entry.push('b');
-        assert_eq!(entry.as_bytes().len(), MOST);
+        secret.push('\u{e9}');
+        secret.push('\n');
+        assert_eq!(secret.as_bytes().len(), MOST - 1);
+        secret.push('b');
+        assert_eq!(secret.as_bytes().len(), MOST);
     }
 
     proptest! {
         #[test]
         fn it_is_what_was_typed(text in "\\PC{0,60}", back in 0_usize..70) {
-            let mut entry = Entry::default();
-            text.chars().for_each(|character| entry.push(character));
+            let mut secret = Secret::default();
+            text.chars().for_each(|character| secret.push(character));
             for _ in 0..back {
-                entry.pop();
+                secret.pop();
             }
             let typed: Vec<char> = text.chars().filter(|c| !c.is_control()).collect();
             let rest: String = typed[..typed.len().saturating_sub(back)].iter().collect();
-            prop_assert_eq!(entry.as_bytes(), rest.as_bytes());
-            prop_assert_eq!(entry.characters(), rest.chars().count());
+            prop_assert_eq!(secret.as_bytes(), rest.as_bytes());
+            prop_assert_eq!(secret.characters(), rest.chars().count());
         }
     }
 }
