@@ -166,6 +166,7 @@ fn checked(mut entry: Entry, part: &SavedPart, qube: &QubeName, root: bool) -> R
         (PartKind::Tree, _) => !root,
         (PartKind::Config, Kind::File) => entry.stored <= MAX_QUBE_FILE && entry.stored == part.size,
         (PartKind::Key, Kind::File) => entry.stored <= MAX_KEY && entry.stored == part.size,
+        (PartKind::Key, Kind::Sparse(size)) => *size <= MAX_KEY && *size == part.size,
         (PartKind::Volume, Kind::File) => entry.stored <= MAX_VOLUME && entry.stored == part.size,
         (PartKind::Volume, Kind::Sparse(size)) => *size <= MAX_VOLUME && *size == part.size,
         _ => false,

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use transom_protocol::supervisor::QubeName;
 
 use super::{
@@ -26,7 +26,7 @@ use super::{
     sums::{self, Sum, hex},
     tree::{Found, Step, walk},
 };
-use crate::store::{MAX_QUBE_FILE, PARTS, Part, PartKind, QubeConfig, parse};
+use crate::store::{ENCRYPTED_VOLUME, MAX_QUBE_FILE, PARTS, Part, PartKind, QubeConfig, parse};
 
 /// A qube that is held.
 struct Held {
@@ -86,10 +86,24 @@ pub fn create<W: Write>(
 }
 
 impl Held {
+    /// Where a part is. What opens an encrypted volume is the computer's, but for one that came from another
+    /// computer and was not taken over yet.
+    fn place(&self, part: Part) -> PathBuf {
+        let own = self.path.join(part.name);
+        match self.path.parent().and_then(Path::parent) {
+            Some(data) if part.kind == PartKind::Key && !exists(&own) => data.join(part.name),
+            _ => own,
+        }
+    }
+
     fn file(&self, part: Part) -> Result<File, BackupError> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-        let file = openat(&self.dir, part.name, flags, Mode::empty()).map(File::from);
-        let path = self.path.join(part.name);
+        let path = self.place(part);
+        let file = match part.kind {
+            PartKind::Key => openat(CWD, &path, flags, Mode::empty()),
+            _ => openat(&self.dir, part.name, flags, Mode::empty()),
+        };
+        let file = file.map(File::from);
         let file = file.map_err(BackupError::io("read", path.display()))?;
         let meta = file.metadata().map_err(BackupError::io("read", path.display()))?;
         if meta.is_file() {
@@ -125,7 +139,8 @@ impl Held {
     }
 
     fn has(&self, part: Part) -> bool {
-        fs::symlink_metadata(self.path.join(part.name)).is_ok()
+        let needed = part.kind != PartKind::Key || exists(&self.path.join(ENCRYPTED_VOLUME));
+        needed && exists(&self.place(part))
     }
 
     /// What it has, and how much of it.
@@ -145,11 +160,7 @@ impl Held {
                     (saved.label, saved.template) = (config.label, config.template);
                     (bytes, size) = (text.len() as u64, text.len() as u64);
                 }
-                PartKind::Key => {
-                    bytes = self.small(part, MAX_KEY)?.len() as u64;
-                    size = bytes;
-                }
-                PartKind::Volume => {
+                PartKind::Volume | PartKind::Key => {
                     let file = self.file(part)?;
                     (bytes, size) = self.volume(part, &file).map(|(pieces, size)| (total(&pieces), size))?;
                 }
@@ -174,8 +185,11 @@ impl Held {
     }
 
     fn volume(&self, part: Part, file: &File) -> Result<(Vec<Piece>, u64), BackupError> {
-        let path = self.path.join(part.name);
+        let path = self.place(part);
         let size = file.metadata().map(|meta| meta.len()).map_err(BackupError::io("read", path.display()))?;
+        if part.kind == PartKind::Key && size > MAX_KEY {
+            return Err(BackupError::io("read", path.display())(io::Error::other("it is too long")));
+        }
         Ok((pieces(file, size).map_err(BackupError::io("read", path.display()))?, size))
     }
 }
@@ -214,9 +228,8 @@ impl<W: Write> Writer<'_, W> {
             let Some(part) = crate::store::part(&saved.name) else { continue };
             let path = below(&qube.name, part.name, b"");
             match part.kind {
-                PartKind::Config | PartKind::Key => {
-                    let most = if part.kind == PartKind::Key { MAX_KEY } else { MAX_QUBE_FILE };
-                    let bytes = qube.small(part, most)?;
+                PartKind::Config => {
+                    let bytes = qube.small(part, MAX_QUBE_FILE)?;
                     if bytes.len() as u64 != saved.size {
                         return Err(BackupError::Changed(path));
                     }
@@ -227,7 +240,7 @@ impl<W: Write> Writer<'_, W> {
                     self.small(entry_of(&file, path)?, &bytes)?;
                     self.meter.add(saved.size)?;
                 }
-                PartKind::Volume => {
+                PartKind::Volume | PartKind::Key => {
                     let file = qube.file(part)?;
                     let (pieces, size) = qube.volume(part, &file)?;
                     if size != saved.size {
@@ -320,6 +333,10 @@ impl<W: Write> Writer<'_, W> {
         self.sum(path, sparse, hasher.end());
         Ok(())
     }
+}
+
+fn exists(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// A path in the container.

@@ -16,7 +16,7 @@ pub(super) const MAX_BYTES: u64 = 4 << 20;
 /// Most qubes of one backup.
 const MAX_QUBES: usize = 4_096;
 /// Largest key, in bytes.
-pub(super) const MAX_KEY: u64 = 64 * 1024;
+pub(super) const MAX_KEY: u64 = 4 << 20;
 /// Largest volume, in bytes, as in the file of a qube.
 pub(super) const MAX_VOLUME: u64 = 16 << 40;
 

@@ -126,6 +126,15 @@ pub enum QubeCommand {
         /// Its name
         name: QubeName,
     },
+    /// Let this computer's passphrase open volumes that came from another one, in a backup
+    TakeOver {
+        /// Which
+        #[arg(required = true)]
+        name: Vec<QubeName>,
+        /// Read the passphrase of the other computer from this open descriptor
+        #[arg(long, value_name = "N")]
+        passphrase_fd: Option<u32>,
+    },
     /// Change the passphrase of all encrypted volumes
     Passphrase {
         /// Read the old one from this open descriptor
@@ -335,6 +344,9 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
         }
         QubeCommand::Encrypt { name } => {
             client.call(RequestBody::Encrypt { qube: name }, Instant::now() + LONG)?;
+        }
+        QubeCommand::TakeOver { name, passphrase_fd } => {
+            passphrase::take_over(client, &name, passphrase_fd, out)?;
         }
         QubeCommand::Passphrase { passphrase_fd, new_passphrase_fd } => {
             passphrase::change(client, passphrase_fd.zip(new_passphrase_fd), out)?;

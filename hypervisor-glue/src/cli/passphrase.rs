@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use transom_protocol::supervisor::{KeyringState, ReplyBody, RequestBody};
+use transom_protocol::supervisor::{KeyringState, QubeName, ReplyBody, RequestBody};
 
 use super::{CliError, SOON};
 use crate::{
@@ -54,6 +54,28 @@ pub(super) fn change(
         None => (ask("Passphrase: ")?, ask_new(out)?),
     };
     tell(client, RequestBody::ChangePassphrase, &[&old, &new])
+}
+
+/// Takes volumes of another computer over, all with the same passphrase of that one.
+pub(super) fn take_over(
+    client: &mut Client,
+    names: &[QubeName],
+    fd: Option<u32>,
+    out: &mut dyn io::Write,
+) -> Result<(), CliError> {
+    if fd.is_none() && state(client)? != KeyringState::Unlocked {
+        writeln!(out, "First the passphrase of this computer.")?;
+        unlock(client, None, out)?;
+    }
+    let theirs = match fd {
+        Some(fd) => read(fd)?,
+        None => ask("Passphrase of the computer that they came from: ")?,
+    };
+    for name in names {
+        tell(client, RequestBody::TakeOver { qube: name.clone() }, &[&theirs])?;
+        writeln!(out, "{name}: this computer's passphrase opens its volume now")?;
+    }
+    Ok(())
 }
 
 fn state(client: &mut Client) -> Result<KeyringState, CliError> {

@@ -70,12 +70,24 @@ pub(super) fn is_there() -> bool {
 
 /// Runs it on the file at `path`, with `input` as its standard input. Waits.
 pub(super) fn run(action: &str, more: &[&str], path: &Path, input: &[u8]) -> Result<Said, EncryptionError> {
+    run_with(action, more, path, None, input)
+}
+
+/// The same, with what it wants to know after the file.
+pub(super) fn run_with(
+    action: &str,
+    more: &[&str],
+    path: &Path,
+    after: Option<&str>,
+    input: &[u8],
+) -> Result<Said, EncryptionError> {
     let at = |doing| move |source| EncryptionError::System { doing, source };
     let mut command = Command::new(program()?);
     command
         .args([action, "--batch-mode"])
         .args(more)
         .args([OsStr::new("--"), path.as_os_str()])
+        .args(after)
         .env_clear()
         .env("LC_ALL", "C")
         .stdin(filled_pipe(input).map_err(at("hand a key to cryptsetup"))?)

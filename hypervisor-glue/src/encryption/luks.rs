@@ -91,6 +91,43 @@ pub(super) fn change_slot(path: &Path, slot: Slot, old: &[u8], new: &[u8]) -> Re
     if said.is_good() { Ok(()) } else { Err(why_not(path, &said)) }
 }
 
+/// Adds a slot that the key `new` opens to a file that the key `old` opens; both have [`KEY`] bytes. A power
+/// cut leaves it as it was or with the new slot.
+pub(super) fn add_slot(path: &Path, old: &[u8], new: &[u8]) -> Result<(), EncryptionError> {
+    let mut both = Secret::zeros(2 * KEY).map_err(no_memory)?;
+    let (first, second) = both.split_at_mut(KEY);
+    first.copy_from_slice(old);
+    second.copy_from_slice(new);
+    // From the same pipe, one after the other: each reads as many bytes as it is told.
+    let sizes = ["--keyfile-size=64", "--new-keyfile-size=64", "--new-keyfile=-"];
+    let said = cryptsetup::run("luksAddKey", &[Slot::Key.options(), &sizes].concat(), path, &both)?;
+    if said.is_good() { Ok(()) } else { Err(why_not(path, &said)) }
+}
+
+/// Destroys all slots but those that `secret` opens, of which there must be one.
+pub(super) fn keep_only(path: &Path, secret: &[u8]) -> Result<(), EncryptionError> {
+    let slots = header(path)?.keyslots;
+    let mut others = Vec::new();
+    for slot in slots.keys() {
+        // What is no number is no slot.
+        let number = slot.parse::<u8>().map_err(|_| EncryptionError::Header(path.to_owned()))?.to_string();
+        let options = ["--test-passphrase", "--key-file=-", "--key-slot", &number];
+        if !cryptsetup::run("luksOpen", &options, path, secret)?.is_good() {
+            others.push(number);
+        }
+    }
+    if others.len() == slots.len() {
+        return Err(EncryptionError::WrongKey(path.to_owned()));
+    }
+    for slot in others {
+        let said = cryptsetup::run_with("luksKillSlot", &[], path, Some(&slot), &[])?;
+        if !said.is_good() {
+            return Err(said.failed(path));
+        }
+    }
+    Ok(())
+}
+
 /// The key of a LUKS2 file, if `secret` opens one of its slots.
 pub(super) fn key(path: &Path, secret: &[u8]) -> Result<Secret, EncryptionError> {
     let said = cryptsetup::run("luksDump", &["--dump-volume-key", "--key-file", "-"], path, secret)?;

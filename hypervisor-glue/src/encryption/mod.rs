@@ -13,6 +13,7 @@
 mod cryptsetup;
 mod keyring;
 mod luks;
+mod moved;
 mod payload;
 mod volume;
 mod xts;
@@ -26,6 +27,7 @@ pub(crate) use self::{cryptsetup::filled_pipe, volume::DRAFT};
 pub use self::{
     keyring::{KEYRING_FILE, Keyring, MasterKey, check_passphrase},
     luks::Slot,
+    moved::{open_moved, take_over},
     payload::{Layout, Payload},
     volume::{VolumeKey, encrypt, open},
     xts::{KEY, Xts},
@@ -53,6 +55,15 @@ pub enum EncryptionError {
     /// What should open a file does not.
     #[error("the key slot of {0} is damaged, or of another passphrase's keyring")]
     WrongKey(PathBuf),
+    /// It came from another computer.
+    #[error(
+        "its volume is opened by the passphrase of the computer that it came from: take it over with \
+         `transom qube take-over NAME`"
+    )]
+    Moved,
+    /// It did not, or was taken over already.
+    #[error("its volume is opened by this computer's passphrase already")]
+    NotMoved,
     /// All key slots are gone.
     #[error("{0} has no key slot left: what is in it cannot be read any more; take a backup")]
     NoSlot(PathBuf),

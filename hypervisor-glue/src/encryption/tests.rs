@@ -193,6 +193,67 @@ fn lost_and_foreign_slots_are_said() {
     assert!(matches!(error, EncryptionError::NoSlot(_)), "{error}");
 }
 
+/// A volume of one computer in a directory of another, beside a copy of the keyring that opens it.
+fn moved() -> (Place, PathBuf, MasterKey, MasterKey) {
+    let (there, here) = (Place::new(), Place::new());
+    let (volume, theirs) = there.volume();
+    let ours = here.keyring.create(b"another horse", Slot::CheapPassphrase).unwrap();
+    let dir = here.path("work");
+    fs::create_dir(&dir).unwrap();
+    fs::copy(&volume, dir.join("volume")).unwrap();
+    fs::copy(there.keyring.path(), dir.join(KEYRING_FILE)).unwrap();
+    (here, dir.join("volume"), theirs, ours)
+}
+
+#[test]
+fn a_volume_of_another_computer_is_taken_over() {
+    let (here, volume, theirs, ours) = moved();
+    let beside = here.path("work").join(KEYRING_FILE);
+    let before = fs::read(&volume).unwrap();
+    assert!(matches!(open_moved(&volume, 0, &ours), Err(EncryptionError::Moved)));
+    let wrong = take_over(&volume, b"another horse", &ours);
+    assert!(matches!(wrong, Err(EncryptionError::WrongPassphrase)), "{wrong:?}");
+    assert!(beside.exists() && fs::read(&volume).unwrap() == before, "nothing was changed");
+
+    take_over(&volume, GOOD, &ours).unwrap();
+    assert_eq!(marker(&volume, &ours), "a marker to look for");
+    assert!(!beside.exists());
+    assert!(matches!(open(&volume, 0, &theirs), Err(EncryptionError::WrongKey(_))), "it is ours alone");
+    let again = take_over(&volume, GOOD, &ours);
+    assert!(matches!(again, Err(EncryptionError::NotMoved)), "{again:?}");
+    open_moved(&volume, 0, &ours).unwrap();
+}
+
+#[test]
+fn one_that_was_half_taken_over_is_finished_by_its_next_start() {
+    let (here, volume, theirs, ours) = moved();
+    luks::add_slot(&volume, &theirs.0, &ours.0).unwrap();
+    assert!(open(&volume, 0, &theirs).is_ok());
+    open_moved(&volume, 0, &ours).unwrap();
+    assert!(matches!(open(&volume, 0, &theirs), Err(EncryptionError::WrongKey(_))));
+    assert!(!here.path("work").join(KEYRING_FILE).exists());
+    assert_eq!(marker(&volume, &ours), "a marker to look for");
+}
+
+#[test]
+fn one_that_came_back_to_its_own_computer_needs_no_passphrase() {
+    let (here, volume, theirs, _) = moved();
+    open_moved(&volume, 0, &theirs).unwrap();
+    assert!(!here.path("work").join(KEYRING_FILE).exists());
+    assert_eq!(marker(&volume, &theirs), "a marker to look for");
+}
+
+#[test]
+fn a_taken_over_volume_whose_keyring_is_damaged_stays_as_it_is() {
+    let (here, volume, theirs, ours) = moved();
+    let beside = here.path("work").join(KEYRING_FILE);
+    fs::write(&beside, b"no keyring").unwrap();
+    let before = fs::read(&volume).unwrap();
+    assert!(matches!(take_over(&volume, GOOD, &ours), Err(EncryptionError::Header(_))));
+    assert!(fs::read(&volume).unwrap() == before);
+    assert!(open(&volume, 0, &theirs).is_ok());
+}
+
 #[test]
 fn files_that_are_no_volumes_are_said() {
     let place = Place::new();

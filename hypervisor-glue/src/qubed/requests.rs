@@ -169,6 +169,7 @@ impl Server {
                 Ok(Ok(ReplyBody::Done).into())
             }
             RequestBody::Encrypt { qube } => self.encrypt(qube),
+            RequestBody::TakeOver { qube } => self.take_over(qube, files),
             RequestBody::Keyring => Ok(Ok(ReplyBody::Keyring { state: self.vault.state() }).into()),
             RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {
                 let asked = Asked { client, request: request.id };

@@ -63,7 +63,7 @@ pub(super) fn refusal(error: &EncryptionError) -> ErrorBody {
         EncryptionError::NoPassphrase => ErrorKind::Locked,
         EncryptionError::WrongPassphrase => ErrorKind::WrongPassphrase,
         EncryptionError::Exists(_) => ErrorKind::Exists,
-        EncryptionError::Passphrase(_) => ErrorKind::BadRequest,
+        EncryptionError::Passphrase(_) | EncryptionError::NotMoved => ErrorKind::BadRequest,
         EncryptionError::NoProgram => ErrorKind::Backend,
         _ => ErrorKind::Io,
     };
@@ -170,12 +170,19 @@ impl Vault {
         }
     }
 
+    /// The key, where volumes are there already.
+    pub(super) fn key_of_this_computer(&self) -> Result<Arc<MasterKey>, String> {
+        encryption::check().map_err(|error| error.to_string())?;
+        let none = || "give this computer's passphrase first, with `transom unlock`".to_owned();
+        self.master.clone().ok_or_else(none)
+    }
+
     /// Refuses if a qube's volume is being worked on.
     pub(super) fn leave_alone(&self, name: &QubeName) -> Result<(), ErrorBody> {
         let said = if self.opening.contains_key(name) {
             format!("{name} is starting; stop it first with `transom qube stop {name}`")
         } else if self.encrypting.contains_key(name) {
-            format!("{name} is being encrypted; wait until that is done")
+            format!("the volume of {name} is being encrypted or taken over; wait until that is done")
         } else {
             return Ok(());
         };
@@ -202,7 +209,7 @@ impl Vault {
         bytes: u64,
         master: Arc<MasterKey>,
     ) -> Result<(), ErrorBody> {
-        let job = Job::begin("volume", move || encryption::open(&path, bytes, &master));
+        let job = Job::begin("volume", move || encryption::open_moved(&path, bytes, &master));
         self.opening.insert(name, Opening { job: job.map_err(|error| io_error(&error))?, cancelled: false });
         Ok(())
     }
@@ -231,7 +238,21 @@ impl Vault {
         Ok(())
     }
 
-    /// What came of that.
+    /// Begins to take over a volume from another computer, whose passphrase is in a pipe.
+    pub(super) fn take_over(
+        &mut self,
+        name: QubeName,
+        volume: PathBuf,
+        files: Vec<OwnedFd>,
+        master: Arc<MasterKey>,
+    ) -> Result<(), ErrorBody> {
+        let [passphrase] = passphrases(files)?;
+        let job = Job::begin("take over", move || encryption::take_over(&volume, &passphrase, &master));
+        self.encrypting.insert(name, job.map_err(|error| io_error(&error))?);
+        Ok(())
+    }
+
+    /// What came of either.
     pub(super) fn encrypted(&mut self, name: &QubeName) -> Option<Result<(), ErrorBody>> {
         Some(match self.encrypting.remove(name)?.end() {
             Some(result) => result.map_err(|error| refusal(&error)),

@@ -1,6 +1,6 @@
 //! Volumes of qubes: opened for a start, encrypted, told about.
 
-use std::time::Instant;
+use std::{os::fd::OwnedFd, time::Instant};
 
 use transom_protocol::supervisor::{Backend, ErrorBody, ErrorKind, QubeName, ReplyBody, Storage};
 
@@ -75,6 +75,26 @@ impl Server {
         Ok(super::requests::Outcome::Later(name, Until::Encrypted))
     }
 
+    /// Begins to take over the volume of a halted qube that came from another computer.
+    pub(super) fn take_over(
+        &mut self,
+        name: QubeName,
+        files: Vec<OwnedFd>,
+    ) -> Result<super::requests::Outcome, ErrorBody> {
+        self.lasting(&name)?;
+        self.halted(&name)?;
+        self.leave_alone(&name)?;
+        if self.store.volume(&name) != Volume::Encrypted {
+            let said = format!("{name} has no encrypted volume");
+            return Err(ErrorBody::new(ErrorKind::BadRequest, said));
+        }
+        let locked = |why| ErrorBody::new(ErrorKind::Locked, format!("{name} cannot be taken over: {why}"));
+        let master = self.vault.key_of_this_computer().map_err(locked)?;
+        self.vault.take_over(name.clone(), self.store.encrypted_volume(&name), files, master)?;
+        tracing::info!(qube = %name, "being taken over");
+        Ok(super::requests::Outcome::Later(name, Until::Encrypted))
+    }
+
     /// Something that was begun in the vault has come to its end.
     pub(super) fn vault_ready(&mut self, part: &Part, now: Instant) {
         match part {
@@ -94,7 +114,7 @@ impl Server {
             Part::Encrypting(name) => {
                 let Some(result) = self.vault.encrypted(name) else { return };
                 if let Err(refusal) = &result {
-                    tracing::warn!(qube = %name, reason = refusal.message, "not encrypted");
+                    tracing::warn!(qube = %name, reason = refusal.message, "not encrypted or taken over");
                 }
                 self.announce(name);
                 let gone = || ErrorBody::new(ErrorKind::NoSuchQube, format!("there is no qube {name}"));

@@ -49,7 +49,7 @@ pub use self::{
 /// The file that describes a qube.
 pub const QUBE_FILE: &str = "qube.kdl";
 /// The private volume of a virtual machine, encrypted or not.
-const ENCRYPTED_VOLUME: &str = "private.luks";
+pub(crate) const ENCRYPTED_VOLUME: &str = "private.luks";
 const PLAIN_VOLUME: &str = "private.img";
 /// Largest such file, in bytes.
 pub const MAX_QUBE_FILE: u64 = 64 * 1024;

@@ -12,7 +12,8 @@ pub enum PartKind {
     Tree,
     /// A disk of its machine: one large file with holes.
     Volume,
-    /// What opens its volume: one small file.
+    /// What opens its volume: one small file, with holes. In a backup it is that of the computer; in a qube's
+    /// directory it lies while the volume was not taken over yet (see [`crate::encryption::take_over`]).
     Key,
 }
 
@@ -27,11 +28,12 @@ pub struct Part {
 
 /// All of them, in the order in which a backup has them. Any but the first may be missing. Logs are none:
 /// they are of this computer.
-pub const PARTS: [Part; 4] = [
+pub const PARTS: [Part; 5] = [
     Part { name: super::QUBE_FILE, kind: PartKind::Config },
     Part { name: "home", kind: PartKind::Tree },
     Part { name: super::ENCRYPTED_VOLUME, kind: PartKind::Volume },
     Part { name: super::PLAIN_VOLUME, kind: PartKind::Volume },
+    Part { name: crate::encryption::KEYRING_FILE, kind: PartKind::Key },
 ];
 
 /// The part of this name.

@@ -104,3 +104,35 @@ fn a_sandbox_claims_no_encryption() {
         start(&mut qubed.client(), "work").unwrap();
     }
 }
+
+/// A volume that came from another computer, in a backup.
+#[test]
+fn a_volume_is_taken_over() {
+    let qubed = Qubed::start();
+    let mut client = qubed.client();
+    qubed.create("work", "good");
+    let over = || RequestBody::TakeOver { qube: name("work") };
+    let take =
+        |client: &mut Client, passphrase: &[u8]| match client.call_with(over(), &[passphrase], deadline()) {
+            Ok(ReplyBody::Qube { qube }) => Ok(qube),
+            Ok(other) => panic!("{other:?}"),
+            Err(ClientError::Refused(error)) => Err(error),
+            Err(error) => panic!("{error}"),
+        };
+    let refused = take(&mut client, OLD).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::BadRequest, "it has none: {refused}");
+    let dir = qubed.qube_dir("work");
+    let theirs = Keyring::of(&dir).create(OLD, Slot::CheapPassphrase).unwrap();
+    let volume = dir.join("private.luks");
+    transom_hypervisor::encryption::open(&volume, 1 << 20, &theirs).unwrap();
+    let refused = take(&mut client, OLD).unwrap_err();
+    assert!(refused.kind == ErrorKind::Locked && refused.message.contains("transom unlock"), "{refused}");
+    Keyring::of(&qubed.temp.path().join("data")).create(NEW, Slot::CheapPassphrase).unwrap();
+    tell(&mut client, RequestBody::Unlock, &[NEW]).unwrap();
+    assert_eq!(take(&mut client, NEW).unwrap_err().kind, ErrorKind::WrongPassphrase);
+    assert_eq!(take(&mut client, OLD).unwrap().name, name("work"));
+    let refused = take(&mut client, OLD).unwrap_err();
+    assert!(refused.message.contains("already"), "{refused}");
+    let ours = Keyring::of(&qubed.temp.path().join("data")).open(NEW).unwrap();
+    transom_hypervisor::encryption::open(&volume, 0, &ours).unwrap();
+}

@@ -184,6 +184,12 @@ pub enum RequestBody {
         /// Which.
         qube: QubeName,
     },
+    /// Lets this computer's passphrase open the volume of a halted qube that came from another one. The passphrase
+    /// of that one comes as with [`Self::Unlock`]. Answer: [`ReplyBody::Qube`] when it is done.
+    TakeOver {
+        /// Which.
+        qube: QubeName,
+    },
     /// Whether encrypted volumes can be used. Answer: [`ReplyBody::Keyring`].
     Keyring,
     /// Opens the keyring, so that they can. The passphrase is in a pipe beside the request, with its end:
@@ -238,6 +244,7 @@ impl RequestBody {
             | Self::Windows { qube, .. }
             | Self::Log { qube }
             | Self::Network { qube, .. }
+            | Self::TakeOver { qube }
             | Self::Encrypt { qube } => Some(qube),
             Self::Ping
             | Self::List { .. }

@@ -9,6 +9,7 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use transom_hypervisor::encryption::{self, Keyring, MasterKey, Slot};
 use transom_tests::process::{House, until};
 
 /// A house with a qube whose home and volume have something in them.
@@ -72,6 +73,38 @@ fn from_one_person_to_another_with_a_passphrase() {
     // Without a terminal nobody is asked, and nothing waits.
     let output = there.run(&["backup", "verify", there.path().join("b.age").to_str().unwrap()]);
     assert!(!output.status.success() && said(&output).contains("--passphrase-fd"), "{}", said(&output));
+}
+
+/// A person's keyring, which opens without much work.
+fn keyring(house: &House, passphrase: &str) -> MasterKey {
+    let data = house.path().join("data/transom");
+    fs::create_dir_all(&data).unwrap();
+    Keyring::of(&data).create(passphrase.as_bytes(), Slot::CheapPassphrase).unwrap()
+}
+
+#[test]
+fn an_encrypted_volume_is_taken_over_by_another_computer() {
+    let (here, there) = (house(100), House::new());
+    let theirs = keyring(&here, "the old horse");
+    fs::remove_file(here.home("work").join("../private.img")).unwrap();
+    let volume = here.home("work").join("../private.luks");
+    encryption::open(&volume, 1 << 20, &theirs).unwrap();
+    good(&with_passphrase(&here, "of the backup", "backup create --all --passphrase-fd 7 b.age"));
+    let ours = keyring(&there, "the new horse");
+    fs::rename(here.path().join("b.age"), there.path().join("b.age")).unwrap();
+    let restored = with_passphrase(&there, "of the backup", "backup restore --passphrase-fd 7 b.age");
+    let remedy = "qube take-over work";
+    assert!(good(&restored).contains(&format!("`transom {remedy}`")), "{}", said(&restored));
+
+    let take_over = |passphrase| with_passphrase(&there, passphrase, &format!("{remedy} --passphrase-fd 7"));
+    assert!(said(&take_over("the old horse")).contains("transom unlock"));
+    good(&with_passphrase(&there, "the new horse", "unlock --passphrase-fd 7"));
+    let wrong = take_over("the new horse");
+    assert!(!wrong.status.success() && said(&wrong).contains("the passphrase is wrong"), "{}", said(&wrong));
+    good(&take_over("the old horse"));
+    let again = take_over("the old horse");
+    assert!(!again.status.success() && said(&again).contains("already"), "{}", said(&again));
+    encryption::open(&there.home("work").join("../private.luks"), 0, &ours).unwrap();
 }
 
 fn keys(house: &House) -> Option<(PathBuf, String)> {

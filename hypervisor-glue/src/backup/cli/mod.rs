@@ -9,6 +9,7 @@ mod watcher;
 use std::{
     fs::File,
     io::{self, IsTerminal as _, Write},
+    os::unix::fs::FileExt as _,
     path::{Path, PathBuf},
 };
 
@@ -22,6 +23,7 @@ use super::{
 };
 use crate::{
     client::{Client, Launch, ensure_running},
+    encryption::KEYRING_FILE,
     image::Images,
     paths,
     store::PartKind,
@@ -280,6 +282,16 @@ fn tell(client: &mut Client, restored: &[Restored], out: &mut dyn Write) -> Resu
         if let Some(network) = config.network.as_ref().filter(|network| !there.contains(network)) {
             write(writeln!(out, "  its network: there is no qube {network}"))?;
         }
+        if let Some(dir) = client.find(&qube.name)?
+            && moved(&dir)
+        {
+            write(writeln!(
+                out,
+                "  its volume is opened by the passphrase of the computer that it came from: take it over with \
+                 `transom qube take-over {}`",
+                qube.name
+            ))?;
+        }
         if !config.autostart.is_empty() {
             let programs = config.autostart.len();
             write(writeln!(
@@ -290,6 +302,21 @@ fn tell(client: &mut Client, restored: &[Restored], out: &mut dyn Write) -> Resu
         }
     }
     Ok(())
+}
+
+/// True if the keyring beside a volume is of another computer than this.
+fn moved(dir: &Path) -> bool {
+    let id = |path: Option<&Path>| luks_id(&path?.join(KEYRING_FILE));
+    let here = id(dir.parent().and_then(Path::parent));
+    id(Some(dir)).is_some_and(|there| here != Some(there))
+}
+
+/// The UUID in the header of a LUKS2 file (LUKS2 On-Disk Format Specification, 2.1), which stays when its
+/// passphrase is changed. Only for what a person is told: whoever makes a backup can write what they like.
+fn luks_id(path: &Path) -> Option<[u8; 40]> {
+    let mut id = [0; 40];
+    File::open(path).ok()?.read_exact_at(&mut id, 168).ok()?;
+    Some(id)
 }
 
 #[cfg(test)]

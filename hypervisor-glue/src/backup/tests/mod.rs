@@ -2,6 +2,7 @@
 
 mod damage;
 mod hostile;
+mod moved;
 mod resume;
 mod round_trip;
 
