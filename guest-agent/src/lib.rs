@@ -25,7 +25,10 @@ pub mod wayland;
 mod windows;
 mod xwayland;
 
-pub use self::{dom0::Address, programs::print_list};
+pub use self::{
+    dom0::Address,
+    programs::{print_list, start_apart},
+};
 
 use std::{collections::HashMap, io};
 

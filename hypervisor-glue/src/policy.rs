@@ -25,11 +25,12 @@ use transom_protocol::{
 
 use crate::store::{FileError, first_error};
 
-/// What holds where the person's own rules do not say: files and links may go where the person says,
+/// What holds where the person's own rules do not say: files, links and programs may go where the person says,
 /// each time anew; the USB qube may have a mouse if the person says so; all else is denied.
 pub const BUILT_IN: &str = r#"ask "transom.copy" from="*" to="*"
 ask "transom.open-file" from="*" to="*"
 ask "transom.open-link" from="*" to="*"
+ask "transom.start-program" from="*" to="*"
 ask "transom.input-mouse" from="sys-usb" to="dom0"
 deny "*" from="*" to="*"
 "#;
@@ -308,9 +309,9 @@ mod tests {
     }
 
     #[test]
-    fn without_a_file_files_and_links_are_asked_about_and_nothing_else_may_be() {
+    fn without_a_file_files_links_and_programs_are_asked_about_and_nothing_else_may_be() {
         let policy = policy("");
-        for service in ["transom.copy", "transom.open-file", "transom.open-link"] {
+        for service in ["transom.copy", "transom.open-file", "transom.open-link", "transom.start-program"] {
             assert_eq!(decide(&policy, service, "work", "vault"), Decision::Ask);
             assert_eq!(decide(&policy, service, "work", "@disposable"), Decision::Ask);
             assert_eq!(decide(&policy, service, "work", "dom0"), Decision::Deny);

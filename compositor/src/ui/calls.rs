@@ -46,6 +46,10 @@ fn sentence(ask: &CallAsk) -> Vec<Part> {
         "transom.copy" => parts.push(text(format!(" wants to copy {said} to"))),
         "transom.open-file" => parts.push(text(format!(" wants to open the file {said} in"))),
         "transom.open-link" => parts.push(text(format!(" wants to open the link {said} in"))),
+        // Its name there is not known here; the id was checked.
+        "transom.start-program" => {
+            parts.push(text(format!(" wants to start the program “{}” in", ask.argument)))
+        }
         service => {
             let with =
                 if ask.argument.is_empty() { String::new() } else { format!(" with {}", ask.argument) };
@@ -177,6 +181,7 @@ impl Desktop {
                     "transom.copy" => " copies files to ".to_owned(),
                     "transom.open-file" => " opens a file in ".to_owned(),
                     "transom.open-link" => " opens a link in ".to_owned(),
+                    "transom.start-program" => " starts a program in ".to_owned(),
                     other => format!(" uses the service {other} of "),
                 };
                 parts.extend([text(did), to(self)]);

@@ -1,5 +1,5 @@
 //! `transom-services`: services of other qubes, called and served. Called by another name it is
-//! `transom-copy`, `transom-move`, `transom-open` or `transom-call`.
+//! `transom-copy`, `transom-move`, `transom-open`, `transom-start` or `transom-call`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 use std::{
@@ -12,13 +12,19 @@ use std::{
 };
 
 use clap::Parser;
-use transom_agent::services::{
-    COPY, OPEN_FILE, OPEN_LINK, ServiceError,
-    call::{Heard, Stream},
-    copy::{Answer, Plan, receive},
-    open, serve,
+use transom_agent::{
+    services::{
+        COPY, OPEN_FILE, OPEN_LINK, START_PROGRAM, ServiceError,
+        call::{Heard, Stream},
+        copy::{Answer, Plan, receive},
+        open, serve,
+    },
+    start_apart,
 };
-use transom_protocol::call::Target;
+use transom_protocol::{
+    call::{Target, is_argument},
+    programs::is_program_id,
+};
 
 /// Services of other qubes.
 #[derive(Debug, Parser)]
@@ -35,6 +41,14 @@ enum Tool {
         to: Option<Target>,
         /// A file, or a link that begins with http:, https: or mailto:
         what: OsString,
+    },
+    /// Start a program of another qube
+    Start {
+        /// The qube, or @disposable for a new one; dom0 asks the person if none is named
+        #[arg(long)]
+        to: Option<Target>,
+        /// Its id there: the name of its desktop entry without .desktop, such as firefox-esr
+        program: String,
     },
     /// Call any service; standard input goes there, what it answers comes to standard output
     Call {
@@ -62,6 +76,9 @@ enum Tool {
     /// Open the link on standard input (started by Serve)
     #[command(hide = true)]
     OpenLink,
+    /// Start the program that the argument names (started by Serve)
+    #[command(hide = true)]
+    StartProgram,
 }
 
 #[derive(Debug, clap::Args)]
@@ -80,7 +97,7 @@ fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let name = arguments.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
     let word = name.as_deref().and_then(|name| name.to_str()?.strip_prefix("transom-"));
-    if let Some(word @ ("copy" | "move" | "open" | "call")) = word {
+    if let Some(word @ ("copy" | "move" | "open" | "start" | "call")) = word {
         let word = word.into();
         arguments.insert(1, word);
     }
@@ -89,10 +106,12 @@ fn main() -> ExitCode {
         Tool::Move(files) => copy(&files, true),
         Tool::Open { to, what } => open_elsewhere(to.as_ref(), &what),
         Tool::Call { to, about, service, argument } => call(&service, to.as_ref(), &argument, &about),
+        Tool::Start { to, program } => start(to.as_ref(), &program),
         Tool::Serve => serve_call(),
         Tool::Receive => Ok(receive_files(false)),
         Tool::ReceiveAndOpen => Ok(receive_files(true)),
         Tool::OpenLink => Ok(open_link()),
+        Tool::StartProgram => start_program(),
     };
     match result {
         Ok(code) => code,
@@ -200,6 +219,30 @@ fn open_elsewhere(to: Option<&Target>, what: &std::ffi::OsStr) -> Result<ExitCod
     writer.write_all(link.as_bytes()).map_err(ServiceError::Stream)?;
     writer.end()?;
     answer(stream).map(|()| ExitCode::SUCCESS)
+}
+
+fn start(to: Option<&Target>, program: &str) -> Result<ExitCode, ServiceError> {
+    if !is_program_id(program) || !is_argument(program) {
+        return Err(ServiceError::Local(format!("{program:?} is no program's id that can be asked for")));
+    }
+    let mut stream = Stream::call(START_PROGRAM, to, program, "")?;
+    loop {
+        match stream.hear()? {
+            Heard::Exited(0) => return Ok(ExitCode::SUCCESS),
+            Heard::Exited(_) => return Err(ServiceError::Remote("the other qube could not start it")),
+            Heard::Data(_) | Heard::End => {}
+        }
+    }
+}
+
+fn start_program() -> Result<ExitCode, ServiceError> {
+    let untrusted_id = variable(serve::ARGUMENT_VAR)?;
+    if !is_program_id(&untrusted_id) {
+        return Err(ServiceError::Local("what was asked for is no program's id".to_owned()));
+    }
+    start_apart(&untrusted_id, &[serve::SERVICE_VAR, serve::ARGUMENT_VAR, serve::SOURCE_VAR])
+        .map(|()| ExitCode::SUCCESS)
+        .map_err(ServiceError::Local)
 }
 
 fn call(service: &str, to: Option<&Target>, argument: &str, about: &str) -> Result<ExitCode, ServiceError> {

@@ -9,7 +9,7 @@ mod watch;
 
 use std::{
     io::{self, Read as _, Write as _},
-    os::fd::AsFd as _,
+    os::{fd::AsFd as _, unix::process::CommandExt as _},
     process::{Child, ChildStdout, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -88,6 +88,24 @@ pub fn print_list() -> io::Result<()> {
 /// There is none of this id, or it cannot be: in one line.
 pub(crate) fn start(id: &str) -> Result<Start, String> {
     Surroundings::of_process().start(id)
+}
+
+/// Starts a program in a process group of its own, which goes on after this process; without these variables.
+///
+/// # Errors
+/// There is none of this id, or it cannot be: in one line.
+pub fn start_apart(id: &str, without: &[&str]) -> Result<(), String> {
+    let Start { argv, dir } = start(id)?;
+    let (program, arguments) = argv.split_first().ok_or("its entry names no program")?;
+    let mut command = Command::new(program);
+    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+    for name in without {
+        command.env_remove(name);
+    }
+    if let Some(dir) = dir {
+        command.current_dir(dir);
+    }
+    command.spawn().map(drop).map_err(|error| format!("{program}: {error}"))
 }
 
 impl Agent {

@@ -2,7 +2,7 @@
 //!
 //! `call` is a call stream from inside the qube, `serve` runs what the qube was asked to serve, `copy`
 //! is how files travel, `open` opens files and links. All of it is the program `transom-services`,
-//! which is called `transom-copy`, `transom-move`, `transom-open` and `transom-call` as well. It waits
+//! which is called `transom-copy`, `transom-move`, `transom-open`, `transom-start` and `transom-call` as well. It waits
 //! for the other end as long as the person lets it; the agent itself has no part in it.
 
 pub mod call;
@@ -16,6 +16,8 @@ pub const COPY: &str = "transom.copy";
 pub const OPEN_FILE: &str = "transom.open-file";
 /// Opens a link.
 pub const OPEN_LINK: &str = "transom.open-link";
+/// Starts a program; its argument is the program's id.
+pub const START_PROGRAM: &str = "transom.start-program";
 
 /// Why a call of a service came to nothing.
 #[derive(Debug, thiserror::Error)]

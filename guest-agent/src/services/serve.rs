@@ -14,7 +14,7 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use transom_protocol::call::{MAX_DATA, Token};
 
 use super::{
-    COPY, OPEN_FILE, OPEN_LINK, ServiceError,
+    COPY, OPEN_FILE, OPEN_LINK, START_PROGRAM, ServiceError,
     call::{Heard, Stream},
 };
 
@@ -52,6 +52,7 @@ fn program(service: &str, argument: &str) -> Option<Command> {
         COPY => "receive",
         OPEN_FILE => "receive-and-open",
         OPEN_LINK => "open-link",
+        START_PROGRAM => "start-program",
         _ => return None,
     };
     let mut command = Command::new(std::env::current_exe().ok()?);

@@ -299,3 +299,40 @@ fn links_are_opened_elsewhere_and_what_is_none_is_not() {
     assert_eq!(done(&house, "work").0, "1");
     assert_eq!(house.state().prompt, None);
 }
+
+#[test]
+fn a_program_is_started_elsewhere_and_nothing_goes_with_it() {
+    let house = house(&[("work", "blue"), ("web", "red")]);
+    let entries = house.home("web").join(".local/share/applications");
+    fs::create_dir_all(&entries).unwrap();
+    let entry = "[Desktop Entry]\nType=Application\nName=Show\nExec=/home/user/show %u\n";
+    fs::write(entries.join("org.show.desktop"), entry).unwrap();
+    let text = "#!/bin/sh\nenv > ~/seen\necho $# >> ~/seen\nexec foot --title=started sleep 1000\n";
+    executable(house.home("web").join("show"), text);
+    house.must(&["qube", "start", "work"]);
+
+    script(&house, "work", "transom-start org.show");
+    assert_eq!(prompt(&house), "work wants to start the program “org.show” in: web, a new disposable qube");
+    key(&house, ESCAPE);
+    assert_eq!(done(&house, "work"), ("1".into(), "transom: refused\n".into()));
+    script(&house, "work", "transom-start --to web org.show");
+    prompt(&house);
+    allow(&house);
+    assert_eq!(done(&house, "work"), ("0".into(), String::new()));
+    assert_eq!(window(&house, "started").qube, "web");
+    let seen = fs::read_to_string(house.home("web").join("seen")).unwrap();
+    assert!(seen.ends_with("\n0\n") && !seen.contains("TRANSOM_SOURCE"), "{seen}");
+    // What is not listed does not start, whatever it is called.
+    for id in ["no-such", "foot.desktop"] {
+        script(&house, "work", &format!("transom-start --to web {id}"));
+        prompt(&house);
+        allow(&house);
+        let (status, said) = done(&house, "work");
+        assert!(status == "1" && said.contains("could not start it"), "{id}: {said}");
+    }
+    for id in ["../show", "'a b'", "/bin/sh", "''"] {
+        script(&house, "work", &format!("transom-start --to web {id}"));
+        let (status, said) = done(&house, "work");
+        assert!(status == "1" && said.contains("no program's id"), "{id}: {said}");
+    }
+}
