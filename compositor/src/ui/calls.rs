@@ -48,7 +48,7 @@ fn sentence(ask: &CallAsk) -> Vec<Part> {
         "transom.open-link" => parts.push(text(format!(" wants to open the link {said} in"))),
         // Its name there is not known here; the id was checked.
         "transom.start-program" => {
-            parts.push(text(format!(" wants to start the program “{}” in", ask.argument)))
+            parts.push(text(format!(" wants to start the program “{}” in", ask.argument)));
         }
         service => {
             let with =

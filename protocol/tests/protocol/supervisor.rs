@@ -38,6 +38,7 @@ fn request() -> impl Strategy<Value = RequestBody> {
             }
         ),
         qube().prop_map(|qube| RequestBody::Encrypt { qube }),
+        qube().prop_map(|qube| RequestBody::TakeOver { qube }),
         (".*", option::of(label()), program())
             .prop_map(|(pattern, label, program)| RequestBody::RunDisposable { pattern, label, program }),
         (qube(), program()).prop_map(|(qube, program)| RequestBody::Open { qube, program }),
@@ -217,6 +218,7 @@ fn event() -> impl Strategy<Value = Event> {
         (qube(), any::<u64>()).prop_map(|(qube, link_id)| Event::LinkGone { qube, link_id }),
         qube().prop_map(|qube| Event::QubeRemoved { qube }),
         qube().prop_map(|qube| Event::Programs { qube }),
+        qube().prop_map(|qube| Event::Locked { qube }),
         ask().prop_map(|ask| Event::Ask { ask }),
         any::<u64>().prop_map(|call| Event::AskGone { call }),
         (any::<u64>(), info(), "[a-z]{1,9}", "[a-z]{0,9}", ".{0,20}").prop_map(
@@ -249,7 +251,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Clone { .. } | RequestBody::Rename { .. } | RequestBody::File { .. } => {}
         RequestBody::Hold { .. } | RequestBody::Reserve { .. } | RequestBody::Adopt { .. } => {}
         RequestBody::AnswerCall { .. } | RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
-        RequestBody::Network { .. } => {}
+        RequestBody::Network { .. } | RequestBody::TakeOver { .. } => {}
         RequestBody::Open { .. } | RequestBody::Programs { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
         RequestBody::Encrypt { .. } | RequestBody::Keyring | RequestBody::LockStore => {}
@@ -267,7 +269,10 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
     }
     match event {
         Event::QubeState { .. } | Event::Link { .. } => {}
-        Event::LinkGone { .. } | Event::QubeRemoved { .. } | Event::Programs { .. } => {}
+        Event::LinkGone { .. }
+        | Event::QubeRemoved { .. }
+        | Event::Programs { .. }
+        | Event::Locked { .. } => {}
         Event::Ask { .. } | Event::AskGone { .. } | Event::Call { .. } | Event::Serve { .. } => {}
     }
 }
