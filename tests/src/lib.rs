@@ -1,8 +1,9 @@
 //! Whole-system tests, and what they stand on: the in-process [`fixture`], [`process`] for tests with
-//! real processes, [`procs`] for what the kernel tells of them, and [`figure`] for what tests measure on
-//! their way.
+//! real processes, [`procs`] for what the kernel tells of them, [`wire`] to machines, and [`figure`] for what
+//! tests measure on their way.
 
 pub mod figure;
 pub mod fixture;
 pub mod process;
 pub mod procs;
+pub mod wire;

@@ -3,20 +3,17 @@
 
 use std::{
     env, fs,
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::net::UnixStream,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use rustix::process::{Pid, Signal, kill_process};
-use serde::{Serialize, de::DeserializeOwned};
-use serde_json::{Value, json};
 use transom::ipc::{Reply, Request, State};
-use transom_tests::process::until;
+use transom_tests::wire::{Qmp, Wire};
 use transom_theming::Label;
 
 use super::{
@@ -26,8 +23,6 @@ use super::{
 
 /// The machine's life at most, in seconds.
 const LIMIT: &str = "240";
-/// No answer takes longer.
-const PATIENCE: Duration = Duration::from_secs(90);
 /// Modules of the wire, the screen and the devices, in order.
 const MODULES: [&str; 9] = [
     "virtio_console",
@@ -57,34 +52,13 @@ const NEEDED: [&str; 6] = [
     "/usr/bin/gammastep",
 ];
 
-/// Lines of JSON by a Unix socket, an answer for each.
-struct Wire(BufReader<UnixStream>);
-
-impl Wire {
-    fn connect(path: &Path) -> Self {
-        let socket = until("the machine's socket", || UnixStream::connect(path).ok());
-        socket.set_read_timeout(Some(PATIENCE)).unwrap();
-        Self(BufReader::new(socket))
-    }
-
-    fn send(&mut self, line: &impl Serialize) {
-        writeln!(self.0.get_mut(), "{}", serde_json::to_string(line).unwrap()).unwrap();
-    }
-
-    fn hear<T: DeserializeOwned>(&mut self) -> T {
-        let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line:?}"))
-    }
-}
-
 /// Two machines at once would each be half as fast, and find the limits of time.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 pub(crate) struct Machine {
     dir: tempfile::TempDir,
     process: Child,
-    qmp: Wire,
+    pub(crate) qmp: Qmp,
     inside: Wire,
     /// The graphics card that is looked at, by its name in QEMU.
     pub(crate) card: &'static str,
@@ -149,24 +123,9 @@ impl Machine {
         let mut process = process.map_err(|error| format!("timeout: {error}"))?;
         let console = process.stdout.take().unwrap();
         thread::spawn(|| show(console));
-        let mut qmp = Wire::connect(Path::new(&at("qmp")));
-        let _greeting: Value = qmp.hear();
+        let qmp = Qmp::connect(Path::new(&at("qmp")));
         let inside = Wire::connect(Path::new(&at("wire")));
-        let mut machine = Self { dir, process, qmp, inside, card: FIRST_CARD, _turn: turn };
-        machine.qmp("qmp_capabilities", json!({}));
-        Ok(machine)
-    }
-
-    /// A command of QEMU's own.
-    pub(crate) fn qmp(&mut self, command: &str, arguments: Value) {
-        self.qmp.send(&json!({ "execute": command, "arguments": arguments }));
-        loop {
-            let answer: Value = self.qmp.hear();
-            assert!(answer.get("error").is_none(), "{command}: {answer}");
-            if answer.get("return").is_some() {
-                return;
-            }
-        }
+        Ok(Self { dir, process, qmp, inside, card: FIRST_CARD, _turn: turn })
     }
 
     pub(crate) fn ask(&mut self, ask: &Ask) -> Reply {

@@ -32,7 +32,7 @@ pub(crate) fn head(monitor: &Monitor) -> usize {
 
 impl Machine {
     fn device(&mut self, events: &[Value]) {
-        self.qmp("input-send-event", json!({ "events": events }));
+        self.qmp.devices(events);
     }
 
     /// Presses a key, or lets it go.
@@ -145,7 +145,8 @@ impl Machine {
     pub(crate) fn connector(&mut self, head: usize) -> RgbImage {
         let path = self.file("screen.png");
         let card = self.card;
-        self.qmp("screendump", json!({ "filename": path, "device": card, "head": head, "format": "png" }));
+        let picture = json!({ "filename": path, "device": card, "head": head, "format": "png" });
+        self.qmp.say("screendump", &picture);
         image::open(path).unwrap().into_rgb8()
     }
 

@@ -1,15 +1,10 @@
 //! A machine with a USB controller: its mouse and its keyboard, by QEMU's own devices.
 
-use std::{
-    fs,
-    io::{BufRead as _, BufReader, Write as _},
-    os::unix::{fs::PermissionsExt as _, net::UnixStream},
-    path::Path,
-};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
-use serde_json::{Value, json};
+use serde_json::json;
 use transom::ipc::Request;
-use transom_tests::{figure::figure, process::until};
+use transom_tests::{figure::figure, process::until, wire::Qmp};
 
 use super::{images, lab::Lab};
 
@@ -18,57 +13,26 @@ const ENTER: u32 = 28;
 const ESCAPE: u32 = 1;
 
 /// The person at the machine's USB ports.
-struct Ports {
-    qmp: BufReader<UnixStream>,
-}
+struct Ports(Qmp);
 
 impl Ports {
-    fn connect(path: &Path) -> Self {
-        let stream = until("QEMU's door", || UnixStream::connect(path).ok());
-        let mut ports = Self { qmp: BufReader::new(stream) };
-        ports.line();
-        ports.say("qmp_capabilities", json!({}));
-        ports
-    }
-
-    fn line(&mut self) -> Value {
-        let mut line = String::new();
-        self.qmp.read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"))
-    }
-
-    fn say(&mut self, command: &str, arguments: Value) {
-        let command = json!({ "execute": command, "arguments": arguments });
-        writeln!(self.qmp.get_mut(), "{command}").unwrap();
-        loop {
-            let answer = self.line();
-            assert!(answer.get("error").is_none(), "{command}: {answer}");
-            if answer.get("return").is_some() {
-                return;
-            }
-        }
-    }
-
     fn plug(&mut self, device: &str) {
-        self.say("device_add", json!({ "driver": format!("usb-{device}"), "id": device, "bus": "usb.0" }));
+        let device = json!({ "driver": format!("usb-{device}"), "id": device, "bus": "usb.0" });
+        self.0.say("device_add", &device);
     }
 
     fn unplug(&mut self, device: &str) {
-        self.say("device_del", json!({ "id": device }));
-    }
-
-    fn events(&mut self, events: &[Value]) {
-        self.say("input-send-event", json!({ "events": events }));
+        self.0.say("device_del", &json!({ "id": device }));
     }
 
     fn moves(&mut self, dx: i32, dy: i32) {
         let axis = |axis, value| json!({ "type": "rel", "data": { "axis": axis, "value": value } });
-        self.events(&[axis("x", dx), axis("y", dy)]);
+        self.0.devices(&[axis("x", dx), axis("y", dy)]);
     }
 
     fn hold(&mut self, code: &str, down: bool) {
         let key = json!({ "type": "qcode", "data": code });
-        self.events(&[json!({ "type": "key", "data": { "down": down, "key": key } })]);
+        self.0.devices(&[json!({ "type": "key", "data": { "down": down, "key": key } })]);
     }
 
     fn types(&mut self, code: &str) {
@@ -96,7 +60,7 @@ fn a_usb_mouse_needs_consent_and_a_keyboard_a_rule() {
     lab.house.start_desktop();
     lab.create_from(image, lab.backend, "sys-usb", "red", "memory \"256MiB\"\nvolume \"64MiB\"");
     lab.start("sys-usb");
-    let mut ports = Ports::connect(&folder.path().join("door"));
+    let mut ports = Ports(Qmp::connect(&folder.path().join("door")));
     let notice = |lab: &Lab, text: &str| {
         until(text, || lab.house.state().notices.iter().any(|notice| notice.contains(text)).then_some(()));
     };
