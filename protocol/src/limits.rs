@@ -44,6 +44,20 @@ pub const MAX_PINGS: usize = 4;
 pub const MAX_TOUCHES: usize = 64;
 /// Most outputs.
 pub const MAX_OUTPUTS: usize = 16;
+/// Most notifications of a qube that are open at once.
+pub const MAX_NOTIFICATIONS: usize = 64;
+/// Longest summary of a notification, in bytes.
+pub const MAX_SUMMARY: usize = 256;
+/// Longest body of a notification, in bytes.
+pub const MAX_BODY: usize = 1_024;
+/// Most buttons of a notification.
+pub const MAX_ACTIONS: usize = 4;
+/// Longest text on a button of a notification, in bytes.
+pub const MAX_ACTION: usize = 64;
+/// Most status icons of a qube.
+pub const MAX_STATUS_ICONS: usize = 16;
+/// Longest title of a status icon, in bytes.
+pub const MAX_STATUS_TITLE: usize = 256;
 /// Longest reason in a goodbye, in bytes.
 pub const MAX_REASON: usize = 256;
 /// Farthest a window may be from its parent, in logical pixels.

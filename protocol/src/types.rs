@@ -378,6 +378,36 @@ wire_type! {
         Lens = 6,
     }
 
+    /// How much a notification matters, as in the Desktop Notifications Specification.
+    pub enum Urgency {
+        /// Little.
+        Low = 0,
+        /// As most do.
+        Normal = 1,
+        /// It stays until the person puts it away.
+        Critical = 2,
+    }
+
+    /// Whether a status icon wants to be seen, as in StatusNotifierItem.
+    pub enum Status {
+        /// It is not shown.
+        Passive = 0,
+        /// It is.
+        Active = 1,
+        /// It is, and marked.
+        NeedsAttention = 2,
+    }
+
+    /// With what a status icon was clicked.
+    pub enum Activation {
+        /// The left button.
+        Primary = 0,
+        /// The middle button.
+        Secondary = 1,
+        /// The right button.
+        Context = 2,
+    }
+
     /// Format of a keymap message.
     pub enum KeymapFormat {
         /// Five strings: rules, model, layout, variant, options, each ended by a zero byte.

@@ -10,7 +10,11 @@ use zerocopy::{
 };
 
 use crate::{
-    limits::{MAX_MIME, MAX_MIME_TYPES, MAX_RECTS, MAX_RUNS},
+    limits::{
+        MAX_ACTION, MAX_ACTIONS, MAX_BODY, MAX_MIME, MAX_MIME_TYPES, MAX_RECTS, MAX_RUNS, MAX_STATUS_TITLE,
+        MAX_SUMMARY,
+    },
+    service::ICON_BYTES,
     types::*,
     wire::{Tail, With},
 };
@@ -44,7 +48,7 @@ wire_type! {
         pub max_grant_bytes: U64,
         /// Most bytes of one selection.
         pub max_selection_bytes: U32,
-        /// Reserved, 0.
+        /// What dom0 takes beside what version 1 always had, see [`features`]; unknown bits are ignored.
         pub features: U32,
     }
 
@@ -522,6 +526,59 @@ wire_type! {
         pub after: U32,
     }
 
+    /// See [`super::ToDom0::Notify`]; summary, body and a text for each button follow, each ended by a zero
+    /// byte, then a picture as in `Listed`, or none.
+    pub struct Notify {
+        /// Names it, not 0; one that is open says something else from now on.
+        pub notification: U32,
+        /// How much it matters.
+        pub urgency: Urgency,
+        /// It can be chosen as a whole, beside its buttons.
+        pub choosable: Flag,
+        /// Longest time it is shown, in milliseconds; 0: as dom0 does for its urgency, which is never exceeded.
+        pub stays: U32,
+        /// Bytes of the texts, zero bytes included.
+        pub text: U16,
+    }
+
+    /// See [`super::ToDom0::NotifyClose`] and [`super::ToQube::NotifyDismissed`].
+    pub struct NotificationName {
+        /// Which.
+        pub notification: U32,
+    }
+
+    /// See [`super::ToQube::NotifyAction`].
+    pub struct NotifyAction {
+        /// Which notification.
+        pub notification: U32,
+        /// 0: it was chosen as a whole; else the number of the button, from 1.
+        pub action: u8,
+    }
+
+    /// See [`super::ToDom0::StatusIcon`]; the title follows as UTF-8, then a picture as in `Listed`, or none.
+    pub struct StatusIcon {
+        /// Names it, not 0.
+        pub icon: U32,
+        /// Whether it wants to be seen.
+        pub status: Status,
+        /// Bytes of the title.
+        pub title: U16,
+    }
+
+    /// See [`super::ToDom0::StatusIconGone`].
+    pub struct StatusIconName {
+        /// Which.
+        pub icon: U32,
+    }
+
+    /// See [`super::ToQube::StatusIconActivate`].
+    pub struct StatusIconActivate {
+        /// Which.
+        pub icon: U32,
+        /// With what.
+        pub activation: Activation,
+    }
+
     /// See [`super::ToDom0::SelectionOffer`] and [`super::ToQube::Paste`]; MIME types follow, each
     /// ended by a zero byte.
     pub struct SelectionOffer {
@@ -566,6 +623,15 @@ pub mod commit_flags {
     /// Every bit that has a meaning.
     pub const ALL: u8 = (1 << 4) - 1;
 }
+
+/// Bits of [`Welcome::features`].
+pub mod features {
+    /// Notifications and status icons.
+    pub const NOTIFICATIONS: u32 = 1;
+}
+
+/// Most bytes of the texts of one notification, each with its zero byte.
+pub const MAX_NOTIFY_TEXT: usize = MAX_SUMMARY + MAX_BODY + MAX_ACTIONS * MAX_ACTION + 2 + MAX_ACTIONS;
 
 /// Number of named cursor shapes in `cursor-shape-v1`.
 pub const CURSOR_SHAPES: u8 = 34;
@@ -671,6 +737,77 @@ impl Tail for TextInput {
 impl Tail for Preedit {
     fn tail_ok(&self, tail: &[u8]) -> bool {
         str::from_utf8(tail).is_ok()
+    }
+}
+
+/// Texts and picture of a notification, as they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct NotifyParts<'a> {
+    /// What it is about, in one line.
+    pub untrusted_summary: &'a str,
+    /// More of it.
+    pub untrusted_body: &'a str,
+    /// What the buttons say.
+    pub untrusted_actions: Vec<&'a str>,
+    /// [`ICON_BYTES`] bytes, any of them.
+    pub untrusted_icon: Option<&'a [u8]>,
+}
+
+impl Tail for Notify {
+    fn tail_ok(&self, tail: &[u8]) -> bool {
+        notify(*self, tail).is_some()
+    }
+}
+
+fn notify(head: Notify, tail: &[u8]) -> Option<NotifyParts<'_>> {
+    let (text, icon) = tail.split_at_checked(head.text.get().into())?;
+    let mut texts = strings(text, 2 + MAX_ACTIONS)?.into_iter();
+    let (summary, body) = (texts.next()?, texts.next()?);
+    let actions: Vec<&str> = texts.collect();
+    let fits = summary.len() <= MAX_SUMMARY
+        && body.len() <= MAX_BODY
+        && actions.iter().all(|action| action.len() <= MAX_ACTION);
+    let untrusted_icon = picture(icon)?;
+    fits.then_some(NotifyParts {
+        untrusted_summary: summary,
+        untrusted_body: body,
+        untrusted_actions: actions,
+        untrusted_icon,
+    })
+}
+
+/// A picture of the one size that dom0 takes, or none; `None`: something else.
+fn picture(bytes: &[u8]) -> Option<Option<&[u8]>> {
+    match bytes.len() {
+        0 => Some(None),
+        ICON_BYTES => Some(Some(bytes)),
+        _ => None,
+    }
+}
+
+impl<'a> With<'a, Notify> {
+    /// What it says; lengths are checked, what the texts say is not.
+    pub fn parts(&self) -> NotifyParts<'a> {
+        notify(*self.fixed, self.tail).unwrap_or_default()
+    }
+}
+
+impl Tail for StatusIcon {
+    fn tail_ok(&self, tail: &[u8]) -> bool {
+        status_icon(*self, tail).is_some()
+    }
+}
+
+fn status_icon(head: StatusIcon, tail: &[u8]) -> Option<(&str, Option<&[u8]>)> {
+    let (title, icon) = tail.split_at_checked(head.title.get().into())?;
+    let title = str::from_utf8(title).ok().filter(|title| title.len() <= MAX_STATUS_TITLE)?;
+    Some((title, picture(icon)?))
+}
+
+impl<'a> With<'a, StatusIcon> {
+    /// Title and picture, as they came.
+    pub fn untrusted_parts(&self) -> (&'a str, Option<&'a [u8]>) {
+        status_icon(*self.fixed, self.tail).unwrap_or_default()
     }
 }
 

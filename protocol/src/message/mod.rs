@@ -9,6 +9,7 @@ pub use layout::*;
 
 use crate::{
     limits::*,
+    service::ICON_BYTES,
     wire::{self, Direction, Raw, WireError, messages},
 };
 
@@ -43,6 +44,11 @@ messages! {
     0x0042 TextInput (tail TextInput, MAX_INPUT_TEXT) "State of the text field that has the focus in this window. Checked: the window exists; UTF-8; cursor and anchor lie in the text.";
     0x0043 IdleInhibit (fixed Switch) "The window wants the screen to stay on while it is visible. Checked: the window exists.";
     0x0044 Bell (unit) "A bell; shown as attention. Checked: window 0 or an existing one.";
+
+    0x0048 Notify (tail Notify, MAX_NOTIFY_TEXT + ICON_BYTES) "A notification of a program, or what an open one says from now on. Only after a welcome with that feature. Checked: id not 0; number of open ones, of buttons; each text is UTF-8 of its length; the picture has its length or is not there. Texts are cleaned.";
+    0x0049 NotifyClose (fixed NotificationName) "The notification is no more: its program took it back, or dom0 was done with it. Checked: it is open.";
+    0x004a StatusIcon (tail StatusIcon, MAX_STATUS_TITLE + ICON_BYTES) "A status icon of a program, or what a known one is from now on. Only after a welcome with that feature. Checked: id not 0; number of icons; the title is UTF-8 of its length, the picture has its length or is not there. The title is cleaned.";
+    0x004b StatusIconGone (fixed StatusIconName) "The status icon is no more. Checked: it is known.";
 
     0x0050 SelectionOffer (tail SelectionOffer, MAX_MIME_TYPES * (MAX_MIME + 1)) "The qube's own selection is now of these MIME types (none: empty). Content stays in the qube until the person copies it out (INTENT). Checked: count, lengths, printable ASCII.";
     0x0051 SelectionData (tail SelectionData, MAX_CHUNK) "A piece of the answer to SelectionRequest; serial: the request's. Checked: such a request is open; a closing piece closes it.";
@@ -101,6 +107,10 @@ messages! {
     0x8052 CommitText (bytes MAX_INPUT_TEXT) "Text to insert.";
     0x8053 DeleteSurrounding (fixed DeleteSurrounding) "Bytes to delete around the cursor.";
     0x8054 TextInputDone (unit) "The text input events since the last one belong together.";
+
+    0x8058 NotifyDismissed (fixed NotificationName) "The person has put the notification away. That one goes by itself after a time, or was never seen, is not told (NO-ORACLE).";
+    0x8059 NotifyAction (fixed NotifyAction) "The person has chosen something on the notification.";
+    0x805a StatusIconActivate (fixed StatusIconActivate) "The person has clicked the status icon; where, is not told (NO-ORACLE).";
 
     0x8060 SelectionRequest (tail SelectionName, MAX_MIME) "The person copies out: send the selection as this MIME type; serial: of the request.";
     0x8061 SelectionCancel (unit) "The request of this serial is of no interest any more; it must still be closed.";

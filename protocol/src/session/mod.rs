@@ -11,12 +11,14 @@
 //! No I/O, no clock, no allocation that a peer can drive beyond the limits in force.
 
 mod commit;
+mod notifications;
 mod rule;
 mod state;
 
 use std::collections::BTreeMap;
 
 pub use commit::{Picture, PictureMemory, surface_size};
+pub use notifications::Notifications;
 pub use rule::{ProtocolError, Rule, Violation};
 pub use state::{Grant, Phase, SelectionTransfer, Window, WindowRole};
 
@@ -79,6 +81,7 @@ pub struct Session {
     touches: BTreeMap<i32, u32>,
     tool: Option<u32>,
     selections: BTreeMap<u32, SelectionTransfer>,
+    notifications: Notifications,
     last_commit: u32,
 }
 
@@ -98,6 +101,7 @@ impl PartialEq for Session {
             && self.touches == other.touches
             && self.tool == other.tool
             && self.selections == other.selections
+            && self.notifications == other.notifications
             && self.last_commit == other.last_commit
     }
 }
@@ -127,6 +131,7 @@ impl Session {
             touches: BTreeMap::new(),
             tool: None,
             selections: BTreeMap::new(),
+            notifications: Notifications::default(),
             last_commit: 0,
         }
     }
@@ -194,6 +199,11 @@ impl Session {
     /// A selection request that is not closed.
     pub fn selection(&self, serial: u32) -> Option<&SelectionTransfer> {
         self.selections.get(&serial)
+    }
+
+    /// Notifications and status icons.
+    pub fn notifications(&self) -> &Notifications {
+        &self.notifications
     }
 
     /// True if another configure may be sent to the window.
@@ -371,6 +381,10 @@ impl Session {
                     self.living(window).map(drop)
                 }
             }
+            ToDom0::Notify(notify) => self.notifications.notify(notify),
+            ToDom0::NotifyClose(name) => self.notifications.close(name.notification.get()),
+            ToDom0::StatusIcon(icon) => self.notifications.icon(icon.fixed.icon.get()),
+            ToDom0::StatusIconGone(name) => self.notifications.icon_gone(name.icon.get()),
             ToDom0::SelectionOffer(_) => Ok(()),
             ToDom0::SelectionData(data) => {
                 let most = u64::from(self.limits.selection_bytes) + SELECTION_SLACK;
@@ -573,6 +587,17 @@ impl Session {
             | ToQube::CommitText(_)
             | ToQube::DeleteSurrounding(_)
             | ToQube::TextInputDone(()) => self.addressed_mut(window).map(drop),
+            // In the qube what is named may have gone while the message was on its way.
+            ToQube::NotifyDismissed(_) | ToQube::NotifyAction(_) | ToQube::StatusIconActivate(_)
+                if self.end == End::Agent =>
+            {
+                Ok(())
+            }
+            ToQube::NotifyDismissed(name) => self.notifications.open(name.notification.get()).map(drop),
+            ToQube::NotifyAction(chosen) => {
+                self.notifications.may_choose(chosen.notification.get(), chosen.action)
+            }
+            ToQube::StatusIconActivate(click) => self.notifications.known_icon(click.icon.get()),
             ToQube::SelectionRequest(name) => {
                 ensure(serial != 0 && !self.selections.contains_key(&serial), Rule::UnknownSerial)?;
                 ensure(self.selections.len() < MAX_SELECTION_REQUESTS, Rule::TooMany)?;
@@ -742,6 +767,7 @@ impl Session {
                 return Err(format!("window {id} holds too much"));
             }
         }
+        self.notifications.check_invariants()?;
         if self.gesture.is_some() && self.pointer.is_none() {
             return Err("a gesture without the pointer".into());
         }

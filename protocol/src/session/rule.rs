@@ -46,6 +46,7 @@ rules! {
     27 BadMemory "the granted memory cannot be read";
     28 TooSlow "the qube does not read what it is sent";
     29 TooFast "the qube sends more than it may";
+    30 UnknownNotification "no such notification, choice or status icon";
 }
 
 /// A message that was not legal.

@@ -15,7 +15,7 @@ use transom_protocol::{
     MAGIC, VERSION,
     call::{self, CALL_DOWN, CALL_UP},
     limits, message,
-    message::{TO_DOM0, TO_QUBE, commit_flags},
+    message::{TO_DOM0, TO_QUBE, commit_flags, features},
     network::{self, FROM_NET, TO_NET},
     service::{self, TO_AGENT, TO_QUBED},
     session::{Limits, Rule, SELECTION_SLACK},
@@ -310,6 +310,7 @@ fn bits() -> String {
     state.push(("ALL", hex(states::ALL.into())));
     let edge = values!(edges: TOP BOTTOM LEFT RIGHT; hex);
     let axes = values!(tool_axes: PRESSURE DISTANCE TILT ROTATION SLIDER WHEEL ALL; hex);
+    let feature = values!(features: NOTIFICATIONS; hex);
     let flag = values!(commit_flags: WANT_FRAME WANT_PRESENTED HOLD INPUT_REGION ALL; hex);
     [
         ("States of `Configure`; an unknown bit is refused.", TYPES, "states", state),
@@ -321,6 +322,7 @@ fn bits() -> String {
         ),
         ("Flags of `Commit`; an unknown bit is refused.", LAYOUT, "commit_flags", flag),
         ("Axes of `ToolEnter`; an unknown bit is refused.", TYPES, "tool_axes", axes),
+        ("Features of `Welcome`; an unknown bit is ignored.", LAYOUT, "features", feature),
     ]
     .map(|(title, source, name, values)| {
         format!("{title}\n\n{}", described(module(source, name), &values, "value"))
@@ -333,7 +335,8 @@ fn all_limits() -> Vec<(&'static str, String)> {
         MAX_DIMENSION MAX_RECTS MAX_TITLE MAX_APP_ID MAX_MIME_TYPES MAX_MIME MAX_CHUNK MAX_RUNS MAX_ALL_RUNS
         MAX_KEYMAP
         MAX_INPUT_TEXT MAX_DEPTH MAX_BUFFERS_IN_FLIGHT MAX_CONFIGURES_IN_FLIGHT MAX_SELECTION_REQUESTS
-        MAX_PINGS MAX_TOUCHES MAX_OUTPUTS MAX_REASON MAX_OFFSET;
+        MAX_PINGS MAX_TOUCHES MAX_OUTPUTS MAX_NOTIFICATIONS MAX_SUMMARY MAX_BODY MAX_ACTIONS MAX_ACTION
+        MAX_STATUS_ICONS MAX_STATUS_TITLE MAX_REASON MAX_OFFSET;
         grouped)
 }
 

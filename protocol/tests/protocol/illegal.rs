@@ -613,6 +613,73 @@ fn dom0_cases() -> Vec<Case> {
     ]
 }
 
+fn notify(name: u32, buttons: usize, out: &mut Vec<u8>) {
+    let texts = ["summary", "body"].into_iter().chain(std::iter::repeat_n("button", buttons));
+    let tail = join_strings(texts);
+    let fixed = with::<m::Notify>(|notify| {
+        notify.notification = name.into();
+        notify.text = (tail.len() as u16).into();
+    });
+    ToDom0::Notify(With { fixed: &fixed, tail: &tail }).encode(0, 0, out);
+}
+
+fn icon(name: u32, out: &mut Vec<u8>) {
+    let fixed = with::<m::StatusIcon>(|icon| icon.icon = name.into());
+    ToDom0::StatusIcon(With { fixed: &fixed, tail: &[] }).encode(0, 0, out);
+}
+
+fn choose(notification: u32, action: u8, out: &mut Vec<u8>) {
+    ToQube::NotifyAction(&m::NotifyAction { notification: notification.into(), action }).encode(0, 0, out);
+}
+
+fn notification_cases() -> Vec<Case> {
+    fn two(s: &mut Session) {
+        legal(s, |o| notify(1, 2, o));
+        legal(s, |o| icon(1, o));
+    }
+    vec![
+        case(Rule::OutOfRange, "a notification called 0", |o| notify(0, 0, o)),
+        case(Rule::TooMany, "one notification too many", |o| notify(FREE, 0, o)).after(|s| {
+            (1..=MAX_NOTIFICATIONS as u32).for_each(|name| legal(s, |o| notify(name, 1, o)));
+            // What an open one says may change all the same.
+            legal(s, |o| notify(1, 0, o));
+        }),
+        case(Rule::UnknownNotification, "closing a notification twice", |o| {
+            ToDom0::NotifyClose(&m::NotificationName { notification: 1.into() }).encode(0, 0, o);
+        })
+        .after(|s| {
+            two(s);
+            legal(s, |o| {
+                ToDom0::NotifyClose(&m::NotificationName { notification: 1.into() }).encode(0, 0, o);
+            });
+        }),
+        case(Rule::OutOfRange, "a status icon called 0", |o| icon(0, o)),
+        case(Rule::TooMany, "one status icon too many", |o| icon(FREE, o))
+            .after(|s| (1..=MAX_STATUS_ICONS as u32).for_each(|name| legal(s, |o| icon(name, o)))),
+        case(Rule::UnknownNotification, "no such status icon gone", |o| {
+            ToDom0::StatusIconGone(&m::StatusIconName { icon: 2.into() }).encode(0, 0, o);
+        })
+        .after(two),
+        case(Rule::UnknownNotification, "dismissing nothing", |o| {
+            ToQube::NotifyDismissed(&m::NotificationName { notification: 2.into() }).encode(0, 0, o);
+        })
+        .after(two)
+        .said_by_dom0(),
+        case(Rule::UnknownNotification, "a third of two buttons", |o| choose(1, 3, o))
+            .after(two)
+            .said_by_dom0(),
+        case(Rule::UnknownNotification, "as a whole, which it cannot be", |o| choose(1, 0, o))
+            .after(two)
+            .said_by_dom0(),
+        case(Rule::UnknownNotification, "a click on no status icon", |o| {
+            let click = m::StatusIconActivate { icon: 2.into(), activation: Activation::Primary };
+            ToQube::StatusIconActivate(&click).encode(0, 0, o);
+        })
+        .after(two)
+        .said_by_dom0(),
+    ]
+}
+
 fn input_cases() -> Vec<Case> {
     macro_rules! no_focus {
         ($name:literal, $message:expr) => {
@@ -719,6 +786,7 @@ fn cases() -> Vec<Case> {
         commit_cases(),
         other_agent_cases(),
         dom0_cases(),
+        notification_cases(),
         input_cases(),
     ]
     .into_iter()

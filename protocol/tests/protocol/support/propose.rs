@@ -56,7 +56,7 @@ impl Proposer {
         let top = windows(session, &[WindowRole::Toplevel]);
         let popups = windows(session, &[WindowRole::Popup]);
         let any = any_window(&all, dice);
-        match dice.below(34) {
+        match dice.below(39) {
             0..3 => {
                 let kind = WindowKind::random(dice);
                 let parent = if kind == WindowKind::Subsurface { any } else { 0 };
@@ -180,6 +180,23 @@ impl Proposer {
                 let bytes = dice.blob(60);
                 ToDom0::SelectionData(With { fixed: &data, tail: &bytes }).encode(0, dice.id(9), out);
             }
+            33 | 34 => {
+                let (mut notify, tail) = m::Notify::with_tail(dice);
+                notify.notification = dice.id(4).into();
+                ToDom0::Notify(With { fixed: &notify, tail: &tail }).encode(0, 0, out);
+            }
+            35 => {
+                let name = m::NotificationName { notification: dice.id(4).into() };
+                ToDom0::NotifyClose(&name).encode(0, 0, out);
+            }
+            36 => {
+                let (mut icon, tail) = m::StatusIcon::with_tail(dice);
+                icon.icon = dice.id(3).into();
+                ToDom0::StatusIcon(With { fixed: &icon, tail: &tail }).encode(0, 0, out);
+            }
+            37 => {
+                ToDom0::StatusIconGone(&m::StatusIconName { icon: dice.id(3).into() }).encode(0, 0, out);
+            }
             _ => ToDom0::Pong(()).encode(0, dice.id(5), out),
         }
     }
@@ -192,7 +209,7 @@ impl Proposer {
         let keys = session.keyboard_focus().unwrap_or(any);
         let pointer = session.pointer_focus().unwrap_or(any);
         let tool = session.tool_focus().unwrap_or(any);
-        match dice.below(61) {
+        match dice.below(64) {
             0..2 => ToQube::Ping(()).encode(0, dice.id(5), out),
             2..4 => {
                 let mut output = m::Output::random(dice);
@@ -297,6 +314,20 @@ impl Proposer {
             57 => ToQube::ToolMotion(&Random::random(dice)).encode(tool, 0, out),
             58 => ToQube::ToolTip(&Random::random(dice)).encode(tool, dice.id(9), out),
             59 => ToQube::ToolButton(&Random::random(dice)).encode(tool, dice.id(9), out),
+            60 => {
+                let name = m::NotificationName { notification: dice.id(4).into() };
+                ToQube::NotifyDismissed(&name).encode(0, 0, out);
+            }
+            61 => {
+                let chosen =
+                    m::NotifyAction { notification: dice.id(4).into(), action: dice.below(3) as u8 };
+                ToQube::NotifyAction(&chosen).encode(0, 0, out);
+            }
+            62 => {
+                let click =
+                    m::StatusIconActivate { icon: dice.id(3).into(), activation: Random::random(dice) };
+                ToQube::StatusIconActivate(&click).encode(0, 0, out);
+            }
             _ => ToQube::WindowGone(()).encode(any, 0, out),
         }
     }

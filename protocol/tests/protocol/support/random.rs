@@ -61,7 +61,7 @@ macro_rules! enums {
 }
 enums! {
     Format Transform Anchor Label WindowKind BufferChange Request GrantKind KeyState ButtonState
-    AxisSource Selection CursorKind Constraint GestureKind GesturePhase ToolKind KeymapFormat
+    AxisSource Selection CursorKind Constraint Urgency Status Activation GestureKind GesturePhase ToolKind KeymapFormat
 }
 
 macro_rules! structs {
@@ -132,6 +132,12 @@ structs! {
     m::SelectionName { selection }
     m::SelectionData { end failed }
     m::PasteData { index end }
+    m::Notify { notification urgency choosable stays text }
+    m::NotificationName { notification }
+    m::NotifyAction { notification action }
+    m::StatusIcon { icon status title }
+    m::StatusIconName { icon }
+    m::StatusIconActivate { icon activation }
 
     s::Hello { magic version }
     s::Welcome { version }

@@ -131,6 +131,32 @@ impl WithTail for m::PasteData {
     }
 }
 
+impl WithTail for m::Notify {
+    fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
+        let mut notify = Self::random(dice);
+        let mut texts = vec![dice.text(MAX_SUMMARY), dice.text(MAX_BODY)];
+        texts.extend((0..dice.below(MAX_ACTIONS + 1)).map(|_| dice.text(MAX_ACTION)));
+        let mut tail = join_strings(texts.iter().map(String::as_str));
+        notify.text = (tail.len() as u16).into();
+        if dice.once_in(4) {
+            tail.resize(tail.len() + s::ICON_BYTES, dice.byte());
+        }
+        (notify, tail)
+    }
+}
+
+impl WithTail for m::StatusIcon {
+    fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
+        let mut icon = Self::random(dice);
+        let mut tail = dice.text(MAX_STATUS_TITLE).into_bytes();
+        icon.title = (tail.len() as u16).into();
+        if dice.once_in(4) {
+            tail.resize(tail.len() + s::ICON_BYTES, dice.byte());
+        }
+        (icon, tail)
+    }
+}
+
 impl WithTail for s::Run {
     fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
         let mut arguments = vec![format!("p{}", dice.text(60))];
@@ -230,8 +256,8 @@ every! { every_to_dom0, ToDom0;
     WindowDestroy unit; Title bytes MAX_TITLE; AppId bytes MAX_APP_ID; SetParent fixed;
     SizeLimits fixed; WindowRequest fixed; MoveRequest unit; ResizeRequest fixed; AckConfigure unit;
     SubsurfacePlace fixed; GrantCreate tail; GrantRevoke fixed; Commit tail; Cursor fixed;
-    PointerConstraint tail; TextInput tail; IdleInhibit fixed; Bell unit; SelectionOffer tail;
-    SelectionData tail;
+    PointerConstraint tail; TextInput tail; IdleInhibit fixed; Bell unit; Notify tail;
+    NotifyClose fixed; StatusIcon tail; StatusIconGone fixed; SelectionOffer tail; SelectionData tail;
 }
 
 every! { every_to_qube, ToQube;
@@ -243,7 +269,8 @@ every! { every_to_qube, ToQube;
     RelativeMotion fixed; ConstraintActive fixed; Gesture fixed; TouchDown fixed; TouchMotion fixed;
     TouchUp fixed; TouchFrame unit; TouchCancel unit; ToolEnter fixed; ToolLeave unit; ToolMotion fixed;
     ToolTip fixed; ToolButton fixed; TextInputFocus fixed; Preedit tail;
-    CommitText bytes MAX_INPUT_TEXT; DeleteSurrounding fixed; TextInputDone unit;
+    CommitText bytes MAX_INPUT_TEXT; DeleteSurrounding fixed; TextInputDone unit; NotifyDismissed fixed; NotifyAction fixed;
+    StatusIconActivate fixed;
     SelectionRequest tail; SelectionCancel unit; Paste tail; PasteData tail;
 }
 
