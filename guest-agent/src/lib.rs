@@ -7,14 +7,17 @@
 //! Rooms: [`wayland`] is the server, `windows` what its surfaces are to dom0, `input` what dom0
 //! sends to them, `dom0` the connection, `memory` what dom0 may read, [`pin`] the small privileged
 //! program that keeps it in place, `selection` clipboard and primary selection, `outputs`,
-//! `xwayland`, `service`, which starts programs for `transom-qubed`, `programs`, which lists them, and [`services`], by which qubes
+//! `xwayland`, `service`, which starts programs for `transom-qubed`, `programs`, which lists them,
+//! `notifications`, which takes what they say on the session bus, and [`services`], by which qubes
 //! send each other files and links.
 
 pub mod devices;
 mod dom0;
+mod icon;
 mod input;
 mod memory;
 pub mod net;
+mod notifications;
 mod outputs;
 pub mod pin;
 mod programs;
@@ -84,6 +87,7 @@ pub struct Agent {
     x11: xwayland::X11,
     service: service::Service,
     programs: programs::Programs,
+    notifications: notifications::Notifications,
 }
 
 impl Agent {
@@ -120,6 +124,7 @@ impl Agent {
             x11: xwayland::X11::default(),
             service: service::Service::default(),
             programs: programs::Programs::default(),
+            notifications: notifications::Notifications::default(),
         };
         agent.watch_display()?;
         Ok(agent)

@@ -85,7 +85,15 @@ fn run(options: &Options) -> Result<(), String> {
             Err(error) => warn!("{error}; X11 programs cannot run in this qube"),
         }
     }
+    let there = std::env::var("DBUS_SESSION_BUS_ADDRESS").ok().filter(|address| !address.is_empty());
+    let bus = there.or_else(|| agent.start_bus(&environment));
+    if let Some(bus) = &bus {
+        environment.push(("DBUS_SESSION_BUS_ADDRESS", bus.into()));
+    }
     agent.set_program_environment(environment);
+    if let Some(bus) = bus {
+        agent.serve_bus(&bus).map_err(|e| e.to_string())?;
+    }
     if let Some(socket) = &options.pin_socket {
         agent.use_pins(socket.clone());
         agent.set_clock_by(socket.clone());

@@ -1,10 +1,11 @@
-//! dom0's bar: which qube has the keys, workspaces, the clock, the qubes, the clipboard.
+//! dom0's bar: which qube has the keys, workspaces, the clock, the qubes, the clipboard, status icons of qubes.
 
 use crate::{
-    DeviceRect, Image, Label, Scale, best_text_on,
+    DeviceRect, Icon, Image, Label, Rect, Scale, best_text_on,
     canvas::Canvas,
     frame::{NOT_ISOLATED, dot},
     painter::Painter,
+    prompt::device,
     swatch::{Filled, SWATCH},
     text::{At, Weight},
 };
@@ -33,6 +34,30 @@ pub struct BarQube<'a> {
     pub not_isolated: bool,
 }
 
+/// A status icon of a program, in the bar.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BarIcon<'a> {
+    /// Its qube's name: those of one qube stand together.
+    pub qube: &'a str,
+    /// Its qube's label.
+    pub label: Label,
+    /// What it is called.
+    pub title: &'a str,
+    /// Its picture.
+    pub icon: Option<Icon<'a>>,
+    /// It is marked.
+    pub attention: bool,
+}
+
+/// A drawn bar.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BarImage {
+    /// The picture, opaque.
+    pub image: Image,
+    /// Where each status icon is, in logical pixels relative to the picture; `None`: there is no room for it.
+    pub icons: Vec<Option<Rect>>,
+}
+
 /// What the bar says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BarSpec<'a> {
@@ -52,11 +77,18 @@ pub struct BarSpec<'a> {
     pub clipboard: Option<&'a str>,
     /// The keyboard layout in force, if there are several.
     pub layout: Option<&'a str>,
+    /// Status icons, left to right.
+    pub icons: &'a [BarIcon<'a>],
 }
+
+/// Side of a status icon, its ring included, in logical pixels.
+const ICON: i32 = 22;
+/// Thickness of its ring: that of a popup's frame.
+const ICON_RING: i32 = 2;
 
 impl Painter {
     /// Draws the bar.
-    pub fn bar(&mut self, spec: &BarSpec<'_>) -> Image {
+    pub fn bar(&mut self, spec: &BarSpec<'_>) -> BarImage {
         let scale = spec.scale;
         let (width, height) = (scale.to_device(spec.width), scale.to_device(self.theme.bar_height()));
         let mut canvas = Canvas::filled(width, height, self.theme.panel());
@@ -74,8 +106,42 @@ impl Painter {
         let x = self.bar_focus(&mut canvas, spec, left);
         self.bar_workspaces(&mut canvas, spec, DeviceRect { x, w: left.right() - x, ..row });
         let from = middle.right() + gap;
-        self.bar_right(&mut canvas, spec, DeviceRect { x: from, w: (width - from).max(0), ..row });
-        canvas.into_opaque()
+        let right = DeviceRect { x: from, w: (width - from).max(0), ..row };
+        let end = self.bar_right(&mut canvas, spec, right);
+        // What dom0 says comes first: no icon can push it away.
+        let icons = self.bar_icons(&mut canvas, spec, DeviceRect { w: (end - from).max(0), ..right });
+        BarImage { image: canvas.into_opaque(), icons }
+    }
+
+    /// Status icons, those of one qube close together, as many as there is room for.
+    fn bar_icons(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) -> Vec<Option<Rect>> {
+        let scale = spec.scale;
+        // Whole logical pixels, so that a click finds what is seen.
+        let (first, high) = (scale.to_logical_up(room.x as f32), self.theme.bar_height() - 1);
+        let mut end = scale.to_logical_up(room.right() as f32) - 10;
+        let mut places = vec![None; spec.icons.len()];
+        let mut last = None;
+        for (place, icon) in places.iter_mut().zip(spec.icons).rev() {
+            end -= match last {
+                None => 0,
+                Some(qube) if qube == icon.qube => 3,
+                Some(_) => 10,
+            };
+            last = Some(icon.qube);
+            if end - ICON < first {
+                break;
+            }
+            end -= ICON;
+            let rect = Rect { x: end, y: (high - ICON) / 2, w: ICON, h: ICON };
+            *place = Some(rect);
+            let slot = device(rect, scale);
+            self.slot(canvas, (icon.label, icon.title, icon.icon), slot, ICON_RING, scale);
+            if icon.attention {
+                let mark = scale.to_device(2);
+                canvas.fill(DeviceRect { y: room.bottom() - mark, h: mark, ..slot }, self.theme.text());
+            }
+        }
+        places
     }
 
     /// Colour and name of the qube that has the keys. Returns where it ends.
@@ -137,8 +203,9 @@ impl Painter {
         }
     }
 
-    /// The qubes' states, left of them the keyboard layout, and left of that the clipboard's state.
-    fn bar_right(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) {
+    /// The qubes' states, left of them the keyboard layout, and left of that the clipboard's state. Returns where
+    /// they begin.
+    fn bar_right(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) -> i32 {
         let scale = spec.scale;
         let side = |logical: i32| scale.to_device(logical);
         let (panel, gap) = (self.theme.panel(), side(6));
@@ -146,7 +213,7 @@ impl Painter {
         let mut x = room.right() - side(10);
         for qube in spec.qubes.iter().rev() {
             if x - side(SWATCH) < room.x {
-                return;
+                return room.x;
             }
             x -= side(SWATCH);
             let filled = match qube.mark {
@@ -167,5 +234,6 @@ impl Painter {
             self.writer.write(canvas, text, style, field, At::Left);
             x = start;
         }
+        x
     }
 }

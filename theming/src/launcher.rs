@@ -103,9 +103,9 @@ const FOOT: i32 = 26;
 /// Least and greatest width of the column with qubes: the longest name a qube can have is not cut.
 const QUBE: (i32, i32) = (200, 310);
 /// Side of the slot with a picture, its ring included.
-const SLOT: i32 = 36;
+pub(crate) const SLOT: i32 = 36;
 /// Thickness of the ring: that of a window's frame.
-const RING: i32 = 3;
+pub(crate) const RING: i32 = 3;
 /// Width of what says that a program is on its way.
 const STARTING: i32 = 400;
 
@@ -189,7 +189,7 @@ impl Painter {
             canvas.outline(whole, 2 * scale.hairline(), self.theme.steel());
         }
         let slot = Rect { x: rect.x + 8, y: rect.y + (ROW - SLOT) / 2, w: SLOT, h: SLOT };
-        self.slot(canvas, (row.label, row.name, row.icon), device(slot, scale), scale);
+        self.slot(canvas, (row.label, row.name, row.icon), device(slot, scale), RING, scale);
         let qube = Rect { x: rect.x + rect.w - qubes, w: qubes - 8, ..rect };
         let note = match (row.not_isolated, row.note) {
             (false, note) => note.to_owned(),
@@ -234,15 +234,17 @@ impl Painter {
         self.writer.write(canvas, name, style, rest, At::Left);
     }
 
-    /// A program's picture in its qube's colour; without one, the first letter of its name.
-    fn slot(
+    /// A program's picture in a ring of its qube's colour, of this thickness in logical pixels; without one, the
+    /// first letter of its name.
+    pub(crate) fn slot(
         &mut self,
         canvas: &mut Canvas,
         (label, name, icon): (Label, &str, Option<Icon<'_>>),
         rect: DeviceRect,
+        ring: i32,
         scale: Scale,
     ) {
-        let (band, line) = (scale.to_device(RING), scale.hairline());
+        let (band, line) = (scale.to_device(ring), scale.hairline());
         self.patterns.ring(canvas, rect, band, self.theme.tones(Some(label)), label.pattern());
         // As in a window: content in the label's colour cannot seem to belong to the ring.
         let inner = rect.inset(band);
@@ -269,7 +271,7 @@ impl Painter {
         let (bounds, tones, panel) = (canvas.bounds(), self.theme.tones(None), self.theme.panel());
         self.patterns.ring(&mut canvas, bounds, scale.to_device(3), tones, Pattern::Steel);
         let slot = Rect { x: PAD, y: PAD + (ROW - SLOT) / 2, w: SLOT, h: SLOT };
-        self.slot(&mut canvas, (spec.label, spec.name, spec.icon), device(slot, scale), scale);
+        self.slot(&mut canvas, (spec.label, spec.name, spec.icon), device(slot, scale), RING, scale);
         let left = slot.x + SLOT + 12;
         let (upper, lower) = halves(Rect { x: left, y: PAD, w: STARTING - PAD - left, h: ROW });
         self.qube(&mut canvas, (spec.label, false, spec.qube), device(upper, scale), panel, scale);

@@ -30,6 +30,7 @@ mod geometry;
 mod label;
 mod launcher;
 mod lock;
+mod notification;
 mod painter;
 mod pattern;
 mod prompt;
@@ -41,7 +42,7 @@ mod text;
 mod theme;
 mod theme_file;
 
-pub use bar::{BarQube, BarSpec, QubeMark};
+pub use bar::{BarIcon, BarImage, BarQube, BarSpec, QubeMark};
 pub use canvas::Image;
 pub use card::{CaptionSpec, WelcomeSpec};
 pub use color::{ColorError, Rgb, Rgba, Vision, best_text_on, contrast, difference, readable_on};
@@ -55,6 +56,7 @@ pub use geometry::{
 pub use label::{Label, ParseLabelError, Pattern};
 pub use launcher::{Icon, LauncherImage, LauncherRow, LauncherSpec, StartingSpec};
 pub use lock::LockSpec;
+pub use notification::{NotificationImage, NotificationSpec};
 pub use painter::Painter;
 pub use prompt::{Answer, Choice, NoticeSpec, PromptImage, PromptSpec};
 pub use secret::SecretField;

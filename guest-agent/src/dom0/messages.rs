@@ -1,6 +1,6 @@
 //! What dom0 says, carried over to the rooms of the agent.
 
-use transom_protocol::message::ToQube;
+use transom_protocol::message::{ToQube, features};
 
 use super::LinkError;
 use crate::Agent;
@@ -14,7 +14,10 @@ impl Agent {
         message: &ToQube<'_>,
     ) -> Result<(), LinkError> {
         match message {
-            ToQube::Welcome(_) => self.dom0_open(),
+            ToQube::Welcome(welcome) => {
+                self.notifications_wanted(welcome.features.get() & features::NOTIFICATIONS != 0);
+                self.dom0_open();
+            }
             ToQube::Goodbye(goodbye) => {
                 return Err(LinkError::Goodbye(String::from_utf8_lossy(goodbye.tail).into_owned()));
             }
@@ -68,6 +71,11 @@ impl Agent {
             | ToQube::CommitText(_)
             | ToQube::DeleteSurrounding(_)
             | ToQube::TextInputDone(()) => {}
+            ToQube::NotifyDismissed(name) => self.notification_dismissed(name.notification.get()),
+            ToQube::NotifyAction(chosen) => {
+                self.notification_chosen(chosen.notification.get(), chosen.action);
+            }
+            ToQube::StatusIconActivate(click) => self.icon_clicked(click.icon.get(), click.activation),
             ToQube::SelectionRequest(name) => {
                 self.selection_request(serial, name.fixed.selection, name.mime_type());
             }

@@ -4,7 +4,6 @@
 //! which takes its time and may fail, and windows must not wait for it.
 
 mod entries;
-mod icon;
 mod watch;
 
 use std::{
@@ -28,7 +27,7 @@ use transom_protocol::{
 
 pub(crate) use self::entries::Start;
 use self::{entries::Surroundings, watch::Watch};
-use crate::Agent;
+use crate::{Agent, icon};
 
 /// How long nothing has changed before programs are listed anew.
 const CALM: Duration = Duration::from_secs(2);

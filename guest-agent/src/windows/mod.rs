@@ -337,6 +337,7 @@ impl Agent {
         self.windows.forget_dom0();
         self.transfers_gone();
         self.dom0.grants.reset();
+        self.notifications_gone();
     }
 }
 

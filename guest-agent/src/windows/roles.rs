@@ -148,6 +148,7 @@ impl Agent {
             }
         }
         self.offer_again();
+        self.tell_notifications();
     }
 
     pub(crate) fn tell_title(&mut self, toplevel: &ToplevelSurface) {

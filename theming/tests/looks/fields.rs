@@ -4,7 +4,8 @@ use std::cell::RefCell;
 
 use proptest::prelude::*;
 use transom_theming::{
-    BarSpec, CaptionSpec, DeviceRect, FrameSpec, Image, Label, Painter, Scale, Size, Variant, title_buttons,
+    BarIcon, BarSpec, CaptionSpec, DeviceRect, FrameSpec, Image, Label, Painter, Scale, Size, Variant,
+    title_buttons,
 };
 
 use crate::{
@@ -194,16 +195,32 @@ proptest! {
             qubes: &[],
             clipboard: None,
             layout: None,
+            icons: &[],
         };
         PAINTER.with_borrow_mut(|painter| {
-            let image = painter.bar(&plain);
+            let image = painter.bar(&plain).image;
             let copied = BarSpec { clipboard: Some(&clipboard), ..plain };
             for spec in [copied, BarSpec { layout: Some(&name), ..plain }, BarSpec { layout: Some(&name), ..copied }] {
-                let other = painter.bar(&spec);
+                let other = painter.bar(&spec).image;
                 let right = changed(&image, &other);
                 prop_assert!(right.is_none_or(|r| r.x > width / 2), "{:?}", right);
             }
-            let other = painter.bar(&BarSpec { focused: Some((&name, Some(Label::Blue), true)), ..plain });
+            let icons = [BarIcon { qube: "q", label: Label::Red, title: &name, icon: None, attention: true }; 40];
+            let crowded = painter.bar(&BarSpec { icons: &icons, ..plain });
+            let right = changed(&image, &crowded.image);
+            prop_assert!(right.is_none_or(|r| r.x > width / 2), "{:?}", right);
+            let places: Vec<_> = crowded.icons.iter().flatten().collect();
+            prop_assert!(places.windows(2).all(|pair| pair[0].x + pair[0].w < pair[1].x), "{:?}", places);
+            // No icon takes anything from what dom0 says.
+            let said = BarSpec { clipboard: Some("work → web, 42 s left"), layout: Some("de"), ..plain };
+            let (alone, beside) = (painter.bar(&said), painter.bar(&BarSpec { icons: &icons, ..said }));
+            let first = changed(&image, &alone.image);
+            let reached = changed(&alone.image, &beside.image);
+            prop_assert!(
+                reached.is_none_or(|r| first.is_none_or(|f| r.right() <= f.x)),
+                "{:?} {:?}", reached, first
+            );
+            let other = painter.bar(&BarSpec { focused: Some((&name, Some(Label::Blue), true)), ..plain }).image;
             let left = changed(&image, &other);
             prop_assert!(left.is_none_or(|l| l.right() < width / 2), "{:?}", left);
             Ok(())

@@ -107,7 +107,7 @@ fn bars_and_panels() {
         pictures.extend(scenes::panels(&mut painter, at));
         if variant == Variant::Light {
             // Two bars and the questions are enough here.
-            pictures.drain(2..5);
+            pictures.drain(2..7);
             pictures.truncate(3);
         }
         check(&format!("panels-{}", variant.name()), &sheet(&painter, &pictures, at));
@@ -178,5 +178,16 @@ fn launchers() {
         let pictures: Vec<_> =
             scenes::launchers(&mut painter, at).into_iter().map(|picture| vec![picture]).collect();
         check(&format!("launcher-{}", variant.name()), &sheet(&painter, &pictures, at));
+    }
+}
+
+/// Notifications of qubes, with a picture and without, long and short.
+#[test]
+fn notifications() {
+    for (variant, scale) in [(Variant::Dark, 120), (Variant::Light, 150)] {
+        let (mut painter, at) = (painter(variant), Scale::new(scale));
+        let pictures: Vec<_> =
+            scenes::notifications(&mut painter, at).into_iter().map(|picture| vec![picture]).collect();
+        check(&format!("notifications-{}", variant.name()), &sheet(&painter, &pictures, at));
     }
 }

@@ -1,9 +1,9 @@
 //! What is drawn for people and for the golden pictures.
 
 use transom_theming::{
-    Answer, BarQube, BarSpec, CaptionSpec, Choice, CursorShape, FrameKind, FrameSpec, Icon, Image, Label,
-    LauncherRow, LauncherSpec, LockSpec, NoticeSpec, Painter, PromptSpec, QubeMark, Rgb, Run, Scale,
-    SecretField, Size, StartingSpec, TitleButton, WelcomeSpec,
+    Answer, BarIcon, BarQube, BarSpec, CaptionSpec, Choice, CursorShape, FrameKind, FrameSpec, Icon, Image,
+    Label, LauncherRow, LauncherSpec, LockSpec, NoticeSpec, NotificationSpec, Painter, PromptSpec, QubeMark,
+    Rgb, Run, Scale, SecretField, Size, StartingSpec, TitleButton, WelcomeSpec,
 };
 
 use super::sheet::framed;
@@ -119,6 +119,15 @@ pub(crate) fn thin(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         .collect()
 }
 
+/// A disc of one colour on nothing, as a program's picture.
+fn disc(rgb: [u8; 3]) -> Vec<u8> {
+    let pixel = |at: i32| {
+        let (x, y) = (2 * (at % 48) - 47, 2 * (at / 48) - 47);
+        [rgb[0], rgb[1], rgb[2], if x * x + y * y < 42 * 42 { 255 } else { 0 }]
+    };
+    (0..48 * 48).flat_map(pixel).collect()
+}
+
 /// dom0's bar in several states.
 pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
     let marks = [QubeMark::Running, QubeMark::Halted, QubeMark::Starting];
@@ -129,6 +138,20 @@ pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         .map(|(i, (label, mark))| BarQube { name: "q", label, mark, not_isolated: i % 5 == 0 })
         .collect();
     let workspaces = [(1, true, false), (2, false, true), (3, false, false), (10, false, false)];
+    let pixels = disc([250, 180, 40]);
+    let icon = Some(Icon { side: 48, pixels: &pixels });
+    let icons: Vec<BarIcon<'_>> =
+        [(Label::Blue, true), (Label::Blue, false), (Label::Red, true), (Label::Green, false)]
+            .into_iter()
+            .enumerate()
+            .map(|(i, (label, drawn))| BarIcon {
+                qube: label.name(),
+                label,
+                title: "Mail",
+                icon: icon.filter(|_| drawn),
+                attention: i == 2,
+            })
+            .collect();
     let full = BarSpec {
         width: 1280,
         scale,
@@ -138,6 +161,7 @@ pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         qubes: &qubes[..12],
         clipboard: Some("work → untrusted, 42 s left"),
         layout: None,
+        icons: &[],
     };
     let specs = [
         full,
@@ -145,8 +169,10 @@ pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         BarSpec { focused: Some(("untrusted", Some(Label::Red), true)), qubes: &qubes[..3], ..full },
         BarSpec { width: 640, qubes: &qubes, ..full },
         BarSpec { width: 220, ..full },
+        BarSpec { icons: &icons, ..full },
+        BarSpec { icons: &icons, width: 900, qubes: &qubes[..3], ..full },
     ];
-    specs.iter().map(|spec| vec![painter.bar(spec)]).collect()
+    specs.iter().map(|spec| vec![painter.bar(spec).image]).collect()
 }
 
 /// Questions, notices, captions and the empty desktop's words.
@@ -292,6 +318,7 @@ pub(crate) fn dom0(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         qubes: &[],
         clipboard: None,
         layout: None,
+        icons: &[],
     };
     let caption = CaptionSpec {
         label: None,
@@ -301,7 +328,7 @@ pub(crate) fn dom0(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         not_isolated: false,
         scale,
     };
-    vec![frames.to_vec(), vec![painter.bar(&bar)], vec![painter.caption(&caption)]]
+    vec![frames.to_vec(), vec![painter.bar(&bar).image], vec![painter.caption(&caption)]]
 }
 
 /// All pointers.
@@ -390,4 +417,50 @@ pub(crate) fn launchers(painter: &mut Painter, scale: Scale) -> Vec<Image> {
         painter.starting(&starting(Label::Blue, "Firefox", icon, "is starting")),
         painter.starting(&starting(Label::Red, TITLES[6], None, "waits for its qube to start")),
     ]
+}
+
+/// Notifications: of every form, short and long.
+pub(crate) fn notifications(painter: &mut Painter, scale: Scale) -> Vec<Image> {
+    let pixels = disc([40, 160, 250]);
+    let icon = Some(Icon { side: 48, pixels: &pixels });
+    let plain = NotificationSpec {
+        label: Label::Blue,
+        qube: "work",
+        not_isolated: false,
+        summary: "Ada Lovelace",
+        body: "Lunch at one?",
+        actions: &[],
+        icon,
+        critical: false,
+        more: "",
+        scale,
+    };
+    let long = "A body that goes on and on, over the first line, over the second one as well, and then over the \
+                third, which ends where there is no more room for any of it, however much more it may be";
+    let specs = [
+        plain,
+        NotificationSpec { actions: &["Reply", "Mark as read"], ..plain },
+        NotificationSpec {
+            label: Label::Red,
+            qube: "untrusted",
+            not_isolated: true,
+            icon: None,
+            summary: "Download finished",
+            body: "",
+            more: "and 12 more",
+            ..plain
+        },
+        NotificationSpec {
+            label: Label::Yellow,
+            qube: "a-very-long-name-of-a-qube-of-thirty",
+            not_isolated: true,
+            summary: TITLES[6],
+            body: long,
+            critical: true,
+            actions: &["Now", "Later", "Never again, whatever it may be", "4"],
+            more: "and 3 more",
+            ..plain
+        },
+    ];
+    specs.iter().map(|spec| painter.notification(spec).image).collect()
 }

@@ -319,8 +319,7 @@ impl Proposer {
                 ToQube::NotifyDismissed(&name).encode(0, 0, out);
             }
             61 => {
-                let chosen =
-                    m::NotifyAction { notification: dice.id(4).into(), action: dice.below(3) as u8 };
+                let chosen = m::NotifyAction { notification: dice.id(4).into(), action: dice.below(3) as u8 };
                 ToQube::NotifyAction(&chosen).encode(0, 0, out);
             }
             62 => {

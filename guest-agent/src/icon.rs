@@ -1,11 +1,12 @@
-//! A program's picture: found by name, decoded here, drawn at the one size that dom0 takes.
+//! Pictures of programs, of their notifications and status icons: found by name or given as pixels, decoded here,
+//! drawn at the one size that dom0 takes.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-use image::{ImageFormat, ImageReader, Limits, RgbaImage, imageops};
+use image::{DynamicImage, ImageFormat, ImageReader, Limits, RgbaImage, imageops};
 use resvg::{tiny_skia, usvg};
 use transom_protocol::service::{ICON_BYTES, ICON_SIDE};
 
@@ -17,7 +18,7 @@ const WIDEST: u32 = 4_096;
 const THEME: &str = "Adwaita";
 
 /// The picture that an entry names, by name or path; `None` if it cannot be found or read.
-pub(super) fn draw(name: &str) -> Option<Box<[u8]>> {
+pub(crate) fn draw(name: &str) -> Option<Box<[u8]>> {
     let path = find(name)?;
     let bytes =
         fs::metadata(&path).ok().filter(|meta| meta.len() <= LARGEST).and_then(|_| fs::read(&path).ok())?;
@@ -61,7 +62,53 @@ fn raster(bytes: &[u8]) -> Option<Box<[u8]>> {
     limits.max_image_width = Some(WIDEST);
     limits.max_image_height = Some(WIDEST);
     reader.limits(limits);
-    let picture = reader.decode().ok()?;
+    fit(reader.decode().ok()?)
+}
+
+/// Pixels as a notification brings them (`image-data`): rows of `stride` bytes, 8 bits a channel, red first, not
+/// premultiplied.
+pub(crate) fn from_rows(
+    (width, height): (i32, i32),
+    stride: i32,
+    alpha: bool,
+    pixels: &[u8],
+) -> Option<Box<[u8]>> {
+    let side = |length: i32| u32::try_from(length).ok().filter(|length| (1..=WIDEST).contains(length));
+    let (width, height) = (side(width)?, side(height)?);
+    let row = width as usize * if alpha { 4 } else { 3 };
+    let stride = usize::try_from(stride).ok().filter(|stride| *stride >= row)?;
+    // The last row need not be padded.
+    let needed = stride.checked_mul(height as usize - 1)?.checked_add(row)?;
+    let pixels = pixels.get(..needed)?;
+    let packed: Vec<u8> = pixels.chunks(stride).flat_map(|chunk| &chunk[..row]).copied().collect();
+    fit(if alpha {
+        RgbaImage::from_raw(width, height, packed)?.into()
+    } else {
+        image::RgbImage::from_raw(width, height, packed)?.into()
+    })
+}
+
+/// The best of the pixmaps of a status icon: width, height and rows of alpha, red, green and blue, not
+/// premultiplied.
+pub(crate) fn from_pixmaps(pixmaps: &[(i32, i32, Vec<u8>)]) -> Option<Box<[u8]>> {
+    let whole = |(width, height, pixels): &&(i32, i32, Vec<u8>)| {
+        let side = 1..=WIDEST as i32;
+        side.contains(width)
+            && side.contains(height)
+            && pixels.len() == *width as usize * *height as usize * 4
+    };
+    // The smallest that is large enough, else the largest.
+    let (width, height, pixels) = pixmaps.iter().filter(whole).min_by_key(|(width, height, _)| {
+        let side = *width.max(height);
+        let enough = side >= ICON_SIDE as i32;
+        (!enough, if enough { side } else { -side })
+    })?;
+    let turned = pixels.chunks_exact(4).flat_map(|p| [p[1], p[2], p[3], p[0]]).collect();
+    fit(RgbaImage::from_raw(*width as u32, *height as u32, turned)?.into())
+}
+
+/// As large as it can be in the one size, in the middle.
+fn fit(picture: DynamicImage) -> Option<Box<[u8]>> {
     let side = ICON_SIDE as u32;
     let fitted = match (picture.width(), picture.height()) {
         (w, h) if (w, h) == (side, side) => picture,
@@ -103,6 +150,33 @@ mod tests {
         RgbaImage::from_pixel(96, 48, image::Rgba([9, 200, 30, 255])).save(&png).unwrap();
         let icon = draw(png.to_str().unwrap()).unwrap();
         assert_eq!((at(&icon, 24, 24), at(&icon, 24, 4)), ([9, 200, 30, 255], [0; 4]));
+    }
+
+    #[test]
+    fn pixels_become_the_one_size() {
+        let rows = [7, 8, 9].repeat(2);
+        let padded: Vec<u8> = [rows.clone(), vec![0; 2], rows].concat();
+        let icon = from_rows((2, 2), 8, false, &padded).unwrap();
+        assert_eq!(at(&icon, 3, 40), [7, 8, 9, 255]);
+        for (size, stride, length) in [
+            ((2, 2), 5, 14),
+            ((2, 2), 8, 13),
+            ((0, 2), 8, 14),
+            ((2, -1), 8, 14),
+            ((i32::MAX, 2), i32::MAX, 14),
+        ] {
+            assert_eq!(from_rows(size, stride, false, &padded[..length]), None, "{size:?} {stride} {length}");
+        }
+        let pixmap =
+            |side: i32, shade: u8| (side, side, [255, shade, 0, 1].repeat(side as usize * side as usize));
+        let best = |sides: &[i32]| {
+            let pixmaps: Vec<_> = sides.iter().map(|side| pixmap(*side, *side as u8)).collect();
+            from_pixmaps(&pixmaps).map(|icon| at(&icon, 24, 24))
+        };
+        assert_eq!(best(&[16, 128, 64]), Some([64, 0, 1, 255]));
+        assert_eq!(best(&[16, 32]), Some([32, 0, 1, 255]));
+        assert_eq!(best(&[]), None);
+        assert_eq!(from_pixmaps(&[(2, 2, vec![0; 15]), (-2, -2, vec![0; 16])]), None);
     }
 
     #[test]
