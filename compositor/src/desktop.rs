@@ -179,6 +179,7 @@ impl Desktop {
             timers: crate::timers::Timers::default(),
             wayland: crate::wayland::Server::new(handle)?,
         };
+        desktop.ui.cards.quiet = desktop.config.notifications.quiet;
         if time_of_day {
             desktop.show_time_of_day();
         }
@@ -224,6 +225,7 @@ impl Desktop {
     /// The end of each turn of the event loop.
     pub fn settle(&mut self) {
         self.settle_card();
+        self.settle_cards();
         self.lock_screens_changed();
         self.settle_idle();
         self.sync_configures();

@@ -29,6 +29,8 @@ impl Desktop {
         [
             self.input.keyboard.next_repeat(),
             self.ui.notices.next_deadline(),
+            self.ui.cards.next_deadline(),
+            self.ui.tray.next_deadline(),
             self.trust.clipboard.next_deadline(),
             // The bar counts down while the clipboard holds something.
             self.trust.clipboard.state_text(now).map(|_| now + Duration::from_secs(1)),
@@ -81,6 +83,10 @@ impl Desktop {
         let now = self.clock.now();
         self.repeat_due(now);
         if self.ui.notices.expire(now) {
+            self.damage_all();
+        }
+        self.expire_cards(now);
+        if self.ui.tray.tick(now) {
             self.damage_all();
         }
         let effects = self.trust.clipboard.tick(now);

@@ -77,6 +77,8 @@ pub struct BarSpec<'a> {
     pub clipboard: Option<&'a str>,
     /// The keyboard layout in force, if there are several.
     pub layout: Option<&'a str>,
+    /// Something else that dom0 says.
+    pub note: Option<&'a str>,
     /// Status icons, left to right.
     pub icons: &'a [BarIcon<'a>],
 }
@@ -224,7 +226,11 @@ impl Painter {
             self.swatch(canvas, (x, top), (Some(qube.label), qube.not_isolated), filled, panel, scale);
             x -= gap;
         }
-        let texts = [(spec.layout, Weight::Semibold), (spec.clipboard, Weight::Regular)];
+        let texts = [
+            (spec.layout, Weight::Semibold),
+            (spec.clipboard, Weight::Regular),
+            (spec.note, Weight::Regular),
+        ];
         for (text, weight) in texts.into_iter().filter_map(|(text, weight)| Some((text?, weight))) {
             let style = self.style(weight, self.theme.text(), scale);
             let width = self.writer.width(text, style);

@@ -53,7 +53,7 @@ pub struct NotificationImage {
 }
 
 /// Width of a card, in logical pixels.
-pub(crate) const WIDTH: i32 = 380;
+const WIDTH: i32 = 420;
 /// Space around what is in it.
 const PAD: i32 = 14;
 /// Height of a line of words.
@@ -111,7 +111,7 @@ impl Painter {
 
         let mut line = device(Rect { y: words.y + LINE, ..words }, scale);
         if spec.critical {
-            let shift = scale.to_device(10);
+            let shift = scale.to_device(12);
             let at = (line.x + scale.to_device(3), line.y + line.h / 2);
             dot(&mut canvas, at, 3.0, 1.0, self.theme.text(), scale);
             line = DeviceRect { x: line.x + shift, w: line.w - shift, ..line };

@@ -126,6 +126,12 @@ enum Message {
         #[arg(value_enum)]
         mode: Night,
     },
+    /// Show notifications of qubes, or keep them until they are wanted again.
+    Notifications {
+        /// Show them.
+        #[arg(value_enum)]
+        show: Switched,
+    },
     /// Write the desktop to a PNG file.
     Screenshot {
         /// The file.
@@ -153,6 +159,15 @@ enum Power {
     /// It shows the desktop.
     On,
     /// It is dark.
+    Off,
+}
+
+/// Notifications.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Switched {
+    /// They are shown.
+    On,
+    /// They are kept.
     Off,
 }
 
@@ -212,6 +227,7 @@ fn send(message: Message) -> Result<(), String> {
                 Night::Auto => NightMode::Auto,
             },
         },
+        Message::Notifications { show } => Request::Notifications { on: show == Switched::On },
         Message::Screenshot { path, output } => {
             Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())?, output }
         }

@@ -201,6 +201,10 @@ pub enum Action {
     },
     /// Another keyboard layout.
     Layout(Step),
+    /// Puts the newest notification away.
+    DismissNotification,
+    /// Shows no notifications from now on, or shows them again.
+    DoNotDisturb,
     /// Locks the desktop.
     Lock,
     /// Stops the qubes and ends the desktop.
@@ -277,6 +281,8 @@ impl Action {
             "screenshot" => Self::Screenshot,
             "launcher" => Self::Launcher,
             "unlock" => Self::Unlock,
+            "dismiss-notification" => Self::DismissNotification,
+            "do-not-disturb" => Self::DoNotDisturb,
             "lock" => Self::Lock,
             "logout" => Self::Logout,
             "quit" => Self::Quit,
@@ -330,6 +336,8 @@ impl Default for Bound<Chord> {
         bind(sup, k::KEY_Escape, Action::ReleasePointer);
         bind(sup, k::KEY_d, Action::Launcher);
         bind(sup, k::KEY_u, Action::Unlock);
+        bind(sup, k::KEY_BackSpace, Action::DismissNotification);
+        bind(sup.with(shift), k::KEY_n, Action::DoNotDisturb);
         bind(sup, k::KEY_l, Action::Lock);
         bind(sup.with(shift), k::KEY_q, Action::Logout);
         bind(sup.with(ctrl), k::KEY_q, Action::Quit);

@@ -12,8 +12,8 @@ use knus::{
 use transom_theming::Variant;
 
 use super::{
-    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, NightConfig, QubeConfig,
-    ThemeConfig,
+    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, NightConfig,
+    NotificationConfig, QubeConfig, ThemeConfig,
     bindings::{Action, Chord},
     bound::Bound,
     cards::CardName,
@@ -43,6 +43,8 @@ struct File {
     idle: Option<IdleNode>,
     #[knus(child)]
     night_colour: Option<NightNode>,
+    #[knus(child)]
+    notifications: Option<NotificationsNode>,
     #[knus(children(name = "bind"))]
     binds: Vec<BindNode>,
     #[knus(children(name = "unbind"))]
@@ -186,6 +188,21 @@ struct QubeNode {
     memory_mib: Option<Number<1, 1_048_576>>,
     #[knus(child, unwrap(argument, str))]
     idle_inhibit: Option<InhibitName>,
+    #[knus(child, unwrap(argument))]
+    notifications: Option<bool>,
+    #[knus(child, unwrap(argument))]
+    status_icons: Option<bool>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct NotificationsNode {
+    #[knus(child, unwrap(argument))]
+    low_seconds: Option<Number<1, 3_600>>,
+    #[knus(child, unwrap(argument))]
+    normal_seconds: Option<Number<1, 3_600>>,
+    #[knus(child, unwrap(argument))]
+    do_not_disturb: Option<bool>,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -277,6 +294,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
         }),
         idle: file.idle.map_or_else(IdleConfig::default, idle),
         night: NightConfig::default(),
+        notifications: file.notifications.map_or_else(NotificationConfig::default, notifications),
         gestures: Gestures::default(),
         switches: Bound::default(),
         qubes: Vec::new(),
@@ -329,6 +347,8 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
             windows: node.windows.map(|n| n.0),
             memory_mib: node.memory_mib.map(|n| n.0),
             idle_inhibit: node.idle_inhibit.map(|name| name.0),
+            notifications: node.notifications,
+            status_icons: node.status_icons,
         });
     }
     Ok(config)
@@ -364,6 +384,16 @@ fn idle(node: IdleNode) -> IdleConfig {
         inhibit_at_most: node
             .inhibit_at_most
             .map_or(default.inhibit_at_most, |span| span.0.unwrap_or_default()),
+    }
+}
+
+fn notifications(node: NotificationsNode) -> NotificationConfig {
+    let default = NotificationConfig::default();
+    let seconds = |n: Number<1, 3_600>| Duration::from_secs(n.0.into());
+    NotificationConfig {
+        low: node.low_seconds.map_or(default.low, seconds),
+        normal: node.normal_seconds.map_or(default.normal, seconds),
+        quiet: node.do_not_disturb.unwrap_or(default.quiet),
     }
 }
 

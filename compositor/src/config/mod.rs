@@ -53,6 +53,8 @@ pub struct Config {
     pub idle: IdleConfig,
     /// Night colour.
     pub night: NightConfig,
+    /// Notifications of qubes.
+    pub notifications: NotificationConfig,
     /// What single qubes may do.
     pub qubes: Vec<QubeConfig>,
     /// Graphics cards, the one that is liked best first.
@@ -119,6 +121,23 @@ pub struct ThemeConfig {
     pub file: Option<PathBuf>,
 }
 
+/// How notifications of qubes are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotificationConfig {
+    /// How long one that matters little is seen.
+    pub low: Duration,
+    /// How long one that matters as most do is seen.
+    pub normal: Duration,
+    /// None is shown until the person says otherwise.
+    pub quiet: bool,
+}
+
+impl Default for NotificationConfig {
+    fn default() -> Self {
+        Self { low: Duration::from_secs(4), normal: Duration::from_secs(8), quiet: false }
+    }
+}
+
 /// Settings for one qube.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QubeConfig {
@@ -130,6 +149,10 @@ pub struct QubeConfig {
     pub memory_mib: Option<u32>,
     /// How far it may keep the screens on.
     pub idle_inhibit: Option<IdleInhibit>,
+    /// Its programs' notifications are shown.
+    pub notifications: Option<bool>,
+    /// Its programs' status icons are shown.
+    pub status_icons: Option<bool>,
 }
 
 /// How far a qube may keep the lock and the dark screen away.
@@ -157,6 +180,18 @@ impl Config {
     pub fn idle_inhibit(&self, qube: &str) -> IdleInhibit {
         let own = self.qubes.iter().filter(|own| own.name == qube);
         own.filter_map(|own| own.idle_inhibit).next_back().unwrap_or_default()
+    }
+
+    /// True if a qube's notifications are shown.
+    pub fn takes_notifications(&self, qube: &str) -> bool {
+        let own = self.qubes.iter().filter(|own| own.name == qube);
+        own.filter_map(|own| own.notifications).next_back().unwrap_or(true)
+    }
+
+    /// True if a qube's status icons are shown.
+    pub fn takes_status_icons(&self, qube: &str) -> bool {
+        let own = self.qubes.iter().filter(|own| own.name == qube);
+        own.filter_map(|own| own.status_icons).next_back().unwrap_or(true)
     }
 
     /// Limits of a qube's link.

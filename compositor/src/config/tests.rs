@@ -29,7 +29,8 @@ fn settings_are_taken_up() {
         theme "light" file="/etc/transom/mine.kdl"
         unbind "Alt+Tab"
         bind "Super+Return" "launch" "work" "foot" "-e" "sh"
-        qube "web" { windows 8; memory-mib 64; idle-inhibit "never"; }
+        qube "web" { windows 8; memory-mib 64; idle-inhibit "never"; notifications false; }
+        notifications { normal-seconds 20; do-not-disturb true; }
         idle { lock "90s"; screens-off "never"; inhibit-at-most "1h"; }
         night-colour { temperature 3400; from "20:30"; until "7:00"; fade "1h"; }
         output "HDMI-A-1" { scale 1.5; position 0 -20; mode "1920x1080@60"; transform "90"; vrr "fullscreen"; }
@@ -51,6 +52,10 @@ fn settings_are_taken_up() {
     assert_eq!((config.limits("web").windows, config.limits("web").grant_bytes), (8, 64 << 20));
     assert_eq!(config.idle_inhibit("web"), IdleInhibit::Never);
     assert_eq!(config.idle_inhibit("work"), IdleInhibit::Limited);
+    assert!(!config.takes_notifications("web") && config.takes_status_icons("web"));
+    assert!(config.takes_notifications("work") && config.notifications.quiet);
+    assert_eq!(config.notifications.normal, Duration::from_secs(20));
+    assert_eq!(config.notifications.low, NotificationConfig::default().low);
     assert_eq!(config.idle.lock, Some(Duration::from_secs(90)));
     assert_eq!(config.idle.screens_off, None);
     assert_eq!(config.idle.inhibit_at_most, Duration::from_hours(1));

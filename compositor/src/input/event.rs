@@ -191,5 +191,7 @@ pub struct ToolAxes {
 pub const BTN_TOUCH: u32 = 0x14a;
 /// `BTN_LEFT`.
 pub const BTN_LEFT: u32 = 0x110;
+/// `BTN_MIDDLE`.
+pub const BTN_MIDDLE: u32 = 0x112;
 /// `BTN_RIGHT`.
 pub const BTN_RIGHT: u32 = 0x111;

@@ -92,6 +92,8 @@ impl Desktop {
                 Err(error) => self.notify(Notice::Text(format!("cannot start a program in {qube}: {error}"))),
             },
             Action::Layout(step) => self.step_layout(step, now),
+            Action::DismissNotification => self.dismiss_newest_card(),
+            Action::DoNotDisturb => self.do_not_disturb(!self.ui.cards.quiet),
             Action::Lock => self.lock(),
             Action::Logout => drop(self.logout()),
             Action::Quit => self.quit(),

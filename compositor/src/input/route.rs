@@ -263,7 +263,7 @@ impl Desktop {
 
     /// What is under a point.
     pub(crate) fn under(&self, at: Point<f64, Logical>) -> Under {
-        if self.overlay_covers(at) {
+        if self.overlay_covers(at) || self.card_covers(at) {
             return Under::Ui;
         }
         let placed = self.placed_windows();
@@ -461,6 +461,8 @@ impl Desktop {
                 self.swallow(code, now);
                 if code == BTN_LEFT {
                     self.press_on_ui(at, now);
+                } else {
+                    self.other_press_on_ui(at, code, now);
                 }
             }
             Under::PopupFrame(_) | Under::Nothing => self.swallow(code, now),

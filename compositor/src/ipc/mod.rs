@@ -44,6 +44,11 @@ pub enum Request {
         /// Which.
         mode: NightMode,
     },
+    /// Show notifications of qubes, or none until it is said otherwise.
+    Notifications {
+        /// Show them.
+        on: bool,
+    },
     /// Write the desktop as it was last drawn, as PNG.
     Screenshot {
         /// Where to.
@@ -174,12 +179,57 @@ pub struct State {
     pub leaving: Option<String>,
     /// What dom0 tells the person now.
     pub notices: Vec<String>,
+    /// Notifications of qubes that are kept, oldest first.
+    #[serde(default)]
+    pub cards: Vec<Card>,
+    /// None of them is shown until the person says otherwise.
+    #[serde(default)]
+    pub do_not_disturb: bool,
+    /// Status icons of qubes in the bars.
+    #[serde(default)]
+    pub status_icons: Vec<StatusIcon>,
     /// What the bar says of the clipboard.
     pub clipboard: Option<String>,
     /// Where the pointer is.
     pub pointer: (f64, f64),
     /// Frames.
     pub frames: FrameFigures,
+}
+
+/// A notification of a qube. Its texts were cleaned when they came in.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Card {
+    /// Its qube.
+    pub qube: String,
+    /// What it is about.
+    pub summary: String,
+    /// More of it.
+    pub body: String,
+    /// What its buttons say.
+    pub actions: Vec<String>,
+    /// It stays until the person puts it away.
+    pub critical: bool,
+    /// So many more of its qube, as the card says.
+    pub more: u32,
+    /// Where it is seen: x, y, width, height in logical pixels; none while it is not.
+    pub area: Option<[i32; 4]>,
+    /// Where it is put away.
+    pub close: Option<[i32; 4]>,
+    /// Where its buttons are.
+    pub buttons: Vec<[i32; 4]>,
+}
+
+/// A status icon of a qube in a bar.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StatusIcon {
+    /// Its qube.
+    pub qube: String,
+    /// What it is called.
+    pub title: String,
+    /// It is marked.
+    pub attention: bool,
+    /// Where it is, with its frame: x, y, width, height in logical pixels.
+    pub area: [i32; 4],
 }
 
 /// The open launcher.

@@ -129,6 +129,10 @@ impl Desktop {
                 self.lock();
                 Reply::Done
             }
+            Request::Notifications { on } => {
+                self.do_not_disturb(!on);
+                Reply::Done
+            }
             // What would be in front then may be open to anybody.
             Request::Quit | Request::Logout if self.lock.covers() => {
                 Reply::Error { message: "the desktop is locked".into() }
@@ -215,6 +219,9 @@ impl Desktop {
             starting: self.starting_texts(),
             leaving: self.leaving_text(),
             notices: self.ui.notices.texts(),
+            cards: self.card_states(),
+            do_not_disturb: self.ui.cards.quiet,
+            status_icons: self.icon_states(),
             clipboard: self.trust.clipboard.state_text(self.clock.now()),
             pointer: (self.input.pointer.at.x, self.input.pointer.at.y),
             frames: self.figures.report(),

@@ -3,7 +3,7 @@
 use std::{os::unix::net::UnixStream, time::Duration};
 
 use tracing::{error, info};
-use transom_protocol::{session::WindowRole, supervisor::DOM0, types};
+use transom_protocol::{message::features, session::WindowRole, supervisor::DOM0, types};
 
 use super::{
     Link, LinkError, QubeIdentity,
@@ -35,6 +35,10 @@ impl Desktop {
         let id = self.qubes.next_id();
         let limits = self.config.limits(&qube.name);
         let mut link = Link::new(id, qube, socket, memory, limits, self.clock.now())?;
+        if self.config.takes_notifications(&link.qube.name) || self.config.takes_status_icons(&link.qube.name)
+        {
+            link.features |= features::NOTIFICATIONS;
+        }
         link.set_outputs(self.outputs_for_qubes());
         link.set_keymap(self.keymap_for_qubes());
         info!(qube = %link.qube.name, id = id.0, "link opened");
@@ -75,6 +79,10 @@ impl Desktop {
         self.input_qube_gone(id);
         let effects = self.trust.clipboard.qube_gone(id, now);
         self.clipboard_effects(effects);
+        self.notifications_gone(id);
+        if self.ui.tray.qube_gone(id) {
+            self.damage_all();
+        }
         self.forget_qube(id);
     }
 
@@ -114,6 +122,10 @@ impl Desktop {
             // The input method comes to dom0 with layer-shell clients; the qube's wish is kept
             // nowhere until then.
             LinkEvent::TextInput(..) => {}
+            LinkEvent::Notify(notification) => self.notification(id, *notification, now),
+            LinkEvent::NotifyClosed(name) => self.notification_closed(id, name),
+            LinkEvent::StatusIcon(icon) => self.status_icon(id, icon, now),
+            LinkEvent::StatusIconGone(name) => self.status_icon_gone(id, name, now),
             LinkEvent::SelectionOffer(types::Selection::Clipboard, types) => {
                 self.trust.offers.insert(id, types);
             }

@@ -28,6 +28,7 @@ use transom_protocol::{
 
 use super::{
     budget::Budget,
+    notifications::{Notification, StatusIcon},
     stream::{Filled, Stream, StreamError},
     surface::{Applied, Content, Pixels, Popup, Surface},
 };
@@ -112,6 +113,14 @@ pub enum LinkEvent {
     SelectionOffer(types::Selection, Vec<String>),
     /// A piece of a selection: serial, bytes, end, failed.
     SelectionData(u32, Vec<u8>, bool, bool),
+    /// A program tells the person something.
+    Notify(Box<Notification>),
+    /// It takes a notification back.
+    NotifyClosed(u32),
+    /// A status icon, new or changed.
+    StatusIcon(StatusIcon),
+    /// The status icon is gone.
+    StatusIconGone(u32),
     /// The grant should end: renderers forget it, then [`Link::revoked`] says so.
     Revoke(u32),
 }
@@ -164,6 +173,8 @@ pub struct Link {
     local: bool,
     /// Nothing in the qube runs, as `transom-qubed` says; see `Desktop::hold_qube`.
     pub held: bool,
+    /// What the welcome says that dom0 takes, bits of [`message::features`].
+    pub features: u32,
     stream: Stream,
     session: Session,
     limits: Limits,
@@ -206,6 +217,7 @@ impl Link {
             qube,
             local: false,
             held: false,
+            features: 0,
             stream,
             session: Session::new(End::Dom0),
             limits,
@@ -444,6 +456,10 @@ impl Link {
             ToDom0::TextInput(input) => events.push(LinkEvent::TextInput(window, input.fixed.enabled.get())),
             ToDom0::IdleInhibit(switch) => events.push(LinkEvent::IdleInhibit(window, switch.on.get())),
             ToDom0::Bell(()) => events.push(LinkEvent::Bell(window)),
+            ToDom0::Notify(notify) => events.push(LinkEvent::Notify(Box::new(Notification::take(notify)))),
+            ToDom0::NotifyClose(name) => events.push(LinkEvent::NotifyClosed(name.notification.get())),
+            ToDom0::StatusIcon(icon) => events.push(LinkEvent::StatusIcon(StatusIcon::take(icon))),
+            ToDom0::StatusIconGone(name) => events.push(LinkEvent::StatusIconGone(name.icon.get())),
             ToDom0::SelectionOffer(offer) => {
                 let types = offer.mime_types().into_iter().map(str::to_owned).collect();
                 events.push(LinkEvent::SelectionOffer(offer.fixed.selection, types));
@@ -465,7 +481,7 @@ impl Link {
             max_grants: self.limits.grants.into(),
             max_grant_bytes: self.limits.grant_bytes.into(),
             max_selection_bytes: self.limits.selection_bytes.into(),
-            features: 0.into(),
+            features: self.features.into(),
         };
         self.send(0, 0, &ToQube::Welcome(&welcome));
         let outputs = std::mem::take(&mut self.outputs);

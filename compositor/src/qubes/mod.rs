@@ -6,6 +6,7 @@
 mod budget;
 mod events;
 pub mod link;
+mod notifications;
 mod on_screens;
 mod popups;
 mod source;
@@ -17,6 +18,7 @@ mod windows;
 use std::collections::BTreeMap;
 
 pub use link::{Link, LinkError, LinkMemory, QubeIdentity};
+pub use notifications::{Notification, StatusIcon};
 pub use popups::PopupGeometry;
 pub(crate) use supervisor::Supervisor;
 pub(crate) use windows::{PlacedWindow, WindowRecord};

@@ -4,7 +4,8 @@
 
 use std::rc::Rc;
 
-use transom_theming::{BarQube, BarSpec, Label, QubeMark, Scale};
+use transom_protocol::service::ICON_SIDE;
+use transom_theming::{BarIcon, BarQube, BarSpec, Icon, Label, QubeMark, Rect, Scale};
 
 use crate::{
     Desktop,
@@ -12,6 +13,7 @@ use crate::{
         scene::{Item, Picture},
         view::View,
     },
+    trust::QubeId,
 };
 
 /// What the bar says.
@@ -23,8 +25,21 @@ pub(crate) struct BarLook {
     qubes: Vec<(String, Label, QubeMark, bool)>,
     clipboard: Option<String>,
     layout: Option<String>,
+    note: Option<String>,
+    pub(super) icons: Vec<IconLook>,
     width: i32,
     scale: u32,
+}
+
+/// A status icon in the bar.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct IconLook {
+    pub(super) key: (QubeId, u32),
+    pub(super) qube: String,
+    pub(super) label: Label,
+    pub(super) title: String,
+    pub(super) icon: Option<Rc<[u8]>>,
+    pub(super) attention: bool,
 }
 
 impl Desktop {
@@ -32,10 +47,10 @@ impl Desktop {
     pub(crate) fn compose_bar(&mut self, view: View, items: &mut Vec<Item>) {
         let look = self.bar_look(view);
         let picture = match self.ui.kept.bars.get(&view.screen) {
-            Some((kept, picture)) if *kept == look => picture.clone(),
+            Some((kept, picture, _)) if *kept == look => picture.clone(),
             _ => {
-                let picture = self.ui.draw_bar(&look);
-                self.ui.kept.bars.insert(view.screen, (look, picture.clone()));
+                let (picture, icons) = self.ui.draw_bar(&look);
+                self.ui.kept.bars.insert(view.screen, (look, picture.clone(), icons));
                 picture
             }
         };
@@ -57,6 +72,8 @@ impl Desktop {
             qubes: self.qube_marks(),
             clipboard: self.trust.clipboard.state_text(now),
             layout: self.layout_in_force(),
+            note: self.ui.cards.note(),
+            icons: self.icon_looks(),
             width: view.area.size.w,
             scale: view.scale,
         }
@@ -76,7 +93,18 @@ impl Desktop {
 }
 
 impl super::Ui {
-    fn draw_bar(&mut self, look: &BarLook) -> Rc<Picture> {
+    fn draw_bar(&mut self, look: &BarLook) -> (Rc<Picture>, Vec<Option<Rect>>) {
+        let icons: Vec<BarIcon<'_>> = look
+            .icons
+            .iter()
+            .map(|icon| BarIcon {
+                qube: &icon.qube,
+                label: icon.label,
+                title: &icon.title,
+                icon: icon.icon.as_ref().map(|pixels| Icon { side: ICON_SIDE, pixels }),
+                attention: icon.attention,
+            })
+            .collect();
         let qubes: Vec<BarQube<'_>> = look
             .qubes
             .iter()
@@ -99,7 +127,10 @@ impl super::Ui {
             qubes: &qubes,
             clipboard: look.clipboard.as_deref(),
             layout: look.layout.as_deref(),
+            note: look.note.as_deref(),
+            icons: &icons,
         };
-        Picture::new(self.painter.bar(&spec))
+        let bar = self.painter.bar(&spec);
+        (Picture::new(bar.image), bar.icons)
     }
 }

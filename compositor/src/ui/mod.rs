@@ -5,6 +5,7 @@
 
 mod bar;
 mod calls;
+pub(crate) mod cards;
 pub mod frames;
 pub(crate) mod launcher;
 mod leaving;
@@ -13,6 +14,7 @@ pub(crate) mod overlays;
 mod passphrase;
 pub(crate) mod prompt;
 mod transfer;
+pub(crate) mod tray;
 
 use std::{collections::HashMap, rc::Rc};
 
@@ -41,6 +43,10 @@ pub(crate) struct Ui {
     backdrops: HashMap<SurfaceKey, Patch>,
     cursors: HashMap<(CursorShape, u32), CursorPicture>,
     pub(crate) notices: Notices,
+    /// Notifications of qubes.
+    pub(crate) cards: cards::Cards,
+    /// Their status icons.
+    pub(crate) tray: tray::Tray,
     pub(crate) starting: launcher::Starting,
     /// Programs that were started from the launcher.
     pub(crate) recent: launcher::Recent,
@@ -62,6 +68,8 @@ impl Ui {
             backdrops: HashMap::new(),
             cursors: HashMap::new(),
             notices: Notices::default(),
+            cards: cards::Cards::default(),
+            tray: tray::Tray::default(),
             starting: launcher::Starting::default(),
             recent: launcher::Recent::default(),
             kept: Kept::default(),
@@ -92,6 +100,7 @@ impl Ui {
             leaving.forget_picture();
         }
         self.notices.forget_pictures();
+        self.cards.forget_pictures();
         self.starting.forget_pictures();
     }
 

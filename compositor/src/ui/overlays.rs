@@ -9,11 +9,13 @@ use std::{
 use smithay::utils::{Logical, Point, Rectangle};
 use tracing::info;
 use transom_hypervisor::supervisor::CallAsk;
-use transom_theming::{CaptionSpec, FrameSpec, Label, WelcomeSpec};
+use transom_protocol::types::Activation;
+use transom_theming::{CaptionSpec, FrameSpec, Label, Rect, WelcomeSpec};
 
 use super::{bar::BarLook, launcher::Launcher, notices::Notice, prompt::Prompt};
 use crate::{
     Desktop,
+    input::event::{BTN_MIDDLE, BTN_RIGHT},
     render::{
         scene::{Item, Picture, SurfaceKey},
         view::View,
@@ -30,7 +32,7 @@ const GAP: i32 = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     /// By screen.
-    pub(crate) bars: HashMap<u32, (BarLook, Rc<Picture>)>,
+    pub(crate) bars: HashMap<u32, (BarLook, Rc<Picture>, Vec<Option<Rect>>)>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) launcher: Option<Launcher>,
     /// Calls that the person is asked about, longest first.
@@ -86,7 +88,13 @@ impl Desktop {
                 self.compose_switcher(view, items);
             }
             self.compose_leaving(view, items);
-            self.compose_notices(view, items);
+            let below = self.compose_notices(view, items);
+            // What dom0 asks has the person's eyes for itself.
+            if dim {
+                self.place_no_cards();
+            } else {
+                self.compose_cards(view, below, items);
+            }
             self.compose_starting(view, items);
         }
         if dim {
@@ -112,7 +120,8 @@ impl Desktop {
         }
     }
 
-    fn compose_notices(&mut self, view: View, items: &mut Vec<Item>) {
+    /// Returns where the next one would be, in device pixels from the top.
+    fn compose_notices(&mut self, view: View, items: &mut Vec<Item>) -> i32 {
         let ui = &mut self.ui;
         let pictures = ui.notices.pictures(&mut ui.painter, view.scale);
         let right = view.size.w;
@@ -123,6 +132,7 @@ impl Desktop {
             items.push(Item::Picture { picture, at: (right - size.w - gap, top).into(), clip: None });
             top += size.h + gap;
         }
+        top
     }
 
     pub(crate) fn compose_welcome(&mut self, view: View, items: &mut Vec<Item>) {
@@ -158,6 +168,20 @@ impl Desktop {
                 }
                 None => self.switcher_cancel(),
             }
+        } else if !self.press_on_cards(at, true, now) {
+            self.press_on_icons(at, Activation::Primary);
+        }
+    }
+
+    /// A press of another button there.
+    pub(crate) fn other_press_on_ui(&mut self, at: Point<f64, Logical>, code: u32, now: Duration) {
+        let activation = match code {
+            BTN_RIGHT => Activation::Context,
+            BTN_MIDDLE => Activation::Secondary,
+            _ => return,
+        };
+        if !self.overlay_covers(at) && !self.press_on_cards(at, false, now) {
+            self.press_on_icons(at, activation);
         }
     }
 

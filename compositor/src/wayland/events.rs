@@ -119,6 +119,8 @@ impl Desktop {
             | ToQube::CommitText(_)
             | ToQube::DeleteSurrounding(_)
             | ToQube::TextInputDone(()) => {}
+            // Cards are of qubes only.
+            ToQube::NotifyDismissed(_) | ToQube::NotifyAction(_) | ToQube::StatusIconActivate(_) => {}
             ToQube::SelectionRequest(name) => {
                 self.local_selection_request(serial, name.fixed.selection, name.mime_type());
             }

@@ -595,7 +595,8 @@ impl Session {
             }
             ToQube::NotifyDismissed(name) => self.notifications.open(name.notification.get()).map(drop),
             ToQube::NotifyAction(chosen) => {
-                self.notifications.may_choose(chosen.notification.get(), chosen.action)
+                let there = self.notifications.may_choose(chosen.notification.get(), chosen.action);
+                ensure(there, Rule::UnknownNotification)
             }
             ToQube::StatusIconActivate(click) => self.notifications.known_icon(click.icon.get()),
             ToQube::SelectionRequest(name) => {

@@ -66,10 +66,10 @@ impl Notifications {
         self.choices(name).ok_or(Rule::UnknownNotification)
     }
 
-    pub(super) fn may_choose(&self, name: u32, action: u8) -> Step {
-        let choices = self.open(name)?;
-        let there = if action == 0 { choices.whole } else { action <= choices.buttons };
-        ensure(there, Rule::UnknownNotification)
+    /// True if an open notification has this to choose: 0 is the whole of it.
+    pub fn may_choose(&self, notification: u32, action: u8) -> bool {
+        self.choices(notification)
+            .is_some_and(|choices| if action == 0 { choices.whole } else { action <= choices.buttons })
     }
 
     pub(super) fn icon(&mut self, icon: u32) -> Step {

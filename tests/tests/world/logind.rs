@@ -22,10 +22,10 @@ const PATH: &str = "/org/freedesktop/login1";
 const SESSION: &str = "/org/freedesktop/login1/session/one";
 
 /// A bus that ends with the test.
-struct Daemon(Child, String);
+pub(super) struct Daemon(Child, pub(super) String);
 
 impl Daemon {
-    fn start() -> Option<Self> {
+    pub(super) fn start() -> Option<Self> {
         let mut command = Command::new("dbus-daemon");
         command.args(["--session", "--nofork", "--nopidfile", "--print-address=1"]);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().ok()?;

@@ -195,6 +195,7 @@ proptest! {
             qubes: &[],
             clipboard: None,
             layout: None,
+            note: None,
             icons: &[],
         };
         PAINTER.with_borrow_mut(|painter| {

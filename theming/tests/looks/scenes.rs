@@ -161,6 +161,7 @@ pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         qubes: &qubes[..12],
         clipboard: Some("work → untrusted, 42 s left"),
         layout: None,
+        note: None,
         icons: &[],
     };
     let specs = [
@@ -170,7 +171,14 @@ pub(crate) fn bars(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         BarSpec { width: 640, qubes: &qubes, ..full },
         BarSpec { width: 220, ..full },
         BarSpec { icons: &icons, ..full },
-        BarSpec { icons: &icons, width: 900, qubes: &qubes[..3], ..full },
+        BarSpec {
+            note: Some("do not disturb"),
+            clipboard: None,
+            icons: &icons,
+            width: 900,
+            qubes: &qubes[..3],
+            ..full
+        },
     ];
     specs.iter().map(|spec| vec![painter.bar(spec).image]).collect()
 }
@@ -318,6 +326,7 @@ pub(crate) fn dom0(painter: &mut Painter, scale: Scale) -> Vec<Vec<Image>> {
         qubes: &[],
         clipboard: None,
         layout: None,
+        note: None,
         icons: &[],
     };
     let caption = CaptionSpec {
