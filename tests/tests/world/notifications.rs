@@ -41,7 +41,8 @@ const AMBER: [u8; 4] = [250, 180, 40, 255];
 fn qube(world: &mut World, name: &str, label: Label) -> Hostile {
     let mut qube = Hostile::new(world.add_raw_qube(name, label));
     qube.hello();
-    world.turn();
+    // Once a frame has been shown, cards can be seen.
+    world.frame();
     qube.hear();
     qube
 }
@@ -151,7 +152,7 @@ fn nothing_is_seen_while_the_desktop_is_locked_and_the_qube_learns_nothing() {
     here.world.turn();
     assert_eq!(names(&mut here.world), ["Before"]);
     let place = card(&mut here.world, "Before").area.unwrap();
-    here.world.desktop.ask(Request::Lock);
+    here.world.desktop.answer(&Request::Lock);
     here.world.frame();
     let locked = here.world.picture();
     web.notify(2, Urgency::Critical, ["Meanwhile", "a secret"], &["Open"], AMBER);
@@ -178,22 +179,31 @@ fn a_flood_covers_nobody_else_and_a_violation_ends_only_its_link() {
     let mut flood = qube(&mut world, "flood", Label::Red);
     work.notify(1, Urgency::Low, ["Mine", "to be read"], &[], BLUE);
     world.turn();
-    for round in 0..40 {
+    for round in 0..6 {
         for name in 1..=MAX_NOTIFICATIONS as u32 {
             flood.notify(name, Urgency::Critical, ["Look", "here"], &["a", "b", "c", "d"], AMBER);
             let icon = name % MAX_STATUS_ICONS as u32 + 1;
             flood.status_icon(icon, Status::NeedsAttention, &round.to_string(), AMBER);
+            // The stream takes some of these at once, and a frame's time has its budget.
+            if name.is_multiple_of(8) {
+                world.turn();
+            }
         }
-        world.turn();
+        world.wait(Duration::from_millis(16));
         flood.hear();
     }
     assert!(!flood.closed, "a flood is no violation");
-    // 40 rounds of 64; of the first eight two are shown, and the rest is a number.
+    // 6 rounds of 64; of the first eight two are shown, and the rest is a number.
     let shown = seen(&mut world);
     assert_eq!(shown.len(), 3, "{shown:?}");
-    assert_eq!(shown[1].2, 40 * 64 - 2, "{shown:?}");
+    assert_eq!(shown[1].2, 6 * 64 - 2, "{shown:?}");
     assert_eq!(shown[2], ("work".into(), "Mine".into(), 0));
-    assert_eq!(world.desktop.state().status_icons.len(), 5);
+    // Icons follow a few times a second, and not all of them.
+    assert_eq!(world.desktop.state().status_icons.len(), 1);
+    world.wait(Duration::from_millis(200));
+    world.frame();
+    let icons = world.desktop.state().status_icons;
+    assert_eq!(icons.iter().map(|icon| &*icon.title).collect::<Vec<_>>(), ["5"; 5]);
     // Frames go on as before: nothing changes, nothing is drawn.
     assert!(!world.frame());
     // One more than may be open.
@@ -259,9 +269,10 @@ fn the_person_chooses_and_puts_away() {
     click(&mut world, icon, BTN_RIGHT);
     mail.hear();
     assert_eq!(mail.clicks, [(9, Activation::Primary), (9, Activation::Context)]);
-    let windows: Vec<usize> = (0..2).map(|client| world.clients[client].take_heard().len()).collect();
-    let presses = (0..2).flat_map(|client| world.clients[client].take_heard()).collect::<Vec<_>>();
-    assert!(presses.is_empty(), "{windows:?}");
+    // No window of a qube heard of any of it.
+    for client in &world.clients {
+        assert_eq!((client.heard.buttons.len(), client.heard.keys.len()), (0, 0));
+    }
 }
 
 #[test]
@@ -273,16 +284,18 @@ fn nothing_lies_over_what_dom0_asks() {
     let place = card(&mut world, "Here");
     let without = {
         let mut other = World::new();
-        qube(&mut other, "mail", Label::Green);
+        let _mail = qube(&mut other, "mail", Label::Green);
         other.chord(&[SUPER, D]);
         other.picture()
     };
     world.chord(&[SUPER, D]);
     assert!(world.desktop.state().launcher.is_some());
-    assert!(world.picture() == without, "the launcher has the screen for itself");
+    let with = world.picture();
+    let differing = with.enumerate_pixels().find(|(x, y, pixel)| without.get_pixel(*x, *y) != *pixel);
+    assert_eq!(differing, None, "the launcher has the screen for itself");
     click(&mut world, place.buttons[0], BTN_LEFT);
     mail.hear();
-    assert_eq!(mail.chosen, []);
+    assert!(mail.chosen.is_empty());
     if world.desktop.state().launcher.is_some() {
         world.chord(&[ESCAPE]);
     }
@@ -309,10 +322,10 @@ fn not_to_be_disturbed_and_not_by_this_qube() {
     world.turn();
     world.wait(secs(100));
     assert!(names(&mut world).is_empty());
-    assert_eq!(world.desktop.ask(Request::Notifications { on: true }), Reply::Done);
+    assert_eq!(world.desktop.answer(&Request::Notifications { on: true }), Reply::Done);
     assert_eq!(names(&mut world), ["Later"]);
     mail.hear();
-    assert_eq!(mail.dismissed, []);
+    assert!(mail.dismissed.is_empty());
 }
 
 /// A program that ends with the test.
