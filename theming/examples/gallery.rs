@@ -34,6 +34,7 @@ fn main() -> ExitCode {
             save("panels", &rows(&scenes::panels(&mut painter, scale), gap, back));
             save("choices", &rows(&[scenes::choices(&mut painter, scale)], gap, back));
             save("launchers", &rows(&[scenes::launchers(&mut painter, scale)], gap, back));
+            save("notifications", &rows(&[scenes::notifications(&mut painter, scale)], gap, back));
             save("dom0", &rows(&scenes::dom0(&mut painter, scale), gap, back));
             save("passphrase", &rows(&[scenes::passphrases(&mut painter, scale)], gap, back));
             save("lock", &rows(&[scenes::locks(&mut painter, scale)], gap, back));

@@ -42,6 +42,9 @@ pub(crate) struct IconLook {
     pub(super) attention: bool,
 }
 
+/// What a bar says, its picture, and where its status icons are in it.
+pub(crate) type DrawnBar = (BarLook, Rc<Picture>, Vec<Option<Rect>>);
+
 impl Desktop {
     /// Height of the bar is the theme's; it spans its screen.
     pub(crate) fn compose_bar(&mut self, view: View, items: &mut Vec<Item>) {

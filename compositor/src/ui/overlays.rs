@@ -10,9 +10,9 @@ use smithay::utils::{Logical, Point, Rectangle};
 use tracing::info;
 use transom_hypervisor::supervisor::CallAsk;
 use transom_protocol::types::Activation;
-use transom_theming::{CaptionSpec, FrameSpec, Label, Rect, WelcomeSpec};
+use transom_theming::{CaptionSpec, FrameSpec, Label, WelcomeSpec};
 
-use super::{bar::BarLook, launcher::Launcher, notices::Notice, prompt::Prompt};
+use super::{bar::DrawnBar, launcher::Launcher, notices::Notice, prompt::Prompt};
 use crate::{
     Desktop,
     input::event::{BTN_MIDDLE, BTN_RIGHT},
@@ -32,7 +32,7 @@ const GAP: i32 = 16;
 #[derive(Debug, Default)]
 pub(crate) struct Kept {
     /// By screen.
-    pub(crate) bars: HashMap<u32, (BarLook, Rc<Picture>, Vec<Option<Rect>>)>,
+    pub(crate) bars: HashMap<u32, DrawnBar>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) launcher: Option<Launcher>,
     /// Calls that the person is asked about, longest first.

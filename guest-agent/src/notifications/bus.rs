@@ -21,9 +21,9 @@ use super::{
 };
 
 /// The bus may come up later than the agent: so often it is looked for, and so long between.
-const TRIES: u32 = 150;
+const TRIES: u32 = 600;
 /// See [`TRIES`].
-const BETWEEN: Duration = Duration::from_millis(200);
+const BETWEEN: Duration = Duration::from_millis(50);
 
 /// Serves the bus until it or the agent ends.
 pub(super) fn serve(

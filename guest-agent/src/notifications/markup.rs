@@ -23,13 +23,10 @@ pub(super) fn plain(body: &str, most: usize) -> String {
             b'&' => entity(rest, &mut out),
             _ => None,
         };
-        rest = match taken {
-            Some(bytes) => &rest[bytes..],
-            None => {
-                out.push(if rest.starts_with('\0') { ' ' } else { char::from(rest.as_bytes()[0]) });
-                &rest[1..]
-            }
-        };
+        if taken.is_none() {
+            out.push(if rest.starts_with('\0') { ' ' } else { char::from(rest.as_bytes()[0]) });
+        }
+        rest = &rest[taken.unwrap_or(1)..];
     }
     out.push_str(rest);
     out.truncate(out.floor_char_boundary(most));

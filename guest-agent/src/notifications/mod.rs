@@ -204,8 +204,9 @@ impl Agent {
                 for id in std::mem::take(&mut self.notifications.icons).into_keys() {
                     self.send_icon_gone(id);
                 }
-                let open = self.dom0.open().map(|link| link.session().notifications().names().collect());
-                for name in open.unwrap_or_else(Vec::new) {
+                let names = |link: &mut crate::dom0::Link| link.session().notifications().names().collect();
+                let open: Vec<u32> = self.dom0.open().map(names).unwrap_or_default();
+                for name in open {
                     self.send_close(name);
                 }
             }

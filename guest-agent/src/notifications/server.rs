@@ -1,6 +1,8 @@
 //! `org.freedesktop.Notifications`, the Desktop Notifications Specification 1.2: what programs of the qube tell
 //! the person.
 
+#![allow(clippy::unused_self, clippy::used_underscore_binding, reason = "methods as the bus calls them")]
+
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},

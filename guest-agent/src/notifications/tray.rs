@@ -3,6 +3,8 @@
 //! Nothing here waits for a program: what it is asked is sent, and its answer is taken when it comes. One that does
 //! not answer has no icon.
 
+#![allow(clippy::unused_self, clippy::used_underscore_binding, reason = "methods as the bus calls them")]
+
 use std::{
     collections::{BTreeMap, HashMap},
     num::NonZeroU32,

@@ -767,22 +767,17 @@ fn notify(head: Notify, tail: &[u8]) -> Option<NotifyParts<'_>> {
     let fits = summary.len() <= MAX_SUMMARY
         && body.len() <= MAX_BODY
         && actions.iter().all(|action| action.len() <= MAX_ACTION);
-    let untrusted_icon = picture(icon)?;
-    fits.then_some(NotifyParts {
+    (fits && is_picture(icon)).then_some(NotifyParts {
         untrusted_summary: summary,
         untrusted_body: body,
         untrusted_actions: actions,
-        untrusted_icon,
+        untrusted_icon: Some(icon).filter(|icon| !icon.is_empty()),
     })
 }
 
-/// A picture of the one size that dom0 takes, or none; `None`: something else.
-fn picture(bytes: &[u8]) -> Option<Option<&[u8]>> {
-    match bytes.len() {
-        0 => Some(None),
-        ICON_BYTES => Some(Some(bytes)),
-        _ => None,
-    }
+/// True for a picture of the one size that dom0 takes, or none.
+fn is_picture(bytes: &[u8]) -> bool {
+    matches!(bytes.len(), 0 | ICON_BYTES)
 }
 
 impl<'a> With<'a, Notify> {
@@ -801,7 +796,7 @@ impl Tail for StatusIcon {
 fn status_icon(head: StatusIcon, tail: &[u8]) -> Option<(&str, Option<&[u8]>)> {
     let (title, icon) = tail.split_at_checked(head.title.get().into())?;
     let title = str::from_utf8(title).ok().filter(|title| title.len() <= MAX_STATUS_TITLE)?;
-    Some((title, picture(icon)?))
+    is_picture(icon).then_some((title, Some(icon).filter(|icon| !icon.is_empty())))
 }
 
 impl<'a> With<'a, StatusIcon> {

@@ -1,8 +1,9 @@
 //! Notifications and status icons of qubes: what is seen of them, what the person does to them, and what a qube that
 //! means no good gets out of it.
 
+#![allow(clippy::unused_self, reason = "methods as the bus calls them")]
+
 use std::{
-    collections::HashMap,
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -22,7 +23,7 @@ use transom_tests::{
     process::until,
 };
 use transom_theming::Label;
-use zbus::{blocking::connection::Builder, zvariant};
+use zbus::blocking::connection::Builder;
 
 use super::{
     lock::{Locked, SECRET},
@@ -456,11 +457,6 @@ impl Item {
     #[zbus(property)]
     fn icon_pixmap(&self) -> Vec<(i32, i32, Vec<u8>)> {
         vec![(2, 2, [255, 9, 200, 30].repeat(4))]
-    }
-
-    #[zbus(property)]
-    fn extra(&self) -> HashMap<String, zvariant::OwnedValue> {
-        HashMap::new()
     }
 }
 
