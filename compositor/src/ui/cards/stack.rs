@@ -182,7 +182,8 @@ impl<P> Stack<P> {
         self.cards.iter().filter_map(|card| card.until).min()
     }
 
-    /// The person can see them from now on, or cannot: nothing grows older unseen. True if that is new.
+    /// The person can see them from now on, or cannot: nothing grows older unseen. True if something
+    /// looks different.
     pub(crate) fn set_seen(&mut self, seen: bool, config: &NotificationConfig, now: Duration) -> bool {
         if self.seen == seen {
             return false;
@@ -191,7 +192,7 @@ impl<P> Stack<P> {
         for card in &mut self.cards {
             card.until = if seen { card.ages(config, now) } else { None };
         }
-        true
+        !self.cards.is_empty()
     }
 
     /// What is to be seen, the newest first. Each qube has one card before any has two, and what matters much comes
