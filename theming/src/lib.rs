@@ -30,6 +30,7 @@ mod geometry;
 mod label;
 mod launcher;
 mod lock;
+mod manager;
 mod painter;
 mod pattern;
 mod prompt;
@@ -41,7 +42,7 @@ mod text;
 mod theme;
 mod theme_file;
 
-pub use bar::{BarQube, BarSpec, QubeMark};
+pub use bar::{BarQube, BarSpec, QubeMark, bar_mark_at};
 pub use canvas::Image;
 pub use card::{CaptionSpec, WelcomeSpec};
 pub use color::{ColorError, Rgb, Rgba, Vision, best_text_on, contrast, difference, readable_on};
@@ -55,6 +56,10 @@ pub use geometry::{
 pub use label::{Label, ParseLabelError, Pattern};
 pub use launcher::{Icon, LauncherImage, LauncherRow, LauncherSpec, StartingSpec};
 pub use lock::LockSpec;
+pub use manager::{
+    FormLine, FormValue, LogLine, ManagerForm, ManagerImage, ManagerLog, ManagerPage, ManagerRow,
+    ManagerSpec, ManagerTable, Place, VerbButton,
+};
 pub use painter::Painter;
 pub use prompt::{Answer, Choice, NoticeSpec, PromptImage, PromptSpec};
 pub use secret::SecretField;
