@@ -96,7 +96,7 @@ pub(crate) fn latency(quick: bool, figures: &mut Vec<Figure>) -> Result<(), Stri
 /// channel, as most programs commit, and without.
 pub(crate) fn drawing(quick: bool, figures: &mut Vec<Figure>) -> Result<(), String> {
     let samples = if quick { 200 } else { 2_000 };
-    let mut benches = [Bench::new(FULL_HD, Format::Argb8888), Bench::new(FULL_HD, Format::Xrgb8888)];
+    let mut benches = vec![Bench::new(FULL_HD, Format::Argb8888), Bench::new(FULL_HD, Format::Xrgb8888)];
     let bytes = (FULL_HD.0 * FULL_HD.1 * 4) as usize;
     let (from, mut to) = (vec![1_u8; bytes], vec![0_u8; bytes]);
     let (mut drawn, mut copied) = ([Vec::new(), Vec::new()], Vec::new());
