@@ -192,6 +192,8 @@ pub enum Action {
     Launcher,
     /// Asks for the passphrase of the volumes.
     Unlock,
+    /// Opens the qube manager, or closes it.
+    Manager,
     /// Starts a program, and its qube if that is halted.
     Launch {
         /// In this qube.
@@ -277,6 +279,7 @@ impl Action {
             "screenshot" => Self::Screenshot,
             "launcher" => Self::Launcher,
             "unlock" => Self::Unlock,
+            "manager" => Self::Manager,
             "lock" => Self::Lock,
             "logout" => Self::Logout,
             "quit" => Self::Quit,
@@ -330,6 +333,7 @@ impl Default for Bound<Chord> {
         bind(sup, k::KEY_Escape, Action::ReleasePointer);
         bind(sup, k::KEY_d, Action::Launcher);
         bind(sup, k::KEY_u, Action::Unlock);
+        bind(sup, k::KEY_a, Action::Manager);
         bind(sup, k::KEY_l, Action::Lock);
         bind(sup.with(shift), k::KEY_q, Action::Logout);
         bind(sup.with(ctrl), k::KEY_q, Action::Quit);

@@ -11,7 +11,7 @@ use tracing::info;
 use transom_hypervisor::supervisor::CallAsk;
 use transom_theming::{CaptionSpec, FrameSpec, Label, WelcomeSpec};
 
-use super::{bar::BarLook, launcher::Launcher, notices::Notice, prompt::Prompt};
+use super::{bar::BarLook, launcher::Launcher, manager::Manager, notices::Notice, prompt::Prompt};
 use crate::{
     Desktop,
     render::{
@@ -33,6 +33,7 @@ pub(crate) struct Kept {
     pub(crate) bars: HashMap<u32, (BarLook, Rc<Picture>)>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) launcher: Option<Launcher>,
+    pub(crate) manager: Option<Manager>,
     /// Calls that the person is asked about, longest first.
     pub(crate) calls: VecDeque<CallAsk>,
     captions: Vec<(CaptionKey, Rc<Picture>)>,
@@ -53,6 +54,9 @@ impl Kept {
         }
         if let Some(launcher) = &mut self.launcher {
             launcher.forget_picture();
+        }
+        if let Some(manager) = &mut self.manager {
+            manager.forget_picture();
         }
     }
 }
@@ -82,6 +86,8 @@ impl Desktop {
                 self.compose_passphrase(view, items);
             } else if self.ui.kept.launcher.is_some() {
                 self.compose_launcher(view, items);
+            } else if self.ui.kept.manager.is_some() {
+                self.compose_manager(view, items);
             } else if self.shell.switcher().is_some() {
                 self.compose_switcher(view, items);
             }
@@ -97,11 +103,11 @@ impl Desktop {
     /// Something of dom0's is open that the person has to answer.
     fn dom0_asks(&self) -> bool {
         let kept = &self.ui.kept;
-        let open = kept.prompt.is_some() || kept.launcher.is_some() || self.ui.passphrase.is_open();
-        open || self.shell.switcher().is_some()
+        let own = kept.prompt.is_some() || kept.launcher.is_some() || kept.manager.is_some();
+        own || self.ui.passphrase.is_open() || self.shell.switcher().is_some()
     }
 
-    fn lead_view(&self) -> Option<View> {
+    pub(super) fn lead_view(&self) -> Option<View> {
         self.screens.lead().map(Screen::view)
     }
 
@@ -149,6 +155,8 @@ impl Desktop {
             self.press_on_passphrase(view, at);
         } else if self.ui.kept.launcher.is_some() {
             self.press_on_launcher(view, at);
+        } else if self.ui.kept.manager.is_some() {
+            self.press_on_manager(view, at);
         } else if self.shell.switcher().is_some() {
             let hit = self.switcher_cards(view).into_iter().find(|(_, area)| area.to_f64().contains(at));
             match hit {
@@ -158,6 +166,8 @@ impl Desktop {
                 }
                 None => self.switcher_cancel(),
             }
+        } else {
+            self.press_on_bar(at);
         }
     }
 
@@ -165,9 +175,9 @@ impl Desktop {
 
     /// Opens the switcher, or goes on in it.
     pub(crate) fn switcher_step(&mut self, forward: bool, of_qube: bool) {
-        let asked =
-            self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.ui.passphrase.is_open();
-        if asked || self.lock.covers() {
+        let kept = &self.ui.kept;
+        let own = kept.prompt.is_some() || kept.launcher.is_some() || kept.manager.is_some();
+        if own || self.ui.passphrase.is_open() || self.lock.covers() {
             return;
         }
         if self.shell.switcher().is_none() {

@@ -12,6 +12,7 @@ mod edit;
 mod gamma;
 mod launcher;
 mod lock;
+mod manager;
 mod outputs;
 mod passphrase;
 mod services;

@@ -14,6 +14,7 @@ mod launcher;
 mod layouts;
 mod lock;
 mod logind;
+mod manager;
 mod output_tools;
 mod passphrase;
 mod paused;
