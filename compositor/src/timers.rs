@@ -39,6 +39,7 @@ impl Desktop {
             self.lock.next_deadline(),
             self.next_idle(),
             self.next_leaving(),
+            self.next_figures(),
             self.ui.starting.next_deadline(),
             self.backend.drm().and_then(crate::backend::drm::Drm::card_due),
             self.timers.next_minute,
@@ -96,6 +97,7 @@ impl Desktop {
         self.idle_tick();
         self.leave_when_done();
         self.expire_starts(now);
+        self.manager_tick(now);
         if self.next_ramp().is_some_and(|at| now >= at) {
             self.sync_ramps();
         }

@@ -69,6 +69,11 @@ impl Backends {
         self.images.load(config.template.as_deref().unwrap_or(image::DEFAULT_NAME))
     }
 
+    /// The images that qubes can be made from.
+    pub(crate) fn images(&self) -> &Images {
+        &self.images
+    }
+
     /// The programs that a qube's template has; `None` where that is not known.
     pub(crate) fn programs(&self, config: &QubeConfig) -> Option<File> {
         self.image(config).ok()?.programs()

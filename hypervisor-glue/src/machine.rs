@@ -197,6 +197,12 @@ pub trait Machine: fmt::Debug {
     /// [`MemoryKind::GuestRam`].
     fn memory(&self) -> (MemoryKind, Option<BorrowedFd<'_>>);
 
+    /// Bytes of dom0's memory that it holds; `None`: not known. Of guest RAM, what was taken so far.
+    fn memory_used(&self) -> Option<u64> {
+        let stat = rustix::fs::fstat(self.memory().1?).ok()?;
+        u64::try_from(stat.st_blocks).ok()?.checked_mul(512)
+    }
+
     /// When one of these is readable, [`Machine::step`] wants to be called.
     fn events(&self) -> Vec<BorrowedFd<'_>>;
 

@@ -87,6 +87,23 @@ pub struct BarSpec<'a> {
 const ICON: i32 = 22;
 /// Thickness of its ring: that of a popup's frame.
 const ICON_RING: i32 = 2;
+/// Space between two qubes, and right of the last one.
+const QUBE_GAP: i32 = 6;
+const RIGHT: i32 = 10;
+
+/// Which of so many qubes is at `x` of a bar of this width, in logical pixels. `None`: no qube's place is there; a
+/// number that no qube has: it is, but none's in particular. There is always a place to press, even without qubes.
+pub fn bar_mark_at(width: i32, qubes: usize, x: f64) -> Option<usize> {
+    let step = f64::from(SWATCH + QUBE_GAP);
+    let from_right = f64::from(width - RIGHT) + f64::from(QUBE_GAP) / 2.0 - x;
+    let room = f64::from(width) / 2.0 - 48.0;
+    let all = qubes.clamp(2, 1_000) as f64 * step;
+    if x >= f64::from(width) || from_right > all.min(room) {
+        return None;
+    }
+    let number = (from_right.max(0.0) / step) as usize;
+    Some(qubes.checked_sub(number + 1).unwrap_or(qubes))
+}
 
 impl Painter {
     /// Draws the bar.
@@ -210,9 +227,9 @@ impl Painter {
     fn bar_right(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) -> i32 {
         let scale = spec.scale;
         let side = |logical: i32| scale.to_device(logical);
-        let (panel, gap) = (self.theme.panel(), side(6));
+        let (panel, gap) = (self.theme.panel(), side(QUBE_GAP));
         let top = room.y + (room.h - side(SWATCH)) / 2;
-        let mut x = room.right() - side(10);
+        let mut x = room.right() - side(RIGHT);
         for qube in spec.qubes.iter().rev() {
             if x - side(SWATCH) < room.x {
                 return room.x;

@@ -125,7 +125,8 @@ impl Painter {
         self.patterns.ring(&mut canvas, bounds, scale.to_device(4), tones, Pattern::Steel);
         let inner = WIDTH - 2 * PAD;
         let field = device(Rect { x: PAD, y: PAD, w: inner, h: FIELD }, scale);
-        self.typed(&mut canvas, spec, field);
+        let typed = (spec.query, "Type to search programs and qubes", spec.count);
+        self.typed(&mut canvas, typed, field, scale);
         let first = PAD + FIELD + PAD / 2;
         let bold = self.style(Weight::Semibold, self.theme.text(), scale);
         let names = spec.rows.iter().map(|row| self.writer.width(row.qube, bold)).max().unwrap_or(0);
@@ -147,33 +148,32 @@ impl Painter {
         LauncherImage { image: canvas.into_opaque(), rows }
     }
 
-    /// What was typed, a caret behind it, and the count.
-    fn typed(&mut self, canvas: &mut Canvas, spec: &LauncherSpec<'_>, field: DeviceRect) {
-        let scale = spec.scale;
+    /// What was typed, a caret behind it, and the count. `empty` is said while nothing was.
+    pub(crate) fn typed(
+        &mut self,
+        canvas: &mut Canvas,
+        (query, empty, count): (&str, &str, &str),
+        field: DeviceRect,
+        scale: Scale,
+    ) {
         let side = |logical: i32| scale.to_device(logical);
         canvas.fill(field, self.theme.neutrals.raised);
         canvas.outline(field, scale.hairline(), self.theme.steel());
         let dim = self.style(Weight::Regular, self.theme.text(), scale);
         let small = self.small(self.theme.text(), scale);
         let pad = side(12);
-        let width = self.writer.width(spec.count, small);
+        let width = self.writer.width(count, small);
         let right = DeviceRect { x: field.right() - pad - width, w: width, ..field };
-        self.writer.write(canvas, spec.count, small, right, At::Left);
+        self.writer.write(canvas, count, small, right, At::Left);
         let room = DeviceRect { x: field.x + pad, w: right.x - 2 * pad - field.x, ..field };
         let caret = side(2);
         let mut x = room.x;
-        if spec.query.is_empty() {
+        if query.is_empty() {
             let words = DeviceRect { x: x + caret + side(4), w: room.w - caret - side(4), ..room };
-            self.writer.write(canvas, "Type to search programs and qubes", dim, words, At::Left);
+            self.writer.write(canvas, empty, dim, words, At::Left);
         } else {
             let style = self.style(Weight::Semibold, self.theme.text(), scale);
-            x += self.writer.write(
-                canvas,
-                spec.query,
-                style,
-                DeviceRect { w: room.w - caret, ..room },
-                At::Left,
-            );
+            x += self.writer.write(canvas, query, style, DeviceRect { w: room.w - caret, ..room }, At::Left);
         }
         let high = side(18);
         let bar = DeviceRect { x, y: field.y + (field.h - high) / 2, w: caret, h: high };
@@ -217,7 +217,7 @@ impl Painter {
     }
 
     /// A qube's swatch, and its name in its colour.
-    fn qube(
+    pub(crate) fn qube(
         &mut self,
         canvas: &mut Canvas,
         (label, not_isolated, name): (Label, bool, &str),
@@ -290,7 +290,7 @@ impl Painter {
 }
 
 /// Two lines in a row.
-fn halves(rect: Rect) -> (Rect, Rect) {
+pub(crate) fn halves(rect: Rect) -> (Rect, Rect) {
     let line = 20;
     let top = rect.y + (rect.h - 2 * line) / 2;
     (Rect { y: top, h: line, ..rect }, Rect { y: top + line, h: line, ..rect })

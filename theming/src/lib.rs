@@ -30,6 +30,7 @@ mod geometry;
 mod label;
 mod launcher;
 mod lock;
+mod manager;
 mod notification;
 mod painter;
 mod pattern;
@@ -42,7 +43,7 @@ mod text;
 mod theme;
 mod theme_file;
 
-pub use bar::{BarIcon, BarImage, BarQube, BarSpec, QubeMark};
+pub use bar::{BarIcon, BarImage, BarQube, BarSpec, QubeMark, bar_mark_at};
 pub use canvas::Image;
 pub use card::{CaptionSpec, WelcomeSpec};
 pub use color::{ColorError, Rgb, Rgba, Vision, best_text_on, contrast, difference, readable_on};
@@ -56,6 +57,10 @@ pub use geometry::{
 pub use label::{Label, ParseLabelError, Pattern};
 pub use launcher::{Icon, LauncherImage, LauncherRow, LauncherSpec, StartingSpec};
 pub use lock::LockSpec;
+pub use manager::{
+    FormLine, FormValue, LogLine, ManagerForm, ManagerImage, ManagerLog, ManagerPage, ManagerRow,
+    ManagerSpec, ManagerTable, Place, VerbButton,
+};
 pub use notification::{NotificationImage, NotificationSpec};
 pub use painter::Painter;
 pub use prompt::{Answer, Choice, NoticeSpec, PromptImage, PromptSpec};

@@ -86,7 +86,7 @@ const NOTICE_WIDTH: i32 = 420;
 
 impl Painter {
     /// A panel with steel around it.
-    fn panel(&mut self, width: i32, height: i32, band: i32) -> Canvas {
+    pub(crate) fn panel(&mut self, width: i32, height: i32, band: i32) -> Canvas {
         let mut canvas = Canvas::filled(width, height, self.theme.panel());
         let tones = self.theme.tones(None);
         let bounds = canvas.bounds();
@@ -162,7 +162,13 @@ impl Painter {
         }
     }
 
-    fn answer(&mut self, canvas: &mut Canvas, answer: &Answer<'_>, rect: DeviceRect, scale: Scale) {
+    pub(crate) fn answer(
+        &mut self,
+        canvas: &mut Canvas,
+        answer: &Answer<'_>,
+        rect: DeviceRect,
+        scale: Scale,
+    ) {
         let line = scale.hairline();
         let raised = self.theme.neutrals.raised;
         let (back, ink) = match (answer.enabled, answer.focused) {

@@ -41,6 +41,14 @@ pub(crate) struct Sentence<'a> {
     lines: i32,
 }
 
+impl Sentence<'_> {
+    /// Leaves out what comes after so many lines.
+    pub(crate) fn cut(&mut self, lines: i32) {
+        self.words.retain(|placed| placed.line < lines);
+        self.lines = self.lines.min(lines);
+    }
+}
+
 impl Painter {
     /// Breaks a sentence into lines of at most this many device pixels.
     pub(crate) fn lay_out<'a>(&mut self, runs: &[Run<'a>], most: i32, scale: Scale) -> Sentence<'a> {

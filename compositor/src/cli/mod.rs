@@ -140,6 +140,8 @@ enum Message {
         #[arg(long)]
         output: Option<String>,
     },
+    /// Open the qube manager.
+    Manager,
     /// Lock the desktop; this ends when no screen shows it any more.
     Lock,
     /// Stop all qubes, then end the desktop.
@@ -231,6 +233,7 @@ fn send(message: Message) -> Result<(), String> {
         Message::Screenshot { path, output } => {
             Request::Screenshot { path: std::path::absolute(path).map_err(|e| e.to_string())?, output }
         }
+        Message::Manager => Request::Manager,
         Message::Lock => return lock(),
         Message::Logout => Request::Logout,
         Message::Quit => Request::Quit,

@@ -192,6 +192,8 @@ pub enum Action {
     Launcher,
     /// Asks for the passphrase of the volumes.
     Unlock,
+    /// Opens the qube manager, or closes it.
+    Manager,
     /// Starts a program, and its qube if that is halted.
     Launch {
         /// In this qube.
@@ -283,6 +285,7 @@ impl Action {
             "unlock" => Self::Unlock,
             "dismiss-notification" => Self::DismissNotification,
             "do-not-disturb" => Self::DoNotDisturb,
+            "manager" => Self::Manager,
             "lock" => Self::Lock,
             "logout" => Self::Logout,
             "quit" => Self::Quit,
@@ -338,6 +341,7 @@ impl Default for Bound<Chord> {
         bind(sup, k::KEY_u, Action::Unlock);
         bind(sup, k::KEY_BackSpace, Action::DismissNotification);
         bind(sup.with(shift), k::KEY_n, Action::DoNotDisturb);
+        bind(sup, k::KEY_a, Action::Manager);
         bind(sup, k::KEY_l, Action::Lock);
         bind(sup.with(shift), k::KEY_q, Action::Logout);
         bind(sup.with(ctrl), k::KEY_q, Action::Quit);

@@ -83,6 +83,7 @@ impl Desktop {
             Action::Screenshot => self.save_screenshot(),
             Action::Launcher => self.toggle_launcher(),
             Action::Unlock => self.unlock_volumes(),
+            Action::Manager => self.toggle_manager(),
             Action::Launch { qube, argv } => match QubeName::new(&qube) {
                 Ok(name) => {
                     let shown = argv.first().cloned().unwrap_or_default();
@@ -153,6 +154,8 @@ impl Desktop {
             self.passphrase_key(sym);
         } else if self.ui.kept.launcher.is_some() {
             self.launcher_key(sym);
+        } else if self.ui.kept.manager.is_some() {
+            self.manager_key(sym);
         } else if self.shell.switcher().is_some() {
             match sym {
                 keysyms::KEY_Escape => self.switcher_cancel(),

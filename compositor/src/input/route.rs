@@ -85,6 +85,10 @@ impl Desktop {
                     self.launcher_wheel(y120);
                     return;
                 }
+                if self.ui.kept.manager.is_some() {
+                    self.manager_wheel(y120);
+                    return;
+                }
                 let axis = message::Axis {
                     time: millis(now).into(),
                     source,

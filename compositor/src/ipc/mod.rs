@@ -83,6 +83,8 @@ pub enum Request {
         /// Steps down.
         steps: i32,
     },
+    /// Open the qube manager. Refused while the desktop is locked, or asks something.
+    Manager,
     /// Lock the desktop.
     Lock,
     /// Stop the qubes, then end the desktop. Refused while it is locked.
@@ -171,6 +173,9 @@ pub struct State {
     /// The launcher, while it is open.
     #[serde(default)]
     pub launcher: Option<Launcher>,
+    /// The qube manager, while it is open.
+    #[serde(default)]
+    pub manager: Option<Manager>,
     /// Programs that are on their way: qube, name and how far.
     #[serde(default)]
     pub starting: Vec<String>,
@@ -243,6 +248,31 @@ pub struct Launcher {
     pub chosen: Option<String>,
     /// What is said where there are no rows.
     pub message: String,
+}
+
+/// The open qube manager.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manager {
+    /// What was typed.
+    pub typed: String,
+    /// Name, state and figures of each row that is seen.
+    pub rows: Vec<String>,
+    /// Name of the chosen one.
+    pub chosen: Option<String>,
+    /// What can be done with it.
+    pub verbs: Vec<String>,
+    /// `table`, what a form is for, or `log of` a qube.
+    pub page: String,
+    /// The verb, line or button that has the keys; empty: the table.
+    pub focus: String,
+    /// Lines of a form, or of a log.
+    pub lines: Vec<String>,
+    /// What is said below it.
+    pub says: String,
+    /// Something that was asked of qubed is not answered yet.
+    pub waits: bool,
+    /// What can be pressed, as it was drawn: x, y, width, height in logical pixels of the desktop.
+    pub places: Vec<(String, [i32; 4])>,
 }
 
 /// Night colour.

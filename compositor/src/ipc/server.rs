@@ -125,6 +125,13 @@ impl Desktop {
                     }
                 }
             }
+            Request::Manager => {
+                if self.ui.kept.manager.is_some() || self.open_manager(None) {
+                    Reply::Done
+                } else {
+                    Reply::Error { message: "not while the desktop is locked or asks something".into() }
+                }
+            }
             Request::Lock => {
                 self.lock();
                 Reply::Done
@@ -216,6 +223,7 @@ impl Desktop {
             prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
             passphrase: self.passphrase_text(),
             launcher: self.launcher_state(),
+            manager: self.manager_state(),
             starting: self.starting_texts(),
             leaving: self.leaving_text(),
             notices: self.ui.notices.texts(),

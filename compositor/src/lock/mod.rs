@@ -150,6 +150,7 @@ impl Desktop {
         self.deny_calls();
         self.close_launcher();
         self.put_passphrase_back();
+        self.close_manager();
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }

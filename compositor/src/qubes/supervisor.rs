@@ -91,6 +91,11 @@ impl Supervisor {
         listed.iter().map(of).collect()
     }
 
+    /// All that is known of every qube, with its label.
+    pub(crate) fn infos(&self) -> Vec<(QubeInfo, Label)> {
+        self.qubes.values().map(|info| (info.clone(), label_of(info))).collect()
+    }
+
     /// Name, label and state of every qube, for the bar.
     pub(crate) fn marks(&self) -> Vec<(String, Label, QubeMark, bool)> {
         self.qubes
@@ -172,6 +177,7 @@ impl Desktop {
                     self.starts_lost();
                     self.passphrase_lost();
                     self.refresh_launcher();
+                    self.manager_lost();
                     self.notify(Notice::Text(format!(
                         "transom-qubed is gone: qubes cannot be started or stopped ({error})"
                     )));
@@ -186,6 +192,9 @@ impl Desktop {
         self.damage_all();
         match message {
             FromQubed::Reply(reply) if self.passphrase_reply(reply.id, &reply.result) => {}
+            FromQubed::Reply(reply) if self.ui.asked.knows(reply.id) => {
+                self.manager_answered(reply.id, reply.result);
+            }
             FromQubed::Reply(reply) => match reply.result {
                 Ok(ReplyBody::Qubes { qubes, more }) => {
                     let after = qubes.last().map(|info| info.name.clone());
@@ -223,6 +232,7 @@ impl Desktop {
                     supervisor.programs.remove(qube.as_str());
                 }
                 self.refresh_launcher();
+                self.refresh_manager();
             }
             FromQubed::Event(Event::Locked { qube }) => self.locked_at_login(qube.as_str()),
             FromQubed::Event(Event::Programs { qube }) => self.ask_qubed(RequestBody::Programs { qube }),
@@ -252,7 +262,9 @@ impl Desktop {
     /// A request was refused.
     pub(crate) fn qubed_refused(&mut self, request: u64, error: ErrorBody) {
         warn!(error = %error.message, "transom-qubed refused");
-        if !self.start_failed(request, &error) {
+        if self.ui.asked.knows(request) {
+            self.manager_answered(request, Err(error));
+        } else if !self.start_failed(request, &error) {
             self.notify(Notice::Text(error.message));
         }
     }
@@ -269,6 +281,7 @@ impl Desktop {
             self.ask_qubed(RequestBody::Programs { qube });
         }
         self.refresh_launcher();
+        self.refresh_manager();
         self.leave_when_done();
     }
 

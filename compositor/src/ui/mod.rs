@@ -9,6 +9,7 @@ pub(crate) mod cards;
 pub mod frames;
 pub(crate) mod launcher;
 mod leaving;
+mod manager;
 pub mod notices;
 pub(crate) mod overlays;
 mod passphrase;
@@ -53,6 +54,8 @@ pub(crate) struct Ui {
     pub(crate) kept: Kept,
     pub(crate) passphrase: passphrase::Passphrase,
     pub(crate) leaving: Option<leaving::Leaving>,
+    /// What the manager has asked of qubed.
+    pub(crate) asked: manager::Asked,
     dim: Patch,
     /// What the clock in the bar says.
     pub(crate) clock_text: String,
@@ -75,6 +78,7 @@ impl Ui {
             kept: Kept::default(),
             passphrase: passphrase::Passphrase::default(),
             leaving: None,
+            asked: manager::Asked::default(),
             dim: Patch::new(smithay::backend::renderer::Color32F::new(0.0, 0.0, 0.0, 0.55)),
             clock_text: String::new(),
             date_text: String::new(),

@@ -12,7 +12,7 @@ use transom_hypervisor::supervisor::CallAsk;
 use transom_protocol::types::Activation;
 use transom_theming::{CaptionSpec, FrameSpec, Label, WelcomeSpec};
 
-use super::{bar::DrawnBar, launcher::Launcher, notices::Notice, prompt::Prompt};
+use super::{bar::DrawnBar, launcher::Launcher, manager::Manager, notices::Notice, prompt::Prompt};
 use crate::{
     Desktop,
     input::event::{BTN_MIDDLE, BTN_RIGHT},
@@ -35,6 +35,7 @@ pub(crate) struct Kept {
     pub(crate) bars: HashMap<u32, DrawnBar>,
     pub(crate) prompt: Option<Prompt>,
     pub(crate) launcher: Option<Launcher>,
+    pub(crate) manager: Option<Manager>,
     /// Calls that the person is asked about, longest first.
     pub(crate) calls: VecDeque<CallAsk>,
     captions: Vec<(CaptionKey, Rc<Picture>)>,
@@ -55,6 +56,9 @@ impl Kept {
         }
         if let Some(launcher) = &mut self.launcher {
             launcher.forget_picture();
+        }
+        if let Some(manager) = &mut self.manager {
+            manager.forget_picture();
         }
     }
 }
@@ -84,6 +88,8 @@ impl Desktop {
                 self.compose_passphrase(view, items);
             } else if self.ui.kept.launcher.is_some() {
                 self.compose_launcher(view, items);
+            } else if self.ui.kept.manager.is_some() {
+                self.compose_manager(view, items);
             } else if self.shell.switcher().is_some() {
                 self.compose_switcher(view, items);
             }
@@ -105,11 +111,11 @@ impl Desktop {
     /// Something of dom0's is open that the person has to answer.
     fn dom0_asks(&self) -> bool {
         let kept = &self.ui.kept;
-        let open = kept.prompt.is_some() || kept.launcher.is_some() || self.ui.passphrase.is_open();
-        open || self.shell.switcher().is_some()
+        let own = kept.prompt.is_some() || kept.launcher.is_some() || kept.manager.is_some();
+        own || self.ui.passphrase.is_open() || self.shell.switcher().is_some()
     }
 
-    fn lead_view(&self) -> Option<View> {
+    pub(super) fn lead_view(&self) -> Option<View> {
         self.screens.lead().map(Screen::view)
     }
 
@@ -159,6 +165,8 @@ impl Desktop {
             self.press_on_passphrase(view, at);
         } else if self.ui.kept.launcher.is_some() {
             self.press_on_launcher(view, at);
+        } else if self.ui.kept.manager.is_some() {
+            self.press_on_manager(view, at);
         } else if self.shell.switcher().is_some() {
             let hit = self.switcher_cards(view).into_iter().find(|(_, area)| area.to_f64().contains(at));
             match hit {
@@ -168,8 +176,8 @@ impl Desktop {
                 }
                 None => self.switcher_cancel(),
             }
-        } else if !self.press_on_cards(at, true, now) {
-            self.press_on_icons(at, Activation::Primary);
+        } else if !self.press_on_cards(at, true, now) && !self.press_on_icons(at, Activation::Primary) {
+            self.press_on_bar(at);
         }
     }
 
@@ -189,9 +197,9 @@ impl Desktop {
 
     /// Opens the switcher, or goes on in it.
     pub(crate) fn switcher_step(&mut self, forward: bool, of_qube: bool) {
-        let asked =
-            self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.ui.passphrase.is_open();
-        if asked || self.lock.covers() {
+        let kept = &self.ui.kept;
+        let own = kept.prompt.is_some() || kept.launcher.is_some() || kept.manager.is_some();
+        if own || self.ui.passphrase.is_open() || self.lock.covers() {
             return;
         }
         if self.shell.switcher().is_none() {

@@ -141,10 +141,10 @@ impl Desktop {
     }
 
     /// A press on an icon of the bar.
-    pub(crate) fn press_on_icons(&mut self, at: Point<f64, Logical>, activation: Activation) {
+    pub(crate) fn press_on_icons(&mut self, at: Point<f64, Logical>, activation: Activation) -> bool {
         let hit = self.placed_icons().find(|(_, area)| area.to_f64().contains(at));
-        let Some((qube, name)) = hit.map(|(icon, _)| icon.key) else { return };
-        let Some(link) = self.qubes.get_mut(qube) else { return };
+        let Some((qube, name)) = hit.map(|(icon, _)| icon.key) else { return false };
+        let Some(link) = self.qubes.get_mut(qube) else { return true };
         if link.session().notifications().icons().any(|icon| icon == name) {
             link.send(
                 0,
@@ -152,6 +152,7 @@ impl Desktop {
                 &ToQube::StatusIconActivate(&StatusIconActivate { icon: name.into(), activation }),
             );
         }
+        true
     }
 
     /// For the control socket.

@@ -8,6 +8,7 @@ mod console;
 mod edit;
 mod passphrase;
 mod programs;
+mod settings;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _},
@@ -120,6 +121,15 @@ pub enum QubeCommand {
         name: QubeName,
         /// The other qube, or `none`
         network: Option<String>,
+    },
+    /// Change what a qube's file says, without an editor
+    ///
+    /// All but the start with the desktop needs a halted qube.
+    Set {
+        /// Its name
+        name: QubeName,
+        #[command(flatten)]
+        changes: settings::Changed,
     },
     /// Encrypt the volume of a halted qube that was made without
     Encrypt {
@@ -316,7 +326,10 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
         }
         QubeCommand::Info { name } => {
             let reply = client.call(RequestBody::Info { qube: name }, Instant::now() + SOON)?;
-            details(&qube(reply)?, out)?;
+            let qube = qube(reply)?;
+            let used = settings::usage(client, &qube)?;
+            details(&qube, out)?;
+            settings::show(&qube, used.as_ref(), out)?;
         }
         QubeCommand::Create { name, label, template, backend, no_encryption } => {
             if !label.is_built_in() {
@@ -342,6 +355,7 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
             };
             client.call(RequestBody::Network { qube: name, to }, Instant::now() + SOON)?;
         }
+        QubeCommand::Set { name, changes } => settings::set(client, name, changes)?,
         QubeCommand::Encrypt { name } => {
             client.call(RequestBody::Encrypt { qube: name }, Instant::now() + LONG)?;
         }

@@ -15,7 +15,7 @@ mod rootfs;
 
 use std::{
     fs, io,
-    os::unix::fs::DirBuilderExt as _,
+    os::unix::fs::{DirBuilderExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -186,6 +186,14 @@ impl Images {
         let image = self.describe(name)?;
         image.check()?;
         Ok(image)
+    }
+
+    /// Bytes on the disk of an image, whole or not.
+    pub(crate) fn disk(&self, name: &str) -> u64 {
+        let entries = self.path(name).ok().and_then(|dir| fs::read_dir(dir).ok());
+        let files = entries.into_iter().flatten().filter_map(Result::ok);
+        let blocks = files.filter_map(|file| Some(file.metadata().ok()?.blocks()));
+        blocks.fold(0, |sum: u64, blocks| sum.saturating_add(blocks.saturating_mul(512)))
     }
 
     /// Deletes an image. Qubes that run go on with it; others need another one.

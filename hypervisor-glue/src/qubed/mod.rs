@@ -18,8 +18,10 @@ mod running;
 mod server;
 mod service;
 mod session;
+mod settings;
 mod socket;
 mod startup;
+mod usage;
 mod vault;
 mod volumes;
 

@@ -160,6 +160,12 @@ impl Server {
                 Ok(Ok(ReplyBody::Done).into())
             }
             RequestBody::Network { qube, to } => self.set_network(&qube, to, now),
+            RequestBody::Set { qube, changes } => self.set(&qube, &changes),
+            RequestBody::Usage { qubes } => {
+                self.usage(client, request.id, qubes)?;
+                Ok(Outcome::Answered)
+            }
+            RequestBody::Templates => Ok(self.templates().into()),
             RequestBody::Log { qube } => self.log(&qube),
             RequestBody::AnswerCall { call, answer } => {
                 if self.compositor != Some(client) {

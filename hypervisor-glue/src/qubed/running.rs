@@ -390,6 +390,11 @@ impl Running {
         }
     }
 
+    /// Bytes of memory that it holds; see [`Machine::memory_used`].
+    pub(super) fn memory_used(&self) -> Option<u64> {
+        self.machine.memory_used()
+    }
+
     /// True if it has a card to the qube that its network goes through.
     pub(super) fn has_card(&self) -> bool {
         self.cards.own

@@ -25,7 +25,9 @@ use super::{
     requests::store_error,
     running::{Note, Part, Phase, Running},
     session::{Role, Session},
+    settings::told,
     startup::Startup,
+    usage::Counts,
     vault::{self, Vault},
 };
 use crate::{
@@ -55,6 +57,8 @@ pub(super) enum Source {
     /// A call stream.
     Call(LineId),
     Vault(vault::Part),
+    /// The count of this number.
+    Count(u64),
 }
 
 /// A qube that is known.
@@ -130,6 +134,7 @@ pub(super) struct Server {
     pub(super) holds: Holds,
     pub(super) vault: Vault,
     pub(super) startup: Startup,
+    pub(super) counts: Counts,
     next_link: u64,
     /// True once we are told to end.
     pub(super) closing: bool,
@@ -157,6 +162,7 @@ impl Server {
             holds: Holds::default(),
             vault,
             startup: Startup::default(),
+            counts: Counts::default(),
             next_link: 1,
             closing: false,
         };
@@ -192,6 +198,7 @@ impl Server {
         sources
             .extend(self.copies.sources().map(|(name, fd)| (Source::Copy(name.clone()), fd, PollFlags::IN)));
         sources.extend(self.calls.sources());
+        sources.extend(self.counts.sources().map(|(number, fd)| (Source::Count(number), fd, PollFlags::IN)));
         sources.extend(self.vault.sources().map(|(part, fd)| (Source::Vault(part), fd, PollFlags::IN)));
         sources
     }
@@ -244,6 +251,7 @@ impl Server {
             Source::Cable(plug) => self.cables.discard(plug, now),
             Source::Copy(name) => self.copied(name),
             Source::Vault(part) => self.vault_ready(part, now),
+            Source::Count(number) => self.usage_counted(*number),
             Source::Qube(name, part) => {
                 let running = self.qubes.get_mut(name.as_str()).and_then(|qube| qube.running.as_mut());
                 let notes = running.map(|running| running.ready(*part, now)).unwrap_or_default();
@@ -500,6 +508,10 @@ impl Server {
             pid: qube.running.as_ref().map(Running::pid),
             template: config.ok().and_then(|config| config.template.clone()),
             disposable: qube.fleeting.as_ref().map(Fleeting::shown),
+            settings: config
+                .ok()
+                .map(|config| told(config, backend, qube.fleeting.is_none()))
+                .unwrap_or_default(),
             problem: config.err().map(|problem| problem.message.chars().take(500).collect()),
         })
     }

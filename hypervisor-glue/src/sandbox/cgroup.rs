@@ -117,6 +117,11 @@ impl Cgroup {
         }
     }
 
+    /// Bytes of memory that it holds now, as the kernel counts them.
+    pub(crate) fn memory(&self) -> Option<u64> {
+        fs::read_to_string(self.path.join("memory.current")).ok()?.trim().parse().ok()
+    }
+
     /// Freezes or thaws everything in the group; the kernel lets what is frozen be killed.
     pub(crate) fn freeze(&self, frozen: bool) -> io::Result<()> {
         fs::write(self.path.join("cgroup.freeze"), if frozen { "1" } else { "0" })
@@ -163,6 +168,9 @@ mod tests {
             Limits { memory: Some(1 << 30), tasks: 99, cpu_percent: Some(150), nested_sandboxes: false };
         let group = cgroups.make(&QubeName::new("work").unwrap(), &limits).unwrap();
         group.add(12).unwrap();
+        assert_eq!(group.memory(), None);
+        fs::write(own.join("transom-qube-work/memory.current"), "4096\n").unwrap();
+        assert_eq!(group.memory(), Some(4096));
         for (frozen, written) in [(true, "1"), (false, "0")] {
             group.freeze(frozen).unwrap();
             assert_eq!(read("transom-qube-work/cgroup.freeze"), written);

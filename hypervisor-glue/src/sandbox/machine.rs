@@ -228,6 +228,10 @@ impl Machine for SandboxMachine {
         Step::Gone(self.exit())
     }
 
+    fn memory_used(&self) -> Option<u64> {
+        self.cgroup.as_ref()?.memory()
+    }
+
     fn set_paused(&mut self, paused: bool) -> io::Result<()> {
         let group = self.cgroup.as_ref().ok_or_else(|| {
             io::Error::other("a sandbox can only be paused where qubed has control groups (version 2)")

@@ -11,6 +11,7 @@ mod parts;
 mod pci;
 mod programs;
 mod qube_file;
+mod settings;
 mod staging;
 mod volume;
 
@@ -31,7 +32,8 @@ pub(crate) use self::{
     network::with_network,
     parts::part,
     programs::opened as opened_programs,
-    qube_file::{first_error, is_template},
+    qube_file::{first_error, is_template, parse_bytes},
+    settings::with_settings,
     staging::{JOURNAL, all as stagings},
 };
 pub use self::{

@@ -15,7 +15,7 @@ use transom_protocol::network::{
     Destination, Endpoint, Firewall, Host, MAX_RULES, Net, Ports, Protocol, Rule, Verdict, Vpn, VpnKind,
 };
 
-use super::{PciAddress, QubeConfig, qube_file};
+use super::{PciAddress, QubeConfig, settings::Lines};
 
 /// A way to the outside that is no other qube.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -259,17 +259,9 @@ pub fn firewall_of(config: &QubeConfig) -> Firewall {
 /// the person's stay where that is possible.
 pub(crate) fn with_network(text: &str, wanted: &QubeConfig) -> String {
     let node = wanted.network.as_ref().map(|network| format!("network \"{network}\""));
-    let is_node =
-        |line: &&str| line.strip_prefix("network").is_some_and(|rest| rest.starts_with([' ', '\t', '"']));
-    let mut lines: Vec<&str> = text.lines().collect();
-    match (lines.iter().position(is_node), &node) {
-        (Some(at), Some(node)) => lines[at] = node,
-        (Some(at), None) => drop(lines.remove(at)),
-        (None, node) => lines.extend(node.as_deref()),
-    }
-    let edited = lines.join("\n") + "\n";
-    let path = PathBuf::from(super::QUBE_FILE);
-    if qube_file::parse(&path, &edited).as_ref() == Ok(wanted) { edited } else { qube_file::write(wanted) }
+    let mut lines = Lines::of(text);
+    lines.set("network", node);
+    lines.meaning(wanted)
 }
 
 /// The nodes, each in lines of its own.

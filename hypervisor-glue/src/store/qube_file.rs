@@ -190,6 +190,11 @@ impl FromStr for Bytes {
     }
 }
 
+/// Reads an amount such as `512MiB`, in bytes.
+pub(crate) fn parse_bytes(text: &str) -> Result<u64, &'static str> {
+    text.parse().map(|Bytes(bytes)| bytes)
+}
+
 /// Reads a qube's file; `path` is for errors only.
 pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
     let bad = |line, reason| FileError { path: path.to_owned(), line, reason };

@@ -47,6 +47,53 @@ fn the_commands_work() {
     assert!(!command(&qubed, "list").unwrap().contains("work"));
 }
 
+/// Settings change in the file and are told at once; what stands in the file besides stays.
+#[test]
+fn settings_are_changed_and_figures_are_shown() {
+    if !can_sandbox() {
+        return;
+    }
+    let qubed = Qubed::start();
+    command(&qubed, "create work --label blue --backend sandbox").unwrap();
+    let file = qubed.qube_dir("work").join("qube.kdl");
+    let text = std::fs::read_to_string(&file).unwrap() + "// mine\n";
+    std::fs::write(&file, &text).unwrap();
+    command(&qubed, "set work --label green --memory 1GiB --start-with-desktop yes").unwrap();
+    let changed = std::fs::read_to_string(&file).unwrap();
+    assert!(changed.contains("// mine\n") && changed.contains("label \"green\""), "{changed}");
+    std::fs::write(qubed.qube_dir("work").join("home/large"), vec![7; 18 << 20]).unwrap();
+    let info = command(&qubed, "info work").unwrap();
+    for line in ["label:    green", "memory:   1 GiB", "home:     18 MiB", "starts:   with the desktop"] {
+        assert!(info.contains(line), "{line}: {info}");
+    }
+    // While it runs, only the start with the desktop changes.
+    command(&qubed, "start work").unwrap();
+    let refused = command(&qubed, "set work --memory 2GiB").unwrap_err().to_string();
+    assert!(refused.contains("work is running; stop it first"), "{refused}");
+    command(&qubed, "set work --start-with-desktop no").unwrap();
+    assert!(!command(&qubed, "info work").unwrap().contains("starts:"));
+    command(&qubed, "stop work").unwrap();
+    command(&qubed, "set work --memory none").unwrap();
+    assert!(command(&qubed, "info work").unwrap().contains("memory:   no limit"));
+    for (line, part) in [
+        ("set work --volume 9GiB", "a sandbox has no volume"),
+        ("set work --memory 1MiB", "at least 64MiB"),
+        ("set work --label blu", "there is no label blu"),
+        ("set play --label blue", "there is no qube play"),
+    ] {
+        let error = command(&qubed, line).unwrap_err().to_string();
+        assert!(error.contains(part) && error.lines().count() == 1, "{line}: {error}");
+    }
+    // Of a virtual machine the volume can only grow.
+    command(&qubed, "create vm --label red --template debian-12 --backend qemu").unwrap();
+    command(&qubed, "set vm --memory 512MiB --volume 9GiB").unwrap();
+    let refused = command(&qubed, "set vm --volume 8GiB").unwrap_err().to_string();
+    assert!(refused.contains("can only grow"), "{refused}");
+    let info = command(&qubed, "info vm").unwrap();
+    assert!(info.contains("memory:   512 MiB\n") && info.contains("volume:   9 GiB, nothing on"), "{info}");
+    assert!(Cli::try_parse_from(["qube", "set", "work"]).is_err(), "nothing to change");
+}
+
 #[test]
 fn mistakes_are_one_clear_line() {
     let qubed = Qubed::start();

@@ -13,6 +13,7 @@ mod programs;
 mod qube;
 mod reply;
 mod request;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -25,9 +26,10 @@ pub use programs::Program;
 pub use qube::{Backend, BackendChoice, Disposable, QubeInfo, QubeState, Storage};
 pub use reply::{ErrorBody, ErrorKind, KeyringState, Reply, ReplyBody};
 pub use request::{NetworkTo, Request, RequestBody};
+pub use settings::{Changes, MAX_USAGE, QubeUsage, Settings, TemplateInfo};
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 9;
+pub const VERSION: u32 = 10;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.

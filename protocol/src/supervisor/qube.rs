@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{LabelName, QubeName};
+use super::{LabelName, QubeName, Settings};
 
 /// Which back end a qube is described with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -151,6 +151,9 @@ pub struct QubeInfo {
     /// It does not last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disposable: Option<Disposable>,
+    /// What its file says besides; of one that cannot be used nothing.
+    #[serde(default)]
+    pub settings: Settings,
     /// Why its file cannot be used, in one line with file and line number. Such a qube can only be
     /// stopped and removed; its label is [`LabelName::unknown`] if it was never known.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{QubeInfo, QubeName};
+use super::{QubeInfo, QubeName, QubeUsage, TemplateInfo};
 #[cfg(doc)]
 use super::{Request, RequestBody, VERSION};
 
@@ -64,6 +64,16 @@ pub enum ReplyBody {
         /// The list comes as a file descriptor beside this, in the form of
         /// [`ProgramList::decode`](crate::programs::ProgramList::decode). Without it, the qube never listed any.
         known: bool,
+    },
+    /// To [`RequestBody::Usage`].
+    Usage {
+        /// Of those qubes that there are.
+        usage: Vec<QubeUsage>,
+    },
+    /// To [`RequestBody::Templates`].
+    Templates {
+        /// In the order of their names.
+        templates: Vec<TemplateInfo>,
     },
     /// To [`RequestBody::Keyring`].
     Keyring {

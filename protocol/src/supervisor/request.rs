@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{BackendChoice, CallAnswer, ErrorBody, ErrorKind, LabelName, Program, QubeName};
+use super::{
+    BackendChoice, CallAnswer, Changes, ErrorBody, ErrorKind, LabelName, MAX_USAGE, Program, QubeName,
+};
 #[cfg(doc)]
 use super::{CallAsk, Event, Reply, ReplyBody};
 
@@ -165,6 +167,20 @@ pub enum RequestBody {
         /// Where to.
         to: NetworkTo,
     },
+    /// Changes what a qube's file says; the rest of the file stays. Answer: [`ReplyBody::Qube`].
+    Set {
+        /// Which.
+        qube: QubeName,
+        /// What.
+        changes: Changes,
+    },
+    /// What qubes use now, counted for this request. Answer: [`ReplyBody::Usage`].
+    Usage {
+        /// Which, at most [`MAX_USAGE`].
+        qubes: Vec<QubeName>,
+    },
+    /// The templates that qubes can be made from. Answer: [`ReplyBody::Templates`].
+    Templates,
     /// The end of a qube's log. Answer: [`ReplyBody::Log`].
     Log {
         /// Which.
@@ -245,12 +261,15 @@ impl RequestBody {
             | Self::Log { qube }
             | Self::Network { qube, .. }
             | Self::TakeOver { qube }
+            | Self::Set { qube, .. }
             | Self::Encrypt { qube } => Some(qube),
             Self::Ping
             | Self::List { .. }
             | Self::Create { .. }
             | Self::RunDisposable { .. }
             | Self::AnswerCall { .. }
+            | Self::Usage { .. }
+            | Self::Templates
             | Self::Reserve { .. }
             | Self::Adopt { .. }
             | Self::Attach
@@ -268,6 +287,9 @@ impl RequestBody {
         let checked = match self {
             Self::Run { argv, .. } => super::programs::check_command(argv),
             Self::Open { program, .. } | Self::RunDisposable { program, .. } => program.check(),
+            Self::Usage { qubes } if qubes.len() > MAX_USAGE => {
+                Err(format!("more than {MAX_USAGE} qubes at once"))
+            }
             _ => return Ok(()),
         };
         checked.map_err(|reason| ErrorBody::new(ErrorKind::BadRequest, reason))

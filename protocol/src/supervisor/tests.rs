@@ -16,6 +16,7 @@ fn info() -> QubeInfo {
         pid: Some(7),
         template: None,
         disposable: None,
+        settings: Settings::default(),
         problem: None,
     }
 }

@@ -65,6 +65,9 @@ fn request() -> impl Strategy<Value = RequestBody> {
         qube().prop_map(|qube| RequestBody::Remove { qube }),
         (qube(), vec(".*", 0..6)).prop_map(|(qube, argv)| RequestBody::Run { qube, argv }),
         qube().prop_map(|qube| RequestBody::Log { qube }),
+        (qube(), changes()).prop_map(|(qube, changes)| RequestBody::Set { qube, changes }),
+        vec(qube(), 0..6).prop_map(|qubes| RequestBody::Usage { qubes }),
+        Just(RequestBody::Templates),
         (qube(), network()).prop_map(|(qube, to)| RequestBody::Network { qube, to }),
         (any::<u64>(), answer()).prop_map(|(call, answer)| RequestBody::AnswerCall { call, answer }),
     ]
@@ -145,6 +148,7 @@ prop_compose! {
         template in option::of(".*"),
         disposable in option::of(prop_oneof![Just(Disposable::Spare), Just(Disposable::InUse)]),
         problem in option::of(".*"),
+        settings in settings(),
     ) -> QubeInfo {
         let backend = Backend::Qemu;
         QubeInfo {
@@ -158,9 +162,39 @@ prop_compose! {
             pid,
             template,
             disposable,
+            settings,
             problem,
         }
     }
+}
+
+fn settings() -> impl Strategy<Value = Settings> {
+    let amount = || option::of(any::<u64>());
+    (amount(), amount(), option::of(qube()), any::<bool>()).prop_map(
+        |(memory, volume, network, start_with_desktop)| Settings {
+            memory,
+            volume,
+            network,
+            start_with_desktop,
+        },
+    )
+}
+
+fn changes() -> impl Strategy<Value = Changes> {
+    let amount = || option::of(any::<u64>());
+    (option::of(label()), amount(), amount(), option::of(any::<bool>())).prop_map(
+        |(label, memory, volume, start_with_desktop)| Changes { label, memory, volume, start_with_desktop },
+    )
+}
+
+fn usage() -> impl Strategy<Value = QubeUsage> {
+    let amount = || option::of(any::<u64>());
+    (qube(), amount(), amount(), any::<bool>()).prop_map(|(qube, memory, disk, more)| QubeUsage {
+        qube,
+        memory,
+        disk,
+        more,
+    })
 }
 
 fn error() -> impl Strategy<Value = ErrorBody> {
@@ -194,6 +228,10 @@ fn reply() -> impl Strategy<Value = ReplyBody> {
         ".*".prop_map(|path| ReplyBody::Held { path }),
         (qube(), any::<bool>()).prop_map(|(qube, known)| ReplyBody::Programs { qube, known }),
         any::<u32>().prop_map(|version| ReplyBody::Attached { version }),
+        vec(usage(), 0..5).prop_map(|usage| ReplyBody::Usage { usage }),
+        vec((".*", any::<u64>()), 0..5).prop_map(|all| ReplyBody::Templates {
+            templates: all.into_iter().map(|(name, disk)| TemplateInfo { name, disk }).collect()
+        }),
         prop::sample::select(vec![KeyringState::Missing, KeyringState::Locked, KeyringState::Unlocked])
             .prop_map(|state| ReplyBody::Keyring { state }),
     ]
@@ -252,6 +290,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::Hold { .. } | RequestBody::Reserve { .. } | RequestBody::Adopt { .. } => {}
         RequestBody::AnswerCall { .. } | RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
         RequestBody::Network { .. } | RequestBody::TakeOver { .. } => {}
+        RequestBody::Set { .. } | RequestBody::Usage { .. } | RequestBody::Templates => {}
         RequestBody::Open { .. } | RequestBody::Programs { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
         RequestBody::Encrypt { .. } | RequestBody::Keyring | RequestBody::LockStore => {}
@@ -264,6 +303,8 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         | ReplyBody::File { .. }
         | ReplyBody::Held { .. }
         | ReplyBody::Keyring { .. }
+        | ReplyBody::Usage { .. }
+        | ReplyBody::Templates { .. }
         | ReplyBody::Programs { .. }
         | ReplyBody::Attached { .. } => {}
     }

@@ -12,6 +12,7 @@ mod edit;
 mod gamma;
 mod launcher;
 mod lock;
+mod manager;
 mod notifications;
 mod outputs;
 mod passphrase;

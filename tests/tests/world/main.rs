@@ -14,6 +14,7 @@ mod launcher;
 mod layouts;
 mod lock;
 mod logind;
+mod manager;
 mod notifications;
 mod output_tools;
 mod passphrase;

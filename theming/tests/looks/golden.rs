@@ -191,3 +191,14 @@ fn notifications() {
         check(&format!("notifications-{}", variant.name()), &sheet(&painter, &pictures, at));
     }
 }
+
+/// The manager on a large and on a small screen: its table, forms and a log.
+#[test]
+fn managers() {
+    for (variant, scale, (w, h)) in [(Variant::Dark, 120, (960, 640)), (Variant::Light, 150, (640, 400))] {
+        let (mut painter, at) = (painter(variant), Scale::new(scale));
+        let pictures = crate::managers::all(&mut painter, at, transom_theming::Size { w, h });
+        let rows: Vec<_> = pictures.into_iter().map(|picture| vec![picture]).collect();
+        check(&format!("manager-{}", variant.name()), &sheet(&painter, &rows, at));
+    }
+}

@@ -9,6 +9,7 @@ mod frames;
 mod golden;
 mod hits;
 mod labels;
+mod managers;
 mod pixels;
 mod scenes;
 mod sheet;

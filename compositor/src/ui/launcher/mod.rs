@@ -41,6 +41,8 @@ const HINT: &str = "Return starts  \u{b7}  Shift + Return: in a new disposable q
 #[derive(Debug)]
 pub(crate) struct Launcher {
     model: Model,
+    /// Only programs of this qube.
+    only: Option<String>,
     /// Parts of a wheel's step.
     wheel: i32,
     drawn: Option<Drawn>,
@@ -70,8 +72,13 @@ impl Desktop {
     pub(crate) fn toggle_launcher(&mut self) {
         if self.ui.kept.launcher.is_some() {
             self.close_launcher();
-            return;
+        } else {
+            self.open_launcher(None);
         }
+    }
+
+    /// Opens the launcher, with the programs of one qube only.
+    pub(crate) fn open_launcher(&mut self, only: Option<String>) {
         let asked = self.ui.kept.prompt.is_some() || self.ui.passphrase.is_open();
         if asked || self.lock.covers() || self.ui.leaving.is_some() {
             return;
@@ -79,9 +86,10 @@ impl Desktop {
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }
-        let model = Model::new(self.launcher_entries(), self.ui.recent.clone(), MOST_ROWS);
+        self.ui.kept.manager = None;
+        let model = Model::new(self.launcher_entries(only.as_deref()), self.ui.recent.clone(), MOST_ROWS);
         self.input.compose.reset();
-        self.ui.kept.launcher = Some(Launcher { model, wheel: 0, drawn: None });
+        self.ui.kept.launcher = Some(Launcher { model, only, wheel: 0, drawn: None });
         self.grab_keyboard();
         let now = self.clock.now();
         self.refresh_pointer(now);
@@ -99,14 +107,16 @@ impl Desktop {
         }
     }
 
-    fn launcher_entries(&self) -> Vec<Entry> {
-        self.supervisor.as_ref().map(crate::qubes::Supervisor::entries).unwrap_or_default()
+    fn launcher_entries(&self, only: Option<&str>) -> Vec<Entry> {
+        let mut entries = self.supervisor.as_ref().map(crate::qubes::Supervisor::entries).unwrap_or_default();
+        entries.retain(|entry| only.is_none_or(|only| entry.qube == only));
+        entries
     }
 
     /// Qubes or their programs have changed.
     pub(crate) fn refresh_launcher(&mut self) {
-        if self.ui.kept.launcher.is_some() {
-            let entries = self.launcher_entries();
+        if let Some(launcher) = &self.ui.kept.launcher {
+            let entries = self.launcher_entries(launcher.only.as_deref());
             if let Some(launcher) = &mut self.ui.kept.launcher {
                 launcher.model.set_entries(entries);
                 self.damage_all();
@@ -131,6 +141,9 @@ impl Desktop {
         match model.count() {
             (1.., _) => "",
             _ if self.supervisor.is_none() => "transom-qubed is not there: nothing can be started",
+            (0, 0) if self.ui.kept.launcher.as_ref().is_some_and(|launcher| launcher.only.is_some()) => {
+                "This qube has not said yet what programs it has"
+            }
             (0, 0) => "There are no qubes yet: transom qube create NAME --label COLOUR",
             _ => "Nothing is called that",
         }
