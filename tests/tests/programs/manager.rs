@@ -177,6 +177,8 @@ fn everything_by_keys() {
     until("the table", || (manager(&house).page == "table").then_some(()));
     chord(&house, &[CTRL, U]);
     until("one row", || (manager(&house).rows.len() == 1).then_some(()));
+    // From the verbs to the table, and from there out.
+    chord(&house, &[ESCAPE]);
     chord(&house, &[ESCAPE]);
     assert!(house.state().manager.is_none());
 }
