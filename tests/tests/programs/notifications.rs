@@ -27,9 +27,11 @@ fn a_card_of_a_sandbox_qube_is_answered() {
     for qube in ["work", "web"] {
         house.must(&["qube", "start", qube]);
     }
-    // Programs may be there before the bus has all its names.
-    let asks = "while ! notify-send -u critical --wait -A yes=Yes -A no=No Question 'from <b>here</b>' > answer; \
-                do sleep 0.1; done";
+    // A program may be there before the bus has all its names, and would then offer no choice.
+    let asks = "until dbus-send --session --print-reply --dest=org.freedesktop.Notifications \
+                /org/freedesktop/Notifications org.freedesktop.Notifications.GetCapabilities > caps; \
+                do sleep 0.1; done; \
+                notify-send -u critical --wait -A yes=Yes -A no=No Question 'from <b>here</b>' > answer";
     for qube in ["work", "web"] {
         script(&house, qube, asks);
         until("its card", || house.state().cards.iter().any(|card| card.qube == qube).then_some(()));
