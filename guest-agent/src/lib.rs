@@ -24,6 +24,7 @@ mod programs;
 mod selection;
 mod service;
 pub mod services;
+mod text;
 pub mod wayland;
 mod windows;
 mod xwayland;

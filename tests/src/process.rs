@@ -9,6 +9,8 @@ use std::{
 
 use transom::ipc::{self, Reply, Request, State};
 
+use crate::keys::code;
+
 /// Longest time anything may take on a slow and busy machine.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -174,6 +176,21 @@ impl House {
     /// Asks the desktop.
     pub fn ask(&self, request: &Request) -> Reply {
         ipc::ask(&self.socket(), request).expect("an answer")
+    }
+
+    /// Presses keys together and lets them go, the last one first.
+    pub fn chord(&self, codes: &[u32]) {
+        for code in codes {
+            self.ask(&Request::Key { code: *code, pressed: true });
+        }
+        for code in codes.iter().rev() {
+            self.ask(&Request::Key { code: *code, pressed: false });
+        }
+    }
+
+    /// Types a text, see [`code`].
+    pub fn types(&self, text: &str) {
+        text.chars().for_each(|character| self.chord(&[code(character)]));
     }
 
     /// Everything about the desktop.

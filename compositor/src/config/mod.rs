@@ -178,20 +178,22 @@ impl Config {
 
     /// How far a qube may keep the screens on.
     pub fn idle_inhibit(&self, qube: &str) -> IdleInhibit {
-        let own = self.qubes.iter().filter(|own| own.name == qube);
-        own.filter_map(|own| own.idle_inhibit).next_back().unwrap_or_default()
+        self.own(qube, |own| own.idle_inhibit).unwrap_or_default()
+    }
+
+    /// A setting of one qube, as it was said last.
+    fn own<T>(&self, qube: &str, setting: impl Fn(&QubeConfig) -> Option<T>) -> Option<T> {
+        self.qubes.iter().filter(|own| own.name == qube).filter_map(setting).next_back()
     }
 
     /// True if a qube's notifications are shown.
     pub fn takes_notifications(&self, qube: &str) -> bool {
-        let own = self.qubes.iter().filter(|own| own.name == qube);
-        own.filter_map(|own| own.notifications).next_back().unwrap_or(true)
+        self.own(qube, |own| own.notifications).unwrap_or(true)
     }
 
     /// True if a qube's status icons are shown.
     pub fn takes_status_icons(&self, qube: &str) -> bool {
-        let own = self.qubes.iter().filter(|own| own.name == qube);
-        own.filter_map(|own| own.status_icons).next_back().unwrap_or(true)
+        self.own(qube, |own| own.status_icons).unwrap_or(true)
     }
 
     /// Limits of a qube's link.

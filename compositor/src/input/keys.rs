@@ -82,7 +82,7 @@ impl Desktop {
             Action::ClipboardPasteIn => self.paste_in(now),
             Action::Screenshot => self.save_screenshot(),
             Action::Launcher => self.toggle_launcher(),
-            Action::Unlock => self.unlock_volumes(),
+            Action::Unlock => self.want_passphrase(),
             Action::Manager => self.toggle_manager(),
             Action::Launch { qube, argv } => match QubeName::new(&qube) {
                 Ok(name) => {

@@ -26,7 +26,7 @@ use transom_protocol::{
     wire::With,
 };
 
-use crate::{Agent, AgentError};
+use crate::{Agent, AgentError, text::cut};
 
 /// What the bus says may wait so long; then programs wait.
 const QUEUE: usize = 32;
@@ -112,11 +112,6 @@ impl Notifications {
             let _ = orders.send(order);
         }
     }
-}
-
-/// Text of at most so many bytes, without zero bytes.
-fn cut(text: &str, most: usize) -> String {
-    text[..text.floor_char_boundary(most)].replace('\0', " ")
 }
 
 impl Agent {

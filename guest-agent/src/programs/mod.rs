@@ -27,7 +27,7 @@ use transom_protocol::{
 
 pub(crate) use self::entries::Start;
 use self::{entries::Surroundings, watch::Watch};
-use crate::{Agent, icon};
+use crate::{Agent, icon, text::cut};
 
 /// How long nothing has changed before programs are listed anew.
 const CALM: Duration = Duration::from_secs(2);
@@ -64,17 +64,13 @@ struct Lister {
 /// # Errors
 /// Nobody reads.
 pub fn print_list() -> io::Result<()> {
-    let cut = |text: String, most: usize| {
-        let end = text.floor_char_boundary(most);
-        text.replace('\0', " ")[..end].to_owned()
-    };
     let programs = Surroundings::of_process().programs().into_iter().map(|entry| Program {
         icon: entry.icon.as_deref().and_then(icon::draw),
         id: entry.id,
-        name: cut(entry.name, MAX_PROGRAM_NAME),
-        comment: cut(entry.comment, MAX_PROGRAM_WORDS),
-        categories: cut(entry.categories, MAX_PROGRAM_WORDS),
-        keywords: cut(entry.keywords, MAX_PROGRAM_WORDS),
+        name: cut(&entry.name, MAX_PROGRAM_NAME),
+        comment: cut(&entry.comment, MAX_PROGRAM_WORDS),
+        categories: cut(&entry.categories, MAX_PROGRAM_WORDS),
+        keywords: cut(&entry.keywords, MAX_PROGRAM_WORDS),
     });
     let mut out = io::stdout().lock();
     out.write_all(&ProgramList::of(programs).encode())?;

@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use transom::ipc::Request;
 use transom_tests::process::{House, until};
 
 pub(crate) const ESCAPE: u32 = 1;
@@ -42,9 +41,7 @@ pub(crate) fn done(house: &House, qube: &str) -> (String, String) {
 }
 
 pub(crate) fn key(house: &House, code: u32) {
-    for pressed in [true, false] {
-        house.ask(&Request::Key { code, pressed });
-    }
+    house.chord(&[code]);
 }
 
 pub(crate) fn prompt(house: &House) -> String {

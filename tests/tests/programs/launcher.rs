@@ -11,23 +11,6 @@ const D: u32 = 32;
 const SHIFT: u32 = 42;
 const SUPER: u32 = 125;
 
-fn chord(house: &House, codes: &[u32]) {
-    for code in codes {
-        house.ask(&Request::Key { code: *code, pressed: true });
-    }
-    for code in codes.iter().rev() {
-        house.ask(&Request::Key { code: *code, pressed: false });
-    }
-}
-
-fn typed(house: &House, text: &str) {
-    for character in text.chars() {
-        let rows = [(16, "qwertyuiop"), (30, "asdfghjkl"), (44, "zxcvbnm")];
-        let found = rows.iter().find_map(|(first, row)| Some(first + row.find(character)? as u32));
-        chord(house, &[found.unwrap_or(57)]);
-    }
-}
-
 /// What `transom qube programs` says.
 fn programs(house: &House, qube: &str) -> Vec<Value> {
     let output = house.run(&["qube", "programs", qube, "--json"]);
@@ -86,8 +69,8 @@ fn a_program_of_a_halted_qube_is_found_started_and_keeps_what_it_stored() {
     house.must(&["qube", "stop", "work"]);
 
     // The person finds it by a word, and it starts with its qube.
-    chord(&house, &[SUPER, D]);
-    typed(&house, "internet work");
+    house.chord(&[SUPER, D]);
+    house.types("internet work");
     let launcher = until("the row", || {
         let launcher = house.state().launcher?;
         (launcher.chosen.as_deref() == Some("work: Browser")).then_some(launcher)
@@ -95,7 +78,7 @@ fn a_program_of_a_halted_qube_is_found_started_and_keeps_what_it_stored() {
     assert_eq!(launcher.rows.len(), 1, "{launcher:?}");
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/launcher.png");
     house.ask(&Request::Screenshot { path, output: None });
-    chord(&house, &[ENTER]);
+    house.chord(&[ENTER]);
     let state = house.state();
     assert!(state.launcher.is_none());
     // From the first moment; unless it was that quick.
@@ -124,10 +107,10 @@ fn a_program_of_a_halted_qube_is_found_started_and_keeps_what_it_stored() {
     });
     entry(&house, "work", "later", "Name=Later\nExec=true");
     await_program(&house, "work", "later");
-    chord(&house, &[SUPER, D]);
-    typed(&house, "foot work");
+    house.chord(&[SUPER, D]);
+    house.types("foot work");
     until("the row", || (house.state().launcher?.chosen.as_deref() == Some("work: Foot")).then_some(()));
-    chord(&house, &[SHIFT, ENTER]);
+    house.chord(&[SHIFT, ENTER]);
     let disposable = until("a disposable's window", || {
         house.state().windows.into_iter().find(|window| window.qube.starts_with("disp-"))
     });
@@ -136,10 +119,10 @@ fn a_program_of_a_halted_qube_is_found_started_and_keeps_what_it_stored() {
 
     // A program that is gone: the reason reaches the person, and the panel goes.
     fs::remove_file(house.home("work").join(".local/share/applications/later.desktop")).unwrap();
-    chord(&house, &[SUPER, D]);
-    typed(&house, "later");
+    house.chord(&[SUPER, D]);
+    house.types("later");
     until("the row", || house.state().launcher?.chosen);
-    chord(&house, &[ENTER]);
+    house.chord(&[ENTER]);
     until("the reason", || {
         let notices = house.state().notices;
         notices.iter().any(|text| text.contains("does not start") && text.contains("later")).then_some(())

@@ -15,23 +15,6 @@ const A: u32 = 30;
 const RIGHT: u32 = 106;
 const SUPER: u32 = 125;
 
-fn chord(house: &House, codes: &[u32]) {
-    for code in codes {
-        house.ask(&Request::Key { code: *code, pressed: true });
-    }
-    for code in codes.iter().rev() {
-        house.ask(&Request::Key { code: *code, pressed: false });
-    }
-}
-
-fn typed(house: &House, text: &str) {
-    for character in text.chars() {
-        let rows = [(16, "qwertyuiop"), (30, "asdfghjkl"), (44, "zxcvbnm"), (2, "1234567890-")];
-        let found = rows.iter().find_map(|(first, row)| Some(first + row.find(character)? as u32));
-        chord(house, &[found.unwrap_or(57)]);
-    }
-}
-
 fn manager(house: &House) -> Manager {
     house.state().manager.expect("an open manager")
 }
@@ -50,17 +33,17 @@ fn verb_by_keys(house: &House, qube: &str, verb: &str) {
         "table" => Some(()),
         _ => None,
     });
-    chord(house, &[CTRL, U]);
-    typed(house, qube);
+    house.chord(&[CTRL, U]);
+    house.types(qube);
     until(qube, || (manager(house).chosen.as_deref() == Some(qube)).then_some(()));
     until(verb, || manager(house).verbs.iter().any(|on| on == verb).then_some(()));
-    chord(house, &[TAB]);
+    house.chord(&[TAB]);
     for _ in 0..14 {
         if manager(house).focus == verb {
-            chord(house, &[ENTER]);
+            house.chord(&[ENTER]);
             return;
         }
-        chord(house, &[RIGHT]);
+        house.chord(&[RIGHT]);
     }
     panic!("{verb} is not reached: {:?}", manager(house));
 }
@@ -80,18 +63,18 @@ fn press(house: &House, what: &str) {
 fn everything_by_keys() {
     let mut house = House::new();
     house.start_desktop();
-    chord(&house, &[SUPER, A]);
+    house.chord(&[SUPER, A]);
     assert!(manager(&house).says.contains("no qubes yet"), "{:?}", manager(&house));
 
     // It is made.
-    chord(&house, &[TAB]);
+    house.chord(&[TAB]);
     until("the verb", || (manager(&house).focus == "New\u{2026}").then_some(()));
-    chord(&house, &[ENTER]);
-    typed(&house, "work");
-    chord(&house, &[TAB]);
-    typed(&house, "b");
+    house.chord(&[ENTER]);
+    house.types("work");
+    house.chord(&[TAB]);
+    house.types("b");
     assert_eq!(manager(&house).lines[..2], ["Name: work", "Colour: blue"]);
-    chord(&house, &[ENTER]);
+    house.chord(&[ENTER]);
     row(&house, "work: halted");
     assert_eq!(manager(&house).chosen.as_deref(), Some("work"));
 
@@ -108,7 +91,7 @@ fn everything_by_keys() {
     until("its log", || {
         manager(&house).lines.iter().any(|line| line.contains("the agent is ready")).then_some(())
     });
-    chord(&house, &[ESCAPE]);
+    house.chord(&[ESCAPE]);
 
     // It is held where the machine has control groups, and else it is said why not.
     verb_by_keys(&house, "work", "Pause");
@@ -134,52 +117,52 @@ fn everything_by_keys() {
     row(&house, "work: running");
     verb_by_keys(&house, "work", "Kill\u{2026}");
     assert_eq!(manager(&house).focus, "Cancel");
-    chord(&house, &[RIGHT]);
-    chord(&house, &[ENTER]);
+    house.chord(&[RIGHT]);
+    house.chord(&[ENTER]);
     row(&house, "work: halted");
 
     // A copy with all that is in it, under another name, in another colour, with the desktop.
     verb_by_keys(&house, "work", "Clone\u{2026}");
-    typed(&house, "copy");
-    chord(&house, &[ENTER]);
+    house.types("copy");
+    house.chord(&[ENTER]);
     row(&house, "copy: halted");
     assert_eq!(fs::metadata(house.home("copy").join("large")).unwrap().len(), 3 << 20);
     verb_by_keys(&house, "copy", "Rename\u{2026}");
-    chord(&house, &[CTRL, U]);
-    typed(&house, "work");
-    chord(&house, &[ENTER]);
+    house.chord(&[CTRL, U]);
+    house.types("work");
+    house.chord(&[ENTER]);
     until("why not", || manager(&house).says.contains("a qube work already").then_some(()));
-    chord(&house, &[CTRL, U]);
-    typed(&house, "play");
-    chord(&house, &[ENTER]);
+    house.chord(&[CTRL, U]);
+    house.types("play");
+    house.chord(&[ENTER]);
     row(&house, "play: halted");
     assert!(!house.home("copy").exists() && house.home("play").exists());
     verb_by_keys(&house, "play", "Settings\u{2026}");
-    typed(&house, "g");
+    house.types("g");
     for _ in 0..2 {
-        chord(&house, &[TAB]);
+        house.chord(&[TAB]);
     }
     assert_eq!(manager(&house).focus, "With the desktop");
-    chord(&house, &[RIGHT]);
-    chord(&house, &[ENTER]);
+    house.chord(&[RIGHT]);
+    house.chord(&[ENTER]);
     row(&house, "play: halted with the desktop");
     let file = fs::read_to_string(house.home("play").parent().unwrap().join("qube.kdl")).unwrap();
     assert!(file.contains("label \"grey\"") && file.contains("start-with-desktop"), "{file}");
 
     // And gone, once its name is typed.
     verb_by_keys(&house, "play", "Remove\u{2026}");
-    typed(&house, "pla");
-    chord(&house, &[ENTER]);
+    house.types("pla");
+    house.chord(&[ENTER]);
     assert!(house.home("play").exists() && manager(&house).page.starts_with("Remove"));
-    typed(&house, "y");
-    chord(&house, &[ENTER]);
+    house.types("y");
+    house.chord(&[ENTER]);
     until("it is gone", || (!house.home("play").exists()).then_some(()));
     until("the table", || (manager(&house).page == "table").then_some(()));
-    chord(&house, &[CTRL, U]);
+    house.chord(&[CTRL, U]);
     until("one row", || (manager(&house).rows.len() == 1).then_some(()));
     // From the verbs to the table, and from there out.
-    chord(&house, &[ESCAPE]);
-    chord(&house, &[ESCAPE]);
+    house.chord(&[ESCAPE]);
+    house.chord(&[ESCAPE]);
     assert!(house.state().manager.is_none());
 }
 
@@ -218,14 +201,14 @@ fn everything_by_the_pointer_but_a_name() {
     until("its log", || (!manager(&house).lines.is_empty()).then_some(()));
     press(&house, "button 0");
     press(&house, "verb New\u{2026}");
-    typed(&house, "web");
+    house.types("web");
     press(&house, "next Colour");
     press(&house, "button 1");
     row(&house, "web: halted");
     press(&house, "row web");
     press(&house, "verb Remove\u{2026}");
     press(&house, "line Its name");
-    typed(&house, "web");
+    house.types("web");
     press(&house, "button 1");
     until("it is gone", || (!house.home("web").exists()).then_some(()));
 }

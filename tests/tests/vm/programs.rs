@@ -3,7 +3,6 @@
 use std::{fs, time::Instant};
 
 use serde_json::Value;
-use transom::ipc::Request;
 use transom_tests::{figure::figure, process::until};
 
 use super::lab::Lab;
@@ -18,21 +17,12 @@ const PASSPHRASE: [u32; 21] =
 /// evdev codes of `foot work`.
 const FOOT_WORK: [u32; 9] = [33, 24, 24, 20, 57, 17, 24, 19, 37];
 
-fn chord(lab: &Lab, codes: &[u32]) {
-    for code in codes {
-        lab.house.ask(&Request::Key { code: *code, pressed: true });
-    }
-    for code in codes.iter().rev() {
-        lab.house.ask(&Request::Key { code: *code, pressed: false });
-    }
-}
-
 /// Types some of the passphrase into the desktop's question, as a person would.
 fn give_passphrase(lab: &Lab, codes: &[u32]) {
     for code in codes {
-        chord(lab, &[*code]);
+        lab.house.chord(&[*code]);
     }
-    chord(lab, &[ENTER]);
+    lab.house.chord(&[ENTER]);
 }
 
 /// What the desktop asks and says of the passphrase, once it does.
@@ -58,18 +48,18 @@ fn a_halted_machine_starts_for_a_program_and_homes_stay_apart() {
             assert_eq!(lists(&lab, qube, id), Some(true), "{qube} {id}");
         }
     }
-    chord(&lab, &[SUPER, U]);
+    lab.house.chord(&[SUPER, U]);
     passphrase_says(&lab, "unlocks the volumes");
     give_passphrase(&lab, &PASSPHRASE);
     until("the right one", || lab.house.state().passphrase.is_none().then_some(()));
 
-    chord(&lab, &[SUPER, D]);
+    lab.house.chord(&[SUPER, D]);
     for code in FOOT_WORK {
-        chord(&lab, &[code]);
+        lab.house.chord(&[code]);
     }
     until("the row", || (lab.house.state().launcher?.chosen.as_deref() == Some("work: Foot")).then_some(()));
     let begin = Instant::now();
-    chord(&lab, &[ENTER]);
+    lab.house.chord(&[ENTER]);
     // The person sees it coming before there is a machine.
     assert_eq!(lab.house.state().starting, ["work: Foot waits for its qube to start"]);
     assert_eq!(lab.info("work")["state"]["is"], "starting");

@@ -3,7 +3,6 @@
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
 use serde_json::json;
-use transom::ipc::Request;
 use transom_tests::{figure::figure, process::until, wire::Qmp};
 
 use super::{images, lab::Lab};
@@ -64,11 +63,7 @@ fn a_usb_mouse_needs_consent_and_a_keyboard_a_rule() {
     let notice = |lab: &Lab, text: &str| {
         until(text, || lab.house.state().notices.iter().any(|notice| notice.contains(text)).then_some(()));
     };
-    let key = |lab: &Lab, code: u32| {
-        for pressed in [true, false] {
-            lab.house.ask(&Request::Key { code, pressed });
-        }
-    };
+    let key = |lab: &Lab, code: u32| lab.house.chord(&[code]);
 
     // The person says no; then it is plugged in once more.
     ports.plug("mouse");

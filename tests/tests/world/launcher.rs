@@ -37,19 +37,6 @@ const SUPER: u32 = 125;
 /// A colour that no picture of dom0 has.
 const PAINT: [u8; 3] = [0x13, 0x57, 0x9b];
 
-/// evdev codes of small letters and the blank, with the layout `us`.
-fn code(character: char) -> u32 {
-    let rows = [(16, "qwertyuiop"), (30, "asdfghjkl"), (44, "zxcvbnm")];
-    let found = rows.iter().find_map(|(first, row)| Some(first + row.find(character)? as u32));
-    found.unwrap_or(57)
-}
-
-fn typed(world: &mut World, text: &str) {
-    for character in text.chars() {
-        world.chord(&[code(character)]);
-    }
-}
-
 /// A disc of one colour on nothing.
 fn disc(rgb: [u8; 3]) -> Box<[u8]> {
     let middle = ICON_SIDE as f64 / 2.0 - 0.5;
@@ -152,12 +139,12 @@ fn what_is_typed_finds_programs_and_no_qube_hears_it() {
             "games: work: Firefox dom0"
         ]
     );
-    typed(&mut world, "fire unt");
+    world.types("fire unt");
     assert_eq!(rows(&world), ["untrusted: Firefox"]);
     world.chord(&[CTRL, U]);
-    typed(&mut world, "office");
+    world.types("office");
     assert_eq!(rows(&world), ["work: Writer"], "by its keywords");
-    typed(&mut world, "q");
+    world.types("q");
     let state = world.desktop.state().launcher.unwrap();
     assert_eq!((state.rows.len(), state.message.as_str()), (0, "Nothing is called that"));
     world.chord(&[ENTER]);
@@ -178,7 +165,7 @@ fn what_is_typed_finds_programs_and_no_qube_hears_it() {
 fn return_starts_what_is_chosen_and_it_is_seen_coming() {
     let (mut world, qubed) = desk();
     world.chord(&[SUPER, D]);
-    typed(&mut world, "fire unt");
+    world.types("fire unt");
     world.chord(&[ENTER]);
     assert!(!is_open(&world));
     let orders = qubed.orders();
@@ -210,7 +197,7 @@ fn return_starts_what_is_chosen_and_it_is_seen_coming() {
 fn a_program_that_does_not_start_is_told_with_its_reason() {
     let (mut world, qubed) = desk();
     world.chord(&[SUPER, D]);
-    typed(&mut world, "writer");
+    world.types("writer");
     world.chord(&[ENTER]);
     assert_eq!(starts(&world), ["work: Writer is starting"], "its qube runs");
     let [(id, _)] = qubed.orders()[..] else { panic!() };
@@ -235,7 +222,7 @@ fn a_program_that_does_not_start_is_told_with_its_reason() {
 fn shift_and_return_start_it_in_a_disposable() {
     let (mut world, qubed) = desk();
     world.chord(&[SUPER, D]);
-    typed(&mut world, "files");
+    world.types("files");
     world.chord(&[SHIFT, ENTER]);
     let orders = qubed.orders();
     let [(id, RequestBody::RunDisposable { pattern, label: None, program })] = &orders[..] else {
@@ -260,7 +247,7 @@ fn shift_and_return_start_it_in_a_disposable() {
     // It is not in the list: it is there for what it was made for. One without known programs starts itself.
     world.chord(&[SUPER, D]);
     assert!(!rows(&world).iter().any(|row| row.starts_with("disp")), "{:?}", rows(&world));
-    typed(&mut world, "vault");
+    world.types("vault");
     qubed.heard();
     world.chord(&[SHIFT, ENTER]);
     assert!(is_open(&world) && qubed.orders().is_empty());
@@ -335,7 +322,7 @@ fn without_qubed_it_opens_and_says_so() {
     world.chord(&[SUPER, D]);
     let state = world.desktop.state().launcher.unwrap();
     assert_eq!((state.rows.len(), state.message.contains("transom-qubed is not there")), (0, true));
-    typed(&mut world, "files");
+    world.types("files");
     world.chord(&[ENTER]);
     assert!(is_open(&world) && starts(&world).is_empty());
 }
@@ -344,7 +331,7 @@ fn without_qubed_it_opens_and_says_so() {
 fn qubes_that_come_and_go_change_the_open_list() {
     let (mut world, qubed) = desk();
     world.chord(&[SUPER, D]);
-    typed(&mut world, "firefox");
+    world.types("firefox");
     world.chord(&[DOWN]);
     assert_eq!(chosen(&world), "untrusted: Firefox");
     qubed.say(&FromQubed::Event(Event::QubeRemoved { qube: QubeName::new("work").unwrap() }), None);
@@ -385,7 +372,7 @@ fn a_picture_stays_in_its_slot() {
     qubed.programs("games", vec![program("x", "X", "", "", Some(paint))]);
     world.turn();
     world.chord(&[SUPER, D]);
-    typed(&mut world, "games");
+    world.types("games");
     let picture = world.picture();
     let painted: Vec<(u32, u32)> =
         picture.enumerate_pixels().filter(|(_, _, pixel)| pixel.0 == PAINT).map(|(x, y, _)| (x, y)).collect();
@@ -416,12 +403,12 @@ fn pictures_of_it() {
     let (mut world, _qubed) = desk();
     world.chord(&[SUPER, D]);
     assert_golden("launcher", &world.picture());
-    typed(&mut world, "fire");
+    world.types("fire");
     world.chord(&[DOWN]);
     assert_golden("launcher-found", &world.picture());
     world.chord(&[ENTER]);
     world.chord(&[SUPER, D]);
-    typed(&mut world, "writer");
+    world.types("writer");
     world.chord(&[ENTER]);
     assert_golden("starting", &world.picture());
 }

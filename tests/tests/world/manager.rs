@@ -30,15 +30,6 @@ const RIGHT: u32 = 106;
 const SUPER: u32 = 125;
 const GIB: u64 = 1 << 30;
 
-/// evdev codes of small letters, with the layout `us`.
-fn typed(world: &mut World, text: &str) {
-    for character in text.chars() {
-        let rows = [(16, "qwertyuiop"), (30, "asdfghjkl"), (44, "zxcvbnm"), (2, "1234567890-")];
-        let found = rows.iter().find_map(|(first, row)| Some(first + row.find(character)? as u32));
-        world.chord(&[found.unwrap_or(57)]);
-    }
-}
-
 fn machine(name: &str, label: Label, state: QubeState) -> QubeInfo {
     let network = (!name.starts_with("sys-")).then(|| QubeName::new("sys-firewall").unwrap());
     QubeInfo {
@@ -181,7 +172,7 @@ fn it_shows_every_qube_and_no_qube_hears_what_is_typed() {
         state.rows
     );
     assert!(state.rows[1].contains("failed see below"), "{:?}", state.rows);
-    typed(&mut world, "vault");
+    world.types("vault");
     let state = manager(&world);
     assert_eq!((state.rows.len(), state.typed.as_str()), (1, "vault"));
     assert!(state.rows[0].contains("needs passphrase"), "{:?}", state.rows);
@@ -220,7 +211,7 @@ fn figures_come_again_while_it_is_open_and_never_two_at_once() {
 fn states_change_as_qubed_tells_of_them() {
     let (mut world, qubed) = desk();
     open(&mut world, &qubed);
-    typed(&mut world, "vault");
+    world.types("vault");
     tell(&qubed, machine("vault", Label::Black, QubeState::Starting));
     world.turn();
     assert!(manager(&world).rows[0].starts_with("vault: starting"), "{:?}", manager(&world).rows);
@@ -234,7 +225,7 @@ fn states_change_as_qubed_tells_of_them() {
 fn by_keys_a_qube_is_started_and_a_refusal_is_said_in_the_panel() {
     let (mut world, qubed) = desk();
     open(&mut world, &qubed);
-    typed(&mut world, "vault");
+    world.types("vault");
     world.chord(&[ENTER]);
     assert_eq!(manager(&world).focus, "Start");
     world.chord(&[ENTER]);
@@ -256,7 +247,7 @@ fn by_keys_a_qube_is_started_and_a_refusal_is_said_in_the_panel() {
     assert!(orders(&qubed).is_empty());
     // What comes after it was closed is told all the same.
     world.chord(&[TAB]);
-    typed(&mut world, " ");
+    world.types(" ");
     world.chord(&[ESCAPE]);
     world.chord(&[ENTER]);
     world.chord(&[ENTER]);
@@ -335,7 +326,7 @@ fn programs_are_handed_over_to_the_launcher() {
     qubed.programs("vault", vec![program("Terminal at work")]);
     world.turn();
     open(&mut world, &qubed);
-    typed(&mut world, "work");
+    world.types("work");
     press(&mut world, "verb Programs");
     assert!(!is_open(&world));
     let launcher = world.desktop.state().launcher.expect("the launcher");
@@ -351,7 +342,7 @@ fn programs_are_handed_over_to_the_launcher() {
 fn a_log_is_shown_clean_and_lives() {
     let (mut world, qubed) = desk();
     open(&mut world, &qubed);
-    typed(&mut world, "games");
+    world.types("games");
     press(&mut world, "verb Log");
     let (id, body) = order(&qubed);
     assert_eq!(body, RequestBody::Log { qube: name("games") });
@@ -398,7 +389,7 @@ fn a_question_goes_before_it() {
     use transom_hypervisor::supervisor::{CallAsk, CallChoice, LabelName};
     let (mut world, qubed) = desk();
     open(&mut world, &qubed);
-    typed(&mut world, "va");
+    world.types("va");
     let ask = CallAsk {
         call: 7,
         source: name("work"),
@@ -416,7 +407,7 @@ fn a_question_goes_before_it() {
     qubed.say(&FromQubed::Event(Event::Ask { ask }), None);
     world.turn();
     assert!(world.desktop.state().prompt.is_some());
-    typed(&mut world, "ult");
+    world.types("ult");
     world.chord(&[ENTER]);
     assert!(world.desktop.state().prompt.is_none(), "the safe answer");
     assert!(matches!(order(&qubed).1, RequestBody::AnswerCall { call: 7, .. }));
@@ -434,7 +425,7 @@ fn a_question_goes_before_it() {
 fn the_passphrase_is_asked_for_over_it() {
     let (mut world, qubed) = desk();
     open(&mut world, &qubed);
-    typed(&mut world, "vault");
+    world.types("vault");
     press(&mut world, "verb Start");
     let (id, body) = order(&qubed);
     let refusal = ErrorBody::new(ErrorKind::Locked, "vault cannot start: the passphrase is needed first");
@@ -443,7 +434,7 @@ fn the_passphrase_is_asked_for_over_it() {
     answer_figures(&mut world, &qubed);
     assert!(manager(&world).waits && world.desktop.state().passphrase.is_some());
     // What is typed now is the passphrase, and no search.
-    typed(&mut world, "secret");
+    world.types("secret");
     assert_eq!(manager(&world).typed, "vault");
     world.chord(&[ESCAPE]);
     assert!(world.desktop.state().passphrase.is_none());
@@ -456,7 +447,7 @@ fn the_passphrase_is_asked_for_over_it() {
 fn without_qubed_it_says_so_and_nothing_is_waited_for() {
     let (mut world, qubed) = desk();
     open(&mut world, &qubed);
-    typed(&mut world, "vault");
+    world.types("vault");
     press(&mut world, "verb Start");
     assert!(manager(&world).waits);
     drop(qubed);
@@ -497,7 +488,7 @@ fn forty_qubes() {
         world.chord(&[DOWN]);
     }
     assert_eq!(seen.len(), 43, "qubes and templates");
-    typed(&mut world, "qube-with");
+    world.types("qube-with");
     assert_eq!(manager(&world).rows.len(), 8);
     world.chord(&[ESCAPE]);
     world.wait(Duration::from_secs(3));
@@ -509,7 +500,7 @@ fn forty_qubes() {
 fn pictures_of_it() {
     let (mut world, qubed) = desk();
     open(&mut world, &qubed);
-    typed(&mut world, "games");
+    world.types("games");
     world.chord(&[ENTER]);
     assert_golden("manager-failed", &world.picture());
     let (mut world, qubed) = desk_of(some(), (1280, 800), 120);
@@ -536,7 +527,7 @@ fn it_fits_on_a_small_screen() {
     world.chord(&[DOWN]);
     assert_golden("manager-150", &world.picture());
     press(&mut world, "verb New\u{2026}");
-    typed(&mut world, "mail");
+    world.types("mail");
     press(&mut world, "next Colour");
     press(&mut world, "button 1");
     let (_, body) = order(&qubed);

@@ -119,11 +119,6 @@ impl Passphrase {
 }
 
 impl Desktop {
-    /// The person wants to give the passphrase.
-    pub(crate) fn unlock_volumes(&mut self) {
-        self.want_passphrase();
-    }
-
     /// A qube that was to start with the desktop waits for the passphrase.
     pub(crate) fn locked_at_login(&mut self, qube: &str) {
         if !self.ui.passphrase.login.iter().any(|known| known == qube) {
@@ -168,17 +163,21 @@ impl Desktop {
         false
     }
 
-    /// It is asked for when nothing else is.
-    fn want_passphrase(&mut self) {
+    /// It is wanted, and asked for when nothing else is.
+    pub(crate) fn want_passphrase(&mut self) {
         self.ui.passphrase.wanted = true;
         self.next_passphrase();
     }
 
+    /// Something else is asked, or nothing can be.
+    fn passphrase_waits(&self) -> bool {
+        self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.lock.covers()
+    }
+
     /// Asks for the passphrase if that is due and nothing else is asked.
     pub(super) fn next_passphrase(&mut self) {
-        let asked = self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.lock.covers();
         let ui = &self.ui.passphrase;
-        if !ui.wanted || ui.is_open() || ui.asking.is_some() || asked {
+        if !ui.wanted || ui.is_open() || ui.asking.is_some() || self.passphrase_waits() {
             return;
         }
         match self.send_to_qubed(RequestBody::Keyring) {
@@ -190,7 +189,7 @@ impl Desktop {
     /// What there is of a passphrase.
     fn keyring_is(&mut self, state: KeyringState) {
         // Something else may be asked since; it is tried again after that.
-        if self.ui.kept.prompt.is_some() || self.ui.kept.launcher.is_some() || self.lock.covers() {
+        if self.passphrase_waits() {
             return;
         }
         let Some(model) = Model::new(state) else {

@@ -267,24 +267,20 @@ fn tell(client: &mut Client, restored: &[Restored], out: &mut dyn Write) -> Resu
             continue;
         };
         write(writeln!(out, "{}{was}: restored, label {}", qube.name, config.label))?;
-        if let Some(template) = &config.template {
-            let data = client.find(&qube.name)?;
-            let data = data.as_deref().and_then(Path::parent).and_then(Path::parent);
-            if let Some(data) = data
-                && Images::new(data).load(template).is_err()
-            {
-                write(writeln!(
-                    out,
-                    "  its template {template} is not here: run `transom image build {template}`"
-                ))?;
-            }
+        let dir = client.find(&qube.name)?;
+        let data = dir.as_deref().and_then(Path::parent).and_then(Path::parent);
+        if let (Some(template), Some(data)) = (&config.template, data)
+            && Images::new(data).load(template).is_err()
+        {
+            write(writeln!(
+                out,
+                "  its template {template} is not here: run `transom image build {template}`"
+            ))?;
         }
         if let Some(network) = config.network.as_ref().filter(|network| !there.contains(network)) {
             write(writeln!(out, "  its network: there is no qube {network}"))?;
         }
-        if let Some(dir) = client.find(&qube.name)?
-            && moved(&dir)
-        {
+        if dir.as_deref().is_some_and(moved) {
             write(writeln!(
                 out,
                 "  its volume is opened by the passphrase of the computer that it came from: take it over with \
