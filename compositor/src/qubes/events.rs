@@ -88,6 +88,13 @@ impl Desktop {
 
     pub(crate) fn link_event(&mut self, id: QubeId, event: LinkEvent, now: Duration) {
         let key = |window| SurfaceKey { qube: id, window };
+        let backstage = self.qubes.get_mut(id).and_then(|link| link.backstage.as_mut());
+        let Some(event) = (match backstage {
+            Some(backstage) => backstage.keep(event),
+            None => Some(event),
+        }) else {
+            return;
+        };
         match event {
             LinkEvent::ToplevelInitial(window) => self.toplevel_initial(key(window)),
             LinkEvent::PopupPlace(window) => self.place_popup(key(window)),

@@ -27,6 +27,7 @@ use transom_protocol::{
 };
 
 use super::{
+    backstage::Backstage,
     budget::Budget,
     notifications::{Notification, StatusIcon},
     stream::{Filled, Stream, StreamError},
@@ -173,6 +174,8 @@ pub struct Link {
     local: bool,
     /// Nothing in the qube runs, as `transom-qubed` says; see `Desktop::hold_qube`.
     pub held: bool,
+    /// Nothing of it is shown yet.
+    pub(super) backstage: Option<Backstage>,
     /// What the welcome says that dom0 takes, bits of [`message::features`].
     pub features: u32,
     stream: Stream,
@@ -217,6 +220,7 @@ impl Link {
             qube,
             local: false,
             held: false,
+            backstage: None,
             features: 0,
             stream,
             session: Session::new(End::Dom0),

@@ -3,6 +3,7 @@
 //! [`link`] holds what belongs to one qube; [`Qubes`] holds all links; `events`, `windows` and
 //! `popups` carry what a link says over to the other rooms of the [`Desktop`](crate::Desktop).
 
+mod backstage;
 mod budget;
 mod events;
 pub mod link;

@@ -126,7 +126,8 @@ fn named_label(qube: &str, name: &LabelName) -> Label {
     })
 }
 
-fn identity(info: &QubeInfo) -> QubeIdentity {
+/// Who a qube is, as qubed says.
+pub(super) fn identity(info: &QubeInfo) -> QubeIdentity {
     QubeIdentity { name: info.name.as_str().to_owned(), label: label_of(info), isolated: info.isolated }
 }
 
@@ -216,9 +217,12 @@ impl Desktop {
             },
             FromQubed::Event(Event::QubeState { qube }) => self.know_qube(qube),
             FromQubed::Event(Event::Link { qube, memory, .. }) => {
-                let identity = identity(&qube);
+                let (identity, spare) = (identity(&qube), qube.disposable == Some(Disposable::Spare));
                 let added = link_parts(&memory, fds)
                     .and_then(|(socket, memory)| self.add_link_with_memory(identity, socket, memory));
+                if spare && let Ok(id) = added {
+                    self.send_backstage(id);
+                }
                 self.know_qube(qube);
                 match added {
                     // A desktop before this one may have told of some that are gone.
@@ -271,6 +275,9 @@ impl Desktop {
 
     fn know_qube(&mut self, info: QubeInfo) {
         self.hold_qube(info.name.as_str(), info.state == QubeState::Paused);
+        if info.disposable != Some(Disposable::Spare) {
+            self.bring_on_stage(&info);
+        }
         let Some(supervisor) = &mut self.supervisor else { return };
         let (qube, lasts) = (info.name.clone(), info.disposable.is_none());
         // Another template has other programs, and a file that could not be used hid them.
@@ -307,14 +314,17 @@ impl Desktop {
         known.is_some_and(|info| info.state == QubeState::Running)
     }
 
-    /// Tells how many windows a disposable qube has: it ends with the last one.
+    /// Tells how many windows a disposable qube has: it ends with the last one. Those backstage count.
     pub(super) fn count_windows(&mut self, qube: QubeId) {
         let Some(name) = self.qubes.get(qube).and_then(|link| QubeName::new(&link.qube.name).ok()) else {
             return;
         };
         let known = self.supervisor.as_ref().and_then(|supervisor| supervisor.qubes.get(name.as_str()));
         if known.is_some_and(|info| info.disposable.is_some()) {
-            let mapped = self.windows.iter().filter(|(key, record)| key.qube == qube && record.mapped);
+            let mapped = self
+                .windows
+                .iter()
+                .filter(|(key, record)| key.qube == qube && (record.mapped || record.backstage));
             let windows = mapped.count().try_into().unwrap_or(u32::MAX);
             self.ask_qubed(RequestBody::Windows { qube: name, windows });
         }

@@ -22,6 +22,8 @@ use crate::{
 pub(crate) struct WindowRecord {
     /// It is in the shell: it has shown something.
     pub mapped: bool,
+    /// It has shown something, but its qube is backstage.
+    pub backstage: bool,
     /// What it was last asked to be.
     pub told: Option<Wanted>,
     /// Smallest and largest content size, 0: no limit.
@@ -140,8 +142,14 @@ impl Desktop {
             return;
         };
         match (record.mapped, has_content) {
+            (false, drawn) if link.backstage.is_some() => {
+                if std::mem::replace(&mut record.backstage, drawn) != drawn {
+                    self.count_windows(key.qube);
+                }
+            }
             (false, true) => {
                 record.mapped = true;
+                record.backstage = false;
                 let record = std::mem::take(record);
                 let qube = link.qube.name.clone();
                 self.map(key, content, parent, record);
@@ -196,12 +204,13 @@ impl Desktop {
 
     /// A toplevel is gone.
     pub(super) fn unmap(&mut self, key: SurfaceKey) {
-        let mapped = self.windows.remove(&key).is_some_and(|record| record.mapped);
+        let (mapped, backstage) =
+            self.windows.remove(&key).map_or((false, false), |record| (record.mapped, record.backstage));
         if mapped {
             self.shell.remove(key);
         }
         self.after_window_gone(key);
-        if mapped {
+        if mapped || backstage {
             self.count_windows(key.qube);
         }
     }

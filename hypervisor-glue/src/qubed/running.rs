@@ -553,6 +553,11 @@ impl Running {
         Ok(self.look_at_pause())
     }
 
+    /// True if it was asked to stop where it is, and not to go on since.
+    pub(super) fn is_held(&self) -> bool {
+        self.held
+    }
+
     /// Sees if the machine was paused or goes on.
     fn look_at_pause(&mut self) -> Option<Note> {
         let paused = self.machine.is_paused();

@@ -537,7 +537,7 @@ impl Server {
 
     /// Hands the waiting control stream of a qube to the compositor, if there is one.
     pub(super) fn deliver_link(&mut self, name: &QubeName) {
-        let spare = |qube: &Qube| qube.fleeting.as_ref().is_some_and(Fleeting::is_spare);
+        let spare = |qube: &Qube| qube.fleeting.as_ref().is_some_and(Fleeting::is_empty_spare);
         if self.compositor.is_none() || self.qubes.get(name.as_str()).is_some_and(spare) {
             return;
         }

@@ -24,7 +24,7 @@ use std::{
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use transom_protocol::{
     network::{Firewall, Vpn},
-    supervisor::{BackendChoice, LabelName, QubeName},
+    supervisor::{BackendChoice, LabelName, Program, QubeName},
 };
 
 pub(crate) use self::{
@@ -119,17 +119,19 @@ impl QubeConfig {
     }
 }
 
-/// Most of [`Disposables::ready`]: each holds the memory of a qube that has just started.
+/// Most disposables of one qube that wait: each holds the memory of a qube that has just started.
 pub const MAX_READY: u8 = 8;
 
 /// Disposable qubes that are made like this one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disposables {
-    /// So many wait, started and paused, for a program: at most [`MAX_READY`].
+    /// So many wait, started and paused, for any program: with those of `open` at most [`MAX_READY`].
     pub ready: u8,
     /// Started in each of them before it waits, and ended again, so that what this program needs is in
     /// memory; empty: none.
     pub warm: Vec<String>,
+    /// For each of these one more waits, in which that program has its window open, where nobody sees it.
+    pub open: Vec<Program>,
 }
 
 /// How much a qube may use.

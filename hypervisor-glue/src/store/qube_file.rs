@@ -8,7 +8,10 @@ use std::{
 };
 
 use miette::Diagnostic as _;
-use transom_protocol::supervisor::{BackendChoice, LabelName, MAX_ARGUMENTS, MAX_COMMAND, QubeName};
+use transom_protocol::{
+    programs::is_program_id,
+    supervisor::{self, BackendChoice, LabelName, MAX_ARGUMENTS, MAX_COMMAND, QubeName},
+};
 
 use super::{Accelerator, Disposables, Limits, MAX_READY, MachineConfig, PciAddress, QubeConfig, network};
 
@@ -111,6 +114,17 @@ struct DisposablesNode {
     ready: Option<u8>,
     #[knus(child)]
     warm: Option<Program>,
+    #[knus(children(name = "open"))]
+    open: Vec<OpenNode>,
+}
+
+/// `open "foot" "--maximized"`, or `open id="foot"` for a program of the qube's list.
+#[derive(Debug, knus::Decode)]
+struct OpenNode {
+    #[knus(arguments, str)]
+    argv: Vec<Argument>,
+    #[knus(property)]
+    id: Option<String>,
 }
 
 #[derive(Debug, PartialEq, Eq, knus::DecodeScalar)]
@@ -232,7 +246,7 @@ pub fn parse(path: &Path, text: &str) -> Result<QubeConfig, FileError> {
             .flat_map(|node| node.variables)
             .map(|variable| (variable.name, variable.value.0))
             .collect(),
-        disposables: disposables(file.disposables.unwrap_or_default()),
+        disposables: disposables(file.disposables.unwrap_or_default()).map_err(at_node)?,
     };
     check(&config).and_then(|()| network::check(&config)).map_err(at_node)?;
     Ok(config)
@@ -244,8 +258,26 @@ impl Program {
     }
 }
 
-fn disposables(node: DisposablesNode) -> Disposables {
-    Disposables { ready: node.ready.unwrap_or(0), warm: node.warm.map(Program::words).unwrap_or_default() }
+fn disposables(node: DisposablesNode) -> Result<Disposables, (&'static str, String)> {
+    Ok(Disposables {
+        ready: node.ready.unwrap_or(0),
+        warm: node.warm.map(Program::words).unwrap_or_default(),
+        open: node.open.into_iter().map(OpenNode::program).collect::<Result<_, _>>()?,
+    })
+}
+
+impl OpenNode {
+    fn program(self) -> Result<supervisor::Program, (&'static str, String)> {
+        let argv: Vec<String> = self.argv.into_iter().map(|argument| argument.0).collect();
+        match self.id {
+            None => Ok(supervisor::Program::Command { argv }),
+            Some(_) if !argv.is_empty() => {
+                Err(("open", "open names a command line or the id of a program, not both".to_owned()))
+            }
+            Some(id) if is_program_id(&id) => Ok(supervisor::Program::Listed { id }),
+            Some(_) => Err(("open", "that is not the id of a program".to_owned())),
+        }
+    }
 }
 
 fn limits(node: LimitsNode) -> Limits {
@@ -276,7 +308,11 @@ fn machine(node: MachineNode) -> MachineConfig {
 fn check(config: &QubeConfig) -> Result<(), (&'static str, String)> {
     let warm = &config.disposables.warm;
     let warm = (!warm.is_empty()).then_some(("warm", warm));
-    for (node, argv) in config.autostart.iter().map(|argv| ("autostart", argv)).chain(warm) {
+    let open = config.disposables.open.iter().filter_map(|program| match program {
+        supervisor::Program::Command { argv } => Some(("open", argv)),
+        supervisor::Program::Listed { .. } => None,
+    });
+    for (node, argv) in config.autostart.iter().map(|argv| ("autostart", argv)).chain(warm).chain(open) {
         let bytes: usize = argv.iter().map(|argument| argument.len() + 1).sum();
         if argv.first().is_none_or(String::is_empty) {
             return Err((node, format!("{node} needs the name of a program")));
@@ -304,7 +340,7 @@ fn check(config: &QubeConfig) -> Result<(), (&'static str, String)> {
     if config.limits.cpu_percent == Some(0) {
         return Err(("cpu-percent", "a qube needs processor time".to_owned()));
     }
-    if config.disposables.ready > MAX_READY {
+    if usize::from(config.disposables.ready) + config.disposables.open.len() > usize::from(MAX_READY) {
         return Err(("disposables", format!("at most {MAX_READY} disposables can be kept ready")));
     }
     let machine = &config.machine;
@@ -425,6 +461,12 @@ pub fn write(config: &QubeConfig) -> String {
         node(format!("disposables {{\n    ready {}", config.disposables.ready));
         if !config.disposables.warm.is_empty() {
             node(format!("    warm {}", line(&config.disposables.warm)));
+        }
+        for program in &config.disposables.open {
+            node(match program {
+                supervisor::Program::Command { argv } => format!("    open {}", line(argv)),
+                supervisor::Program::Listed { id } => format!("    open id={}", quoted(id)),
+            });
         }
         node("}".to_owned());
     }

@@ -82,6 +82,8 @@ fn a_full_file() {
         disposables {
             ready 2
             warm "foot" "--server"
+            open "foot" "--title" "a \"b\""
+            open id="org.gnome.TextEditor"
         }
         "#,
     )
@@ -104,7 +106,11 @@ fn a_full_file() {
     assert_eq!(config.machine, machine);
     assert_eq!(config.environment, [("GTK_THEME".to_owned(), "Adwaita:dark".to_owned())]);
     let warm = vec!["foot".to_owned(), "--server".to_owned()];
-    assert_eq!(config.disposables, Disposables { ready: 2, warm });
+    let open = vec![
+        Program::Command { argv: ["foot", "--title", "a \"b\""].map(str::to_owned).to_vec() },
+        Program::Listed { id: "org.gnome.TextEditor".to_owned() },
+    ];
+    assert_eq!(config.disposables, Disposables { ready: 2, warm, open });
     assert_eq!(parsed(&write(&config)).unwrap(), config);
 }
 
@@ -132,6 +138,10 @@ fn mistakes_have_file_line_and_reason() {
         ("label \"blue\"\nenvironment {\n  \"A=B\" \"c\"\n}", 2, "A=B"),
         ("label \"blue\"\ndisposables {\n  ready 9\n}", 2, "at most 8"),
         ("label \"blue\"\ndisposables {\n  warm \"\"\n}", 3, "needs the name"),
+        ("label \"blue\"\ndisposables {\n  ready 7\n  open \"a\"\n  open \"b\"\n}", 2, "at most 8"),
+        ("label \"blue\"\ndisposables {\n  open\n}", 3, "needs the name"),
+        ("label \"blue\"\ndisposables {\n  open id=\"../a\"\n}", 3, "the id of a program"),
+        ("label \"blue\"\ndisposables {\n  open \"a\" id=\"a\"\n}", 3, "not both"),
         ("label \"blue\"\ntemplate \"../etc\"", 2, "template"),
         ("label \"blue\"\nlabel \"red\"", 2, "label"),
         ("label \"blue\" {", 1, ""),

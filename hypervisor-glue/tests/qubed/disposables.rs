@@ -179,3 +179,67 @@ fn one_that_is_ready_is_used_and_replaced() {
     assert_ne!(fresh.name, old.name);
     await_removed(&mut compositor, old.name.as_str());
 }
+
+#[test]
+fn one_with_its_program_open_is_taken_for_that_program() {
+    if !can_sandbox() {
+        return;
+    }
+    let qubed = Qubed::start();
+    let argv = ["sh", "-c", "echo opened >> ~/opened; sleep 1000"];
+    let open = "disposables {\n    open \"sh\" \"-c\" \"echo opened >> ~/opened; sleep 1000\"\n}";
+    qubed.create_with("work", "good", open);
+    let mut compositor = attach(&qubed);
+    // The desktop has its link, and knows that it is a spare.
+    let spare = await_event(&mut compositor, |event, _| match event {
+        Event::QubeState { qube } => qube.disposable.map(|_| qube),
+        _ => None,
+    });
+    assert_eq!(spare.disposable, Some(Disposable::Spare));
+    let (_, mut display) = await_link(&mut compositor, spare.name.as_str());
+    assert_eq!(display.ask("while [ ! -s ~/opened ]; do sleep 0.05; done; cat ~/opened"), "opened");
+    call(&mut compositor, RequestBody::Windows { qube: spare.name.clone(), windows: 1 }).unwrap();
+
+    // Another program gets another one.
+    let mut client = qubed.client();
+    let other = disposable(&mut client, "work", None, &["sleep", "1000"]).unwrap();
+    assert_ne!(other.name, spare.name);
+
+    let used = disposable(&mut client, "work", Some("red"), &argv).unwrap();
+    assert_eq!(used.name, spare.name);
+    assert_eq!((used.label.as_str(), used.disposable), ("red", Some(Disposable::InUse)));
+    assert_eq!(display.ask("cat ~/opened"), "opened", "it was not started twice");
+    // Another waits for the next time, and this one ends with its window.
+    let next = await_event(&mut compositor, |event, _| match event {
+        Event::QubeState { qube } if qube.disposable == Some(Disposable::Spare) => {
+            (qube.name != spare.name).then_some(qube)
+        }
+        _ => None,
+    });
+    call(&mut compositor, RequestBody::Windows { qube: used.name.clone(), windows: 0 }).unwrap();
+    await_removed(&mut compositor, used.name.as_str());
+
+    // One whose window closes before anybody saw it is of no use.
+    call(&mut compositor, RequestBody::Windows { qube: next.name.clone(), windows: 1 }).unwrap();
+    call(&mut compositor, RequestBody::Windows { qube: next.name.clone(), windows: 0 }).unwrap();
+    await_removed(&mut compositor, next.name.as_str());
+}
+
+#[test]
+fn a_program_that_cannot_be_open_is_not_tried_again_and_again() {
+    if !can_sandbox() {
+        return;
+    }
+    let qubed = Qubed::start();
+    qubed.create_with("work", "good", "disposables {\n    open \"no-such-program\"\n}");
+    let mut compositor = attach(&qubed);
+    let spare = await_event(&mut compositor, |event, _| match event {
+        Event::QubeState { qube } => qube.disposable.map(|_| qube),
+        _ => None,
+    });
+    await_removed(&mut compositor, spare.name.as_str());
+    let mut client = qubed.client();
+    assert_eq!(client.list(deadline()).unwrap().len(), 1);
+    let refused = disposable(&mut client, "work", None, &["no-such-program"]).unwrap_err();
+    assert!(refused.kind == ErrorKind::Agent && refused.message.contains("did not start"), "{refused}");
+}

@@ -1,6 +1,7 @@
 //! Lane 1: the real compositor, real agents and Wayland clients in one thread.
 #![allow(clippy::unwrap_used, reason = "tests")]
 
+mod backstage;
 mod bad_input;
 mod clipboard;
 mod dom0;

@@ -3,11 +3,13 @@
 //!
 //! A disposable is a qube without a directory in the store: home is in memory, and so is the log, in the
 //! runtime directory. A *spare* is one that waits, paused, for its program. It gets its link to the
-//! compositor only then, so that nothing in it can show a window before.
+//! compositor only then, so that nothing in it can show a window before; unless it is to have a program
+//! open already: then the compositor is told that it is a spare, and keeps what it draws behind the scenes.
 
 mod life;
 
 use std::{
+    io,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -19,7 +21,7 @@ use transom_protocol::supervisor::{
 use self::life::Life;
 use super::{
     requests::{Outcome, error},
-    running::{Ending, Phase},
+    running::{Ending, Phase, Running},
     server::{Qube, Server, Until},
 };
 use crate::store::{QubeConfig, StoreError, is_template};
@@ -32,6 +34,8 @@ const REFILL: Duration = Duration::from_secs(2);
 pub(super) const LOGS: &str = "disposables";
 /// So long runs the program that warms a spare, in seconds.
 const WARM_S: &str = "6";
+/// From a spare's first window until it is paused: what it shows first is rarely all.
+const SETTLE: Duration = Duration::from_secs(2);
 /// What disposables are called, before their number.
 const PREFIX: &str = "disp-";
 
@@ -44,10 +48,16 @@ pub(super) struct Fleeting {
     spare: bool,
     /// Its memory is still to be filled with what programs need.
     cold: bool,
-    /// The program that it was taken for, until that is asked for.
+    /// The program that is open in it before it is taken.
+    open: Option<Program>,
+    /// The program that it is there for, until that is asked for.
     first: Option<Program>,
     /// The question about that program.
     asked: Option<u32>,
+    /// That program runs.
+    started: bool,
+    /// When a spare has drawn its window and is paused.
+    drawn: Option<Instant>,
     life: Life,
 }
 
@@ -60,8 +70,18 @@ impl Fleeting {
         self.spare
     }
 
+    /// It waits, and has nothing to show.
+    pub(super) fn is_empty_spare(&self) -> bool {
+        self.spare && self.open.is_none()
+    }
+
     fn ends_at(&self) -> Option<Instant> {
-        if self.spare { None } else { self.life.ends_at() }
+        if self.is_empty_spare() { None } else { self.life.ends_at() }
+    }
+
+    /// When to look at it again.
+    fn wakes_at(&self) -> Option<Instant> {
+        self.ends_at().into_iter().chain(self.drawn).min()
     }
 }
 
@@ -79,6 +99,9 @@ impl Server {
         now: Instant,
     ) -> Result<Outcome, ErrorBody> {
         let name = self.take_disposable(pattern, label, Some(program), now)?;
+        if self.fleeting(&name).is_some_and(|fleeting| fleeting.started) {
+            return self.answer_info(&name);
+        }
         Ok(Outcome::Later(name, Until::FirstProgram))
     }
 
@@ -112,12 +135,12 @@ impl Server {
         let label = label.unwrap_or_else(|| config.label.clone());
         config.label = label.clone();
         self.refill = Refill(Some(now + REFILL));
-        let name = match self.spare(&pattern, &config) {
+        let name = match self.spare(&pattern, &config, first.as_ref()) {
             Some(name) => {
                 tracing::info!(qube = %name, pattern, "a disposable that was ready is used");
                 name
             }
-            None => self.make_disposable(pattern, config, now)?,
+            None => self.make_disposable(pattern, config, None, now)?,
         };
         if let Some(qube) = self.qubes.get_mut(name.as_str()) {
             qube.label = label.clone();
@@ -126,28 +149,25 @@ impl Server {
             }
             if let Some(fleeting) = &mut qube.fleeting {
                 fleeting.spare = false;
-                fleeting.first = first;
+                fleeting.drawn = None;
+                if fleeting.open.is_none() {
+                    fleeting.first = first;
+                }
             }
         }
         // Everybody hears of it now.
         self.announce(&name);
         self.deliver_link(&name);
-        let phase = self.running(&name).map(|running| running.phase);
-        match phase {
-            Some(Phase::Running) => self.run_first(&name, now),
-            Some(Phase::Paused) => {
-                let goes_on = self.running(&name).map(|running| running.set_paused(false)).transpose();
-                match goes_on {
-                    Ok(Some(Some(_))) => self.paused(&name, false, now),
-                    Ok(_) => {}
-                    Err(source) => {
-                        self.end_disposable(&name, now);
-                        let said = format!("{name} does not go on: {source}");
-                        return Err(error(ErrorKind::Backend, said));
-                    }
-                }
-            }
-            _ => {}
+        let running = self.running(&name).map(|running| (running.phase, running.is_held()));
+        if let Some((Phase::Running | Phase::Paused, true)) = running
+            && let Err(source) = self.go_on(&name, now)
+        {
+            self.end_disposable(&name, now);
+            let said = format!("{name} does not go on: {source}");
+            return Err(error(ErrorKind::Backend, said));
+        }
+        if let Some((Phase::Running, _)) = running {
+            self.run_first(&name, now);
         }
         Ok(name)
     }
@@ -182,36 +202,54 @@ impl Server {
         Err(error(ErrorKind::NoSuchQube, format!("there is neither a qube nor a template {shown}")))
     }
 
-    /// The spare of this kind that is furthest.
-    fn spare(&self, pattern: &str, config: &QubeConfig) -> Option<QubeName> {
+    /// The spare of this kind that is furthest. One with a program open is for that program.
+    fn spare(&self, pattern: &str, config: &QubeConfig, first: Option<&Program>) -> Option<QubeName> {
         let fits = |qube: &&Qube| {
-            qube.fleeting.as_ref().is_some_and(|fleeting| fleeting.spare && fleeting.pattern == pattern)
+            qube.fleeting.as_ref().is_some_and(|fleeting| {
+                let open = fleeting.open.as_ref();
+                fleeting.spare && fleeting.pattern == pattern && (open.is_none() || open == first)
+            })
                 // Only dom0 knows of labels: one that waits can still get another.
                 && qube.config.as_ref().is_ok_and(|made| {
                     QubeConfig { label: config.label.clone(), ..made.clone() } == *config
                 })
         };
-        let distance = |qube: &Qube| match qube.running.as_ref().map(|running| running.phase) {
-            Some(Phase::Paused) => Some(0),
-            Some(Phase::Running) => Some(1),
-            Some(Phase::Starting) => Some(2),
-            _ => None,
+        let distance = |qube: &Qube| {
+            let phase = qube.running.as_ref()?.phase;
+            let started = qube.fleeting.as_ref().is_some_and(|fleeting| fleeting.started);
+            match phase {
+                Phase::Paused | Phase::Running if started => Some(0),
+                Phase::Paused => Some(1),
+                Phase::Running => Some(2),
+                Phase::Starting => Some(3),
+                Phase::Stopping => None,
+            }
         };
         let spares = self.qubes.iter().filter(|(_, qube)| fits(qube));
         let spares = spares.filter_map(|(name, qube)| Some((distance(qube)?, name)));
         spares.min().map(|(_, name)| name.clone())
     }
 
-    /// Starts one, as a spare.
+    /// Starts one, as a spare, perhaps with a program open.
     fn make_disposable(
         &mut self,
         pattern: String,
         config: QubeConfig,
+        open: Option<Program>,
         now: Instant,
     ) -> Result<QubeName, ErrorBody> {
         let name = self.new_name()?;
-        let fleeting =
-            Fleeting { pattern, spare: true, cold: true, first: None, asked: None, life: Life::default() };
+        let fleeting = Fleeting {
+            pattern,
+            spare: true,
+            cold: true,
+            first: open.clone(),
+            open,
+            asked: None,
+            started: false,
+            drawn: None,
+            life: Life::default(),
+        };
         let label = config.label.clone();
         let qube = Qube { config: Ok(config), label, running: None, failure: None, fleeting: Some(fleeting) };
         self.qubes.insert(name.clone(), qube);
@@ -232,14 +270,13 @@ impl Server {
 
     /// A name that no qube has, and no recent disposable is likely to have had.
     fn new_name(&self) -> Result<QubeName, ErrorBody> {
-        let io = |e: std::io::Error| error(ErrorKind::Io, format!("no name can be made: {e}"));
+        let io = |e: io::Error| error(ErrorKind::Io, format!("no name can be made: {e}"));
         for _ in 0..64 {
             let mut bytes = [0; 4];
             rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())
                 .map_err(|e| io(e.into()))?;
             let number = u32::from_ne_bytes(bytes) % 10_000;
-            let name =
-                QubeName::new(&format!("{PREFIX}{number}")).map_err(|e| io(std::io::Error::other(e)))?;
+            let name = QubeName::new(&format!("{PREFIX}{number}")).map_err(|e| io(io::Error::other(e)))?;
             if !self.qubes.contains_key(name.as_str()) && !self.store.contains(&name) {
                 return Ok(name);
             }
@@ -271,7 +308,7 @@ impl Server {
         }
         if let Ok(log) = self.log_dir(name)
             && let Err(source) = std::fs::remove_dir_all(&log)
-            && source.kind() != std::io::ErrorKind::NotFound
+            && source.kind() != io::ErrorKind::NotFound
         {
             tracing::warn!(qube = %name, %source, "its log stays");
         }
@@ -285,14 +322,28 @@ impl Server {
     /// A disposable can take its program, or is a spare that now waits.
     pub(super) fn disposable_ready(&mut self, name: &QubeName, now: Instant) {
         let Some(fleeting) = self.fleeting(name) else { return };
-        if !fleeting.spare {
+        if !fleeting.is_empty_spare() {
             self.run_first(name, now);
             return;
         }
         if std::mem::take(&mut fleeting.cold) && self.warm_up(name) {
             return;
         }
-        // Where it cannot be paused it waits all the same.
+        self.pause_spare(name);
+    }
+
+    /// Has one that was paused, or is about to be, go on.
+    fn go_on(&mut self, name: &QubeName, now: Instant) -> io::Result<()> {
+        if let Some(running) = self.running(name)
+            && running.set_paused(false)?.is_some()
+        {
+            self.paused(name, false, now);
+        }
+        Ok(())
+    }
+
+    /// Lets a spare wait. Where it cannot be paused it waits all the same.
+    fn pause_spare(&mut self, name: &QubeName) {
         match self.running(name).map(|running| running.set_paused(true)).transpose() {
             Ok(_) => {}
             Err(source) => tracing::debug!(qube = %name, %source, "a spare is not paused"),
@@ -351,6 +402,9 @@ impl Server {
         }
         match answer {
             Ok(()) => {
+                if let Some(fleeting) = self.fleeting(name) {
+                    fleeting.started = true;
+                }
                 self.look_at_programs(name, now);
                 if let Some(qube) = self.info(name) {
                     self.answer(name, |until| until == Until::FirstProgram, &Ok(ReplyBody::Qube { qube }));
@@ -379,7 +433,7 @@ impl Server {
     pub(super) fn look_at_programs(&mut self, name: &QubeName, now: Instant) {
         let Some(qube) = self.qubes.get_mut(name.as_str()) else { return };
         let (Some(fleeting), Some(running)) = (&mut qube.fleeting, &qube.running) else { return };
-        if !fleeting.spare {
+        if !fleeting.is_empty_spare() {
             // What it serves is work as well.
             fleeting.life.programs(running.programs() + self.calls.going_to(name), now);
         } else if running.programs() == 0 {
@@ -392,6 +446,9 @@ impl Server {
     pub(super) fn windows(&mut self, name: &QubeName, windows: u32, now: Instant) {
         if let Some(fleeting) = self.fleeting(name) {
             fleeting.life.windows(Some(windows), now);
+            if fleeting.spare {
+                fleeting.drawn = (windows > 0).then(|| fleeting.drawn.unwrap_or(now + SETTLE));
+            }
         }
     }
 
@@ -416,8 +473,8 @@ impl Server {
     pub(super) fn disposables_wake(&self) -> Option<Instant> {
         let alive =
             |qube: &&Qube| qube.running.as_ref().is_some_and(|running| running.phase != Phase::Stopping);
-        let ends = self.qubes.values().filter(alive).filter_map(|qube| qube.fleeting.as_ref()?.ends_at());
-        ends.chain(self.refill.0).min()
+        let wakes = self.qubes.values().filter(alive).filter_map(|qube| qube.fleeting.as_ref()?.wakes_at());
+        wakes.chain(self.refill.0).min()
     }
 
     /// What the clock brings for disposables.
@@ -429,15 +486,42 @@ impl Server {
         for name in over {
             self.end_disposable(&name, now);
         }
+        for name in self.drawn(now) {
+            self.pause_spare(&name);
+        }
         if self.refill.0.is_some_and(|at| at <= now) {
             self.refill = Refill::default();
             self.refill(now);
         }
     }
 
-    /// A desktop is there: spares will be of use.
+    /// Spares that have drawn their windows; each is named once.
+    fn drawn(&mut self, now: Instant) -> Vec<QubeName> {
+        let mut drawn = Vec::new();
+        for (name, qube) in &mut self.qubes {
+            let Some(fleeting) = &mut qube.fleeting else { continue };
+            if fleeting.drawn.is_some_and(|at| at <= now) {
+                fleeting.drawn = None;
+                drawn.push(name.clone());
+            }
+        }
+        drawn
+    }
+
+    /// A desktop is there: spares will be of use. Those that have a window open get to show it to this one.
     pub(super) fn spares_soon(&mut self, now: Instant) {
         self.refill = Refill(Some(now + REFILL));
+        let waits = |qube: &Qube| {
+            let has_window = qube.fleeting.as_ref().is_some_and(|f| f.spare && f.open.is_some());
+            has_window && qube.running.as_ref().is_some_and(Running::is_held)
+        };
+        let waiting: Vec<QubeName> =
+            self.qubes.iter().filter(|(_, qube)| waits(qube)).map(|(name, _)| name.clone()).collect();
+        for name in waiting {
+            if let Err(source) = self.go_on(&name, now) {
+                tracing::warn!(qube = %name, %source, "a spare does not go on");
+            }
+        }
     }
 
     /// Makes spares where a qube's file asks for more than there are, and ends those that fit none any more.
@@ -457,21 +541,23 @@ impl Server {
             .collect();
         let spares = self.qubes.iter().filter_map(|(name, qube)| {
             let fleeting = qube.fleeting.as_ref().filter(|fleeting| fleeting.spare)?;
-            Some((name.clone(), fleeting.pattern.clone(), qube.config.clone().ok()?))
+            let shape = (fleeting.pattern.clone(), qube.config.clone().ok()?, fleeting.open.clone());
+            Some((name.clone(), shape))
         });
-        let mut left: Vec<(QubeName, String, QubeConfig)> = spares.collect();
+        let mut left: Vec<(QubeName, (String, QubeConfig, Option<Program>))> = spares.collect();
         for (pattern, config) in patterns {
-            for _ in 0..config.disposables.ready {
-                let fits = |(_, of, made): &(QubeName, String, QubeConfig)| {
-                    *of == pattern.as_str() && *made == config
-                };
-                if let Some(at) = left.iter().position(fits) {
+            let any = std::iter::repeat_n(None, config.disposables.ready.into());
+            let open = config.disposables.open.iter().cloned().map(Some);
+            for open in any.chain(open) {
+                let shape = (pattern.as_str().to_owned(), config.clone(), open);
+                if let Some(at) = left.iter().position(|(_, made)| *made == shape) {
                     left.swap_remove(at);
-                } else if let Err(refusal) =
-                    self.make_disposable(pattern.as_str().to_owned(), config.clone(), now)
-                {
+                    continue;
+                }
+                let (pattern, config, open) = shape;
+                if let Err(refusal) = self.make_disposable(pattern.clone(), config, open, now) {
                     // Not tried again before the next one is asked for.
-                    tracing::warn!(%pattern, reason = refusal.message, "no disposable can be kept ready");
+                    tracing::warn!(pattern, reason = refusal.message, "no disposable can be kept ready");
                     break;
                 }
             }
