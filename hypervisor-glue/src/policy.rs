@@ -26,12 +26,15 @@ use transom_protocol::{
 use crate::store::{FileError, first_error};
 
 /// What holds where the person's own rules do not say: files, links and programs may go where the person says,
-/// each time anew; the USB qube may have a mouse if the person says so; all else is denied.
+/// each time anew; the USB qube may have a mouse if the person says so; every qube may ask dom0 for the time and tell
+/// it of updates; all else is denied.
 pub const BUILT_IN: &str = r#"ask "transom.copy" from="*" to="*"
 ask "transom.open-file" from="*" to="*"
 ask "transom.open-link" from="*" to="*"
 ask "transom.start-program" from="*" to="*"
 ask "transom.input-mouse" from="sys-usb" to="dom0"
+allow "transom.clock" from="*" to="dom0" default-target="dom0"
+allow "transom.updates" from="*" to="dom0" default-target="dom0"
 deny "*" from="*" to="*"
 "#;
 

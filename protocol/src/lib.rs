@@ -24,6 +24,7 @@
 #![allow(missing_debug_implementations)]
 
 pub mod call;
+pub mod dom0_services;
 pub mod input;
 pub mod limits;
 pub mod message;

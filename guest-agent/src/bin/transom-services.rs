@@ -1,5 +1,6 @@
-//! `transom-services`: services of other qubes, called and served. Called by another name it is
-//! `transom-copy`, `transom-move`, `transom-open`, `transom-start` or `transom-call`.
+//! `transom-services`: services of other qubes and of dom0, called and served. Called by another name it is
+//! `transom-copy`, `transom-move`, `transom-open`, `transom-start`, `transom-clock`, `transom-updates` or
+//! `transom-call`.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "a program for people")]
 
 use std::{
@@ -8,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::ExitCode,
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use clap::Parser;
@@ -17,12 +18,13 @@ use transom_agent::{
         COPY, OPEN_FILE, OPEN_LINK, START_PROGRAM, ServiceError,
         call::{Heard, Stream},
         copy::{Answer, Plan, receive},
-        open, serve,
+        open, serve, updates,
     },
     start_apart,
 };
 use transom_protocol::{
     call::{Target, is_argument},
+    dom0_services::{CLOCK, UPDATES, read_time, time_line},
     programs::is_program_id,
 };
 
@@ -49,6 +51,21 @@ enum Tool {
         to: Option<Target>,
         /// Its id there: the name of its desktop entry without .desktop, such as firefox-esr
         program: String,
+    },
+    /// Say what time it is in dom0 or another qube, as `date --date` reads it
+    Clock {
+        /// The qube
+        #[arg(long, default_value = "dom0")]
+        to: Target,
+    },
+    /// Tell dom0 which packages of this qube could be newer
+    Updates {
+        /// Do so five minutes from now, and then every day
+        #[arg(long)]
+        daily: bool,
+        /// Say it here, not to dom0
+        #[arg(long, conflicts_with = "daily")]
+        show: bool,
     },
     /// Call any service; standard input goes there, what it answers comes to standard output
     Call {
@@ -79,6 +96,9 @@ enum Tool {
     /// Start the program that the argument names (started by Serve)
     #[command(hide = true)]
     StartProgram,
+    /// Say what time it is here (started by Serve)
+    #[command(hide = true)]
+    TellTime,
 }
 
 #[derive(Debug, clap::Args)]
@@ -97,7 +117,7 @@ fn main() -> ExitCode {
     let mut arguments: Vec<OsString> = std::env::args_os().collect();
     let name = arguments.first().map(|name| Path::new(name).file_name().unwrap_or_default().to_owned());
     let word = name.as_deref().and_then(|name| name.to_str()?.strip_prefix("transom-"));
-    if let Some(word @ ("copy" | "move" | "open" | "start" | "call")) = word {
+    if let Some(word @ ("copy" | "move" | "open" | "start" | "clock" | "updates" | "call")) = word {
         let word = word.into();
         arguments.insert(1, word);
     }
@@ -107,11 +127,16 @@ fn main() -> ExitCode {
         Tool::Open { to, what } => open_elsewhere(to.as_ref(), &what),
         Tool::Call { to, about, service, argument } => call(&service, to.as_ref(), &argument, &about),
         Tool::Start { to, program } => start(to.as_ref(), &program),
+        Tool::Clock { to } => clock(&to),
+        Tool::Updates { show: true, .. } => show_updates(),
+        Tool::Updates { daily: true, .. } => daily_updates(),
+        Tool::Updates { .. } => tell_updates().map(|()| ExitCode::SUCCESS),
         Tool::Serve => serve_call(),
         Tool::Receive => Ok(receive_files(false)),
         Tool::ReceiveAndOpen => Ok(receive_files(true)),
         Tool::OpenLink => Ok(open_link()),
         Tool::StartProgram => start_program(),
+        Tool::TellTime => tell_time(),
     };
     match result {
         Ok(code) => code,
@@ -243,6 +268,63 @@ fn start_program() -> Result<ExitCode, ServiceError> {
     start_apart(&untrusted_id, &[serve::SERVICE_VAR, serve::ARGUMENT_VAR, serve::SOURCE_VAR])
         .map(|()| ExitCode::SUCCESS)
         .map_err(ServiceError::Local)
+}
+
+fn clock(to: &Target) -> Result<ExitCode, ServiceError> {
+    let mut stream = Stream::call(CLOCK, Some(to), "", "")?;
+    let mut untrusted = Vec::new();
+    loop {
+        match stream.hear()? {
+            // Much more than a time has.
+            Heard::Data(bytes) if untrusted.len() + bytes.len() <= 64 => untrusted.extend_from_slice(&bytes),
+            Heard::Data(_) => return Err(ServiceError::Remote("what it says is no time")),
+            Heard::End => {}
+            Heard::Exited(_) => break,
+        }
+    }
+    let time = read_time(&untrusted).ok_or(ServiceError::Remote("what it says is no time"))?;
+    print!("@{}", time_line(time));
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_time() -> Result<ExitCode, ServiceError> {
+    let mut out = io::stdout();
+    let line = time_line(SystemTime::now());
+    out.write_all(line.as_bytes()).and_then(|()| out.flush()).map_err(ServiceError::Stream)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn show_updates() -> Result<ExitCode, ServiceError> {
+    let list = updates::list()?.encode();
+    io::stdout().write_all(&list).map_err(ServiceError::Stream)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tell_updates() -> Result<(), ServiceError> {
+    let list = updates::list()?;
+    let mut stream = Stream::call(UPDATES, Some(&Target::Dom0), "", "")?;
+    let mut writer = stream.writer().map_err(ServiceError::Stream)?;
+    writer.write_all(&list.encode()).map_err(ServiceError::Stream)?;
+    writer.end()?;
+    loop {
+        match stream.hear()? {
+            Heard::Exited(0) => return Ok(()),
+            Heard::Exited(_) => return Err(ServiceError::Remote("dom0 does not take the list")),
+            Heard::Data(_) | Heard::End => {}
+        }
+    }
+}
+
+/// Until the qube ends. What fails one day may go well the next.
+fn daily_updates() -> Result<ExitCode, ServiceError> {
+    let mut wait = Duration::from_mins(5);
+    loop {
+        thread::sleep(wait);
+        if let Err(error) = tell_updates() {
+            eprintln!("transom: {error}");
+        }
+        wait = Duration::from_hours(24);
+    }
 }
 
 fn call(service: &str, to: Option<&Target>, argument: &str, about: &str) -> Result<ExitCode, ServiceError> {

@@ -1,14 +1,15 @@
 //! Services of other qubes: the programs that call them, and those that serve.
 //!
 //! `call` is a call stream from inside the qube, `serve` runs what the qube was asked to serve, `copy`
-//! is how files travel, `open` opens files and links. All of it is the program `transom-services`,
-//! which is called `transom-copy`, `transom-move`, `transom-open`, `transom-start` and `transom-call` as well. It waits
+//! is how files travel, `open` opens files and links, `updates` asks the system for newer packages. All of it is the
+//! program `transom-services`, which is called `transom-copy` and by the names of its other commands as well. It waits
 //! for the other end as long as the person lets it; the agent itself has no part in it.
 
 pub mod call;
 pub mod copy;
 pub mod open;
 pub mod serve;
+pub mod updates;
 
 /// Copies files and folders to `QubesIncoming/SOURCE` of another qube.
 pub const COPY: &str = "transom.copy";

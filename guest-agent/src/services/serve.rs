@@ -11,7 +11,10 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use transom_protocol::call::{MAX_DATA, Token};
+use transom_protocol::{
+    call::{MAX_DATA, Token},
+    dom0_services::CLOCK,
+};
 
 use super::{
     COPY, OPEN_FILE, OPEN_LINK, START_PROGRAM, ServiceError,
@@ -53,6 +56,7 @@ fn program(service: &str, argument: &str) -> Option<Command> {
         OPEN_FILE => "receive-and-open",
         OPEN_LINK => "open-link",
         START_PROGRAM => "start-program",
+        CLOCK => "tell-time",
         _ => return None,
     };
     let mut command = Command::new(std::env::current_exe().ok()?);

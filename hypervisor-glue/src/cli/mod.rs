@@ -9,6 +9,7 @@ mod edit;
 mod passphrase;
 mod programs;
 mod settings;
+mod updates;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _},
@@ -173,6 +174,14 @@ pub enum QubeCommand {
     },
     /// Show the programs of a qube, as it listed them
     Programs {
+        /// Its name
+        name: QubeName,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show which packages of a qube could be newer, as it told
+    Updates {
         /// Its name
         name: QubeName,
         /// As JSON, for programs
@@ -395,6 +404,7 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
             call_unlocked(client, &RequestBody::Open { qube, program: wanted(program, argv) }, out)?;
         }
         QubeCommand::Programs { name, json } => programs::show(client, &name, json, out)?,
+        QubeCommand::Updates { name, json } => updates::show(client, &name, json, out)?,
         QubeCommand::Remove { name, yes } => {
             if !yes {
                 confirm(&name, out)?;

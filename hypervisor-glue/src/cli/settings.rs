@@ -84,6 +84,9 @@ pub(super) fn show(qube: &QubeInfo, used: Option<&QubeUsage>, out: &mut dyn io::
     if let Some(network) = &settings.network {
         writeln!(out, "network:  {network}")?;
     }
+    if let Some(updates) = used.and_then(|used| used.updates).filter(|updates| *updates > 0) {
+        writeln!(out, "updates:  {updates}, it says; `transom qube updates {}` lists them", qube.name)?;
+    }
     if settings.start_with_desktop {
         writeln!(out, "starts:   with the desktop")?;
     }

@@ -5,7 +5,7 @@
 
 mod ensure;
 mod log;
-mod programs;
+mod told;
 
 use std::{
     collections::VecDeque,
@@ -30,7 +30,7 @@ use transom_protocol::supervisor::{ErrorBody, QubeInfo, Reply, ReplyBody, Reques
 pub use self::{
     ensure::{Launch, ensure_running},
     log::program_ended,
-    programs::read_programs,
+    told::{read_programs, read_updates},
 };
 use crate::{
     encryption::filled_pipe,

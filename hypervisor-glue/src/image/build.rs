@@ -27,6 +27,11 @@ const BOOT: &str = "boot.cpio";
 /// Least free space, in bytes: for packages while they are unpacked, and for the image.
 const SPACE: (u64, u64) = (2 << 30, 1 << 30);
 
+/// Process 1 of a guest, with the names of its tools.
+fn init() -> String {
+    INIT.replace("@TOOLS@", &super::TOOLS.join(" "))
+}
+
 /// Why an image cannot be made: one line that says what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
@@ -277,7 +282,7 @@ fn agent_archive(programs: &Programs) -> Result<Vec<u8>, BuildError> {
     let mut archive = Archive::default();
     let fill = |archive: &mut Archive| {
         archive.dir("transom")?;
-        archive.file("transom/init", true, INIT.as_bytes())?;
+        archive.file("transom/init", true, init().as_bytes())?;
         archive.file("transom/transom-agent", true, &agent)?;
         if let Some(pin) = &pin {
             archive.file("transom/transom-pin", true, pin)?;

@@ -38,7 +38,8 @@ pub(super) const NEEDED: [&str; 13] = [
 impl Default for Recipe {
     fn default() -> Self {
         // Xwayland aborts without libegl1, which its package does not ask for.
-        let packages = ["foot", "mousepad", "xwayland", "libegl1", "x11-apps", "fonts-dejavu-core"];
+        let packages =
+            ["foot", "mousepad", "xwayland", "libegl1", "x11-apps", "fonts-dejavu-core", "libnotify-bin"];
         Self {
             suite: "bookworm".into(),
             kernel: "linux-image-cloud-amd64".into(),

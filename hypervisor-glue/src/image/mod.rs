@@ -20,8 +20,15 @@ use std::{
 };
 
 /// The names under which `transom-services` is found in a qube.
-pub(crate) const TOOLS: [&str; 5] =
-    ["transom-copy", "transom-move", "transom-open", "transom-start", "transom-call"];
+pub(crate) const TOOLS: [&str; 7] = [
+    "transom-copy",
+    "transom-move",
+    "transom-open",
+    "transom-start",
+    "transom-clock",
+    "transom-updates",
+    "transom-call",
+];
 
 pub use self::{
     build::{BuildError, Programs, build, replace_agent},

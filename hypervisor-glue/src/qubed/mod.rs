@@ -21,6 +21,7 @@ mod session;
 mod settings;
 mod socket;
 mod startup;
+mod updates;
 mod usage;
 mod vault;
 mod volumes;

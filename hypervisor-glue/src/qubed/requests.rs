@@ -153,6 +153,7 @@ impl Server {
             }
             RequestBody::Open { qube, program } => self.open(qube, program, now),
             RequestBody::Programs { qube } => self.programs_of(client, request.id, qube),
+            RequestBody::Updates { qube } => self.updates_of(client, request.id, qube),
             RequestBody::Windows { qube, windows } => {
                 if self.compositor == Some(client) {
                     self.windows(&qube, windows, now);

@@ -3,7 +3,8 @@
 use std::{
     collections::{BTreeMap, HashSet},
     ffi::CStr,
-    fs, io,
+    fs::{self, File},
+    io,
     os::{
         fd::{AsFd, BorrowedFd},
         unix::fs::MetadataExt as _,
@@ -12,15 +13,16 @@ use std::{
 };
 
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, statat};
-use transom_protocol::supervisor::{
-    Backend, ErrorBody, ErrorKind, QubeName, QubeUsage, ReplyBody, TemplateInfo,
+use transom_protocol::{
+    dom0_services::UpdateList,
+    supervisor::{Backend, ErrorBody, ErrorKind, QubeName, QubeUsage, ReplyBody, TemplateInfo},
 };
 
 use super::{
     job::Job,
     server::{ClientId, Server},
 };
-use crate::store::Volume;
+use crate::{client::read_updates, store::Volume};
 
 /// Most files of one home that are counted.
 const MOST_FILES: usize = 100_000;
@@ -75,7 +77,7 @@ impl Server {
                 "too many counts at once; wait for the others",
             ));
         }
-        let asked: Vec<(QubeUsage, Disk)> =
+        let asked: Vec<(QubeUsage, Disk, Option<File>)> =
             qubes.into_iter().filter_map(|qube| self.to_count(qube)).collect();
         let job = Job::begin("usage", move || asked.into_iter().map(counted).collect());
         let job = job.map_err(|e| ErrorBody::new(ErrorKind::Io, format!("cannot count: {e}")))?;
@@ -84,7 +86,7 @@ impl Server {
         Ok(())
     }
 
-    fn to_count(&self, qube: QubeName) -> Option<(QubeUsage, Disk)> {
+    fn to_count(&self, qube: QubeName) -> Option<(QubeUsage, Disk, Option<File>)> {
         let known = self.qubes.get(qube.as_str())?;
         let memory = known.running.as_ref().and_then(super::running::Running::memory_used);
         let backend = self.info(&qube)?.backend;
@@ -95,7 +97,9 @@ impl Server {
             (.., Volume::Plain) => Disk::File(self.store.plain_volume(&qube)),
             (.., Volume::Missing) => Disk::Nothing,
         };
-        Some((QubeUsage { qube, memory, disk: None, more: false }, disk))
+        // It matters to nobody else that it cannot be read.
+        let updates = self.store.open_updates(&qube).unwrap_or_default();
+        Some((QubeUsage { qube, memory, disk: None, more: false, updates: None }, disk, updates))
     }
 
     /// A count is done.
@@ -117,7 +121,9 @@ impl Server {
     }
 }
 
-fn counted((mut usage, disk): (QubeUsage, Disk)) -> QubeUsage {
+fn counted((mut usage, disk, updates): (QubeUsage, Disk, Option<File>)) -> QubeUsage {
+    let count = |list: UpdateList| u32::try_from(list.updates().len()).unwrap_or(u32::MAX);
+    usage.updates = updates.and_then(|file| read_updates(file).ok()).map(count);
     match disk {
         Disk::Nothing => {}
         Disk::File(path) => {

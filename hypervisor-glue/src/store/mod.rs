@@ -9,10 +9,10 @@ mod copy;
 mod network;
 mod parts;
 mod pci;
-mod programs;
 mod qube_file;
 mod settings;
 mod staging;
+mod told;
 mod volume;
 
 use std::{
@@ -31,10 +31,10 @@ pub(crate) use self::{
     atomic::sync_dir,
     network::with_network,
     parts::part,
-    programs::opened as opened_programs,
     qube_file::{first_error, is_template, parse_bytes},
     settings::with_settings,
     staging::{JOURNAL, all as stagings},
+    told::opened as opened_programs,
 };
 pub use self::{
     atomic::write as replace,
@@ -42,9 +42,9 @@ pub use self::{
     network::{Namespace, Uplink, firewall_of},
     parts::{PARTS, Part, PartKind},
     pci::PciAddress,
-    programs::PROGRAMS,
     qube_file::{FileError, parse, write},
     staging::STAGED,
+    told::PROGRAMS,
     volume::Volume,
 };
 

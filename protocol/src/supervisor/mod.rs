@@ -29,7 +29,7 @@ pub use request::{NetworkTo, Request, RequestBody};
 pub use settings::{Changes, MAX_USAGE, QubeUsage, Settings, TemplateInfo};
 
 /// Version of the messages in this module, see [`ReplyBody::Pong`].
-pub const VERSION: u32 = 10;
+pub const VERSION: u32 = 11;
 /// Largest packet, in bytes. A larger one is refused by both ends.
 pub const MAX_PACKET: usize = 64 * 1024;
 /// Most file descriptors in one packet.

@@ -65,6 +65,14 @@ pub enum ReplyBody {
         /// [`ProgramList::decode`](crate::programs::ProgramList::decode). Without it, the qube never listed any.
         known: bool,
     },
+    /// To [`RequestBody::Updates`].
+    Updates {
+        /// Of which qube.
+        qube: QubeName,
+        /// When it told them, in seconds since 1970. The list comes as a file descriptor beside this, in the form of
+        /// [`UpdateList::parse`](crate::dom0_services::UpdateList::parse). `None`: it never did, and nothing comes.
+        told: Option<u64>,
+    },
     /// To [`RequestBody::Usage`].
     Usage {
         /// Of those qubes that there are.

@@ -140,6 +140,11 @@ pub enum RequestBody {
         /// Which.
         qube: QubeName,
     },
+    /// The updates that a qube has told of. Answer: [`ReplyBody::Updates`].
+    Updates {
+        /// Which.
+        qube: QubeName,
+    },
     /// Starts a program in a qube of its own, of which nothing is left once its last window is closed.
     /// Answer: [`ReplyBody::Qube`] when it runs.
     RunDisposable {
@@ -257,6 +262,7 @@ impl RequestBody {
             | Self::Run { qube, .. }
             | Self::Open { qube, .. }
             | Self::Programs { qube }
+            | Self::Updates { qube }
             | Self::Windows { qube, .. }
             | Self::Log { qube }
             | Self::Network { qube, .. }

@@ -44,7 +44,7 @@ pub struct Changes {
     pub start_with_desktop: Option<bool>,
 }
 
-/// What a qube uses now. Nothing in it is the qube's word.
+/// What a qube uses now. Nothing in it but the number of updates is the qube's word.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QubeUsage {
     /// Which.
@@ -59,6 +59,9 @@ pub struct QubeUsage {
     /// There is more on the disk than was counted: too many files, or some that cannot be looked at.
     #[serde(default)]
     pub more: bool,
+    /// So many packages could be newer, as it told last. `None`: it never did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub updates: Option<u32>,
 }
 
 /// A template that qubes can be made from.

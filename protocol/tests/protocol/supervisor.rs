@@ -43,6 +43,7 @@ fn request() -> impl Strategy<Value = RequestBody> {
             .prop_map(|(pattern, label, program)| RequestBody::RunDisposable { pattern, label, program }),
         (qube(), program()).prop_map(|(qube, program)| RequestBody::Open { qube, program }),
         qube().prop_map(|qube| RequestBody::Programs { qube }),
+        qube().prop_map(|qube| RequestBody::Updates { qube }),
         (qube(), any::<u32>()).prop_map(|(qube, windows)| RequestBody::Windows { qube, windows }),
         prop::sample::select(vec![
             RequestBody::Keyring,
@@ -189,12 +190,8 @@ fn changes() -> impl Strategy<Value = Changes> {
 
 fn usage() -> impl Strategy<Value = QubeUsage> {
     let amount = || option::of(any::<u64>());
-    (qube(), amount(), amount(), any::<bool>()).prop_map(|(qube, memory, disk, more)| QubeUsage {
-        qube,
-        memory,
-        disk,
-        more,
-    })
+    (qube(), amount(), amount(), any::<bool>(), option::of(any::<u32>()))
+        .prop_map(|(qube, memory, disk, more, updates)| QubeUsage { qube, memory, disk, more, updates })
 }
 
 fn error() -> impl Strategy<Value = ErrorBody> {
@@ -227,6 +224,7 @@ fn reply() -> impl Strategy<Value = ReplyBody> {
         ".*".prop_map(|path| ReplyBody::File { path }),
         ".*".prop_map(|path| ReplyBody::Held { path }),
         (qube(), any::<bool>()).prop_map(|(qube, known)| ReplyBody::Programs { qube, known }),
+        (qube(), option::of(any::<u64>())).prop_map(|(qube, told)| ReplyBody::Updates { qube, told }),
         any::<u32>().prop_map(|version| ReplyBody::Attached { version }),
         vec(usage(), 0..5).prop_map(|usage| ReplyBody::Usage { usage }),
         vec((".*", any::<u64>()), 0..5).prop_map(|all| ReplyBody::Templates {
@@ -291,7 +289,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         RequestBody::AnswerCall { .. } | RequestBody::RunDisposable { .. } | RequestBody::Windows { .. } => {}
         RequestBody::Network { .. } | RequestBody::TakeOver { .. } => {}
         RequestBody::Set { .. } | RequestBody::Usage { .. } | RequestBody::Templates => {}
-        RequestBody::Open { .. } | RequestBody::Programs { .. } => {}
+        RequestBody::Open { .. } | RequestBody::Programs { .. } | RequestBody::Updates { .. } => {}
         RequestBody::Log { .. } | RequestBody::Attach | RequestBody::Events => {}
         RequestBody::Encrypt { .. } | RequestBody::Keyring | RequestBody::LockStore => {}
         RequestBody::Unlock | RequestBody::SetPassphrase | RequestBody::ChangePassphrase => {}
@@ -306,6 +304,7 @@ fn all_are_above(request: &RequestBody, reply: &ReplyBody, event: &Event) {
         | ReplyBody::Usage { .. }
         | ReplyBody::Templates { .. }
         | ReplyBody::Programs { .. }
+        | ReplyBody::Updates { .. }
         | ReplyBody::Attached { .. } => {}
     }
     match event {

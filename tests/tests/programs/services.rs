@@ -336,3 +336,64 @@ fn a_program_is_started_elsewhere_and_nothing_goes_with_it() {
         assert!(status == "1" && said.contains("no program's id"), "{id}: {said}");
     }
 }
+
+#[test]
+fn dom0_says_the_time_and_hears_of_updates() {
+    let house = house(&[("work", "blue"), ("vault", "black")]);
+    house.must(&["qube", "start", "work"]);
+    // An apt of the qube's own, which tells what it was asked and what it knows.
+    let bin = house.home("work").join("bin");
+    fs::create_dir_all(&bin).unwrap();
+    let apt = "#!/bin/sh\necho \"$@\" >> ~/asked\n[ -e ~/offline ] && exit 100\n\
+               case \"$*\" in *dist-upgrade) cat ~/knows;; esac\n";
+    executable(bin.join("apt-get"), apt);
+    let knows = "Inst zlib1g [1:1.2.13] (1:1.3.1 Debian:12.8/stable [amd64])\nInst foot [1.13] (1.99 x [amd64])\n\
+                 Inst evil\u{1b}[2J [1] (2 x)\nConf foot (1.99 x)\n";
+    fs::write(house.home("work").join("knows"), knows).unwrap();
+    let updates = || {
+        let output = house.run(&["qube", "updates", "work"]);
+        assert!(output.status.success());
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(updates(), "work has not told of updates; `transom-updates` in it does so\n");
+    script(&house, "work", "PATH=~/bin:$PATH transom-updates");
+    assert_eq!(done(&house, "work"), ("0".into(), String::new()));
+    let told = updates();
+    assert!(told.starts_with("work told of 2 updates on 20"), "{told}");
+    assert!(told.ends_with("\nfoot    1.13      1.99\nzlib1g  1:1.2.13  1:1.3.1\n"), "{told}");
+    let asked = fs::read_to_string(house.home("work").join("asked")).unwrap();
+    assert!(asked.lines().all(|line| line.contains("Dir::State::lists=/home/user/.cache/transom/apt/lists")));
+    let info = String::from_utf8(house.run(&["qube", "info", "work"]).stdout).unwrap();
+    assert!(info.contains("updates:  2, it says"), "{info}");
+    // What is no list changes nothing, nor does an apt that fails.
+    for (said, code) in [("foot 1\\n", 1), ("b 1 2\\na 1 2\\n", 1), ("", 0)] {
+        script(&house, "work", &format!("printf '{said}' | transom-call --to dom0 transom.updates"));
+        assert_eq!(done(&house, "work").0, code.to_string(), "{said:?}");
+        assert_eq!(updates() == told, code == 1);
+    }
+    script(&house, "work", "touch offline; PATH=~/bin:$PATH transom-updates");
+    let (code, said) = done(&house, "work");
+    assert!(code == "1" && said.contains("apt-get update"), "{said}");
+
+    // The time, of dom0 without a question, of another qube by a rule only.
+    let now = "t=$(($(date +%s) - $(date +%s --date=$(transom-clock)))); test $t -ge -2 -a $t -le 2";
+    script(&house, "work", now);
+    assert_eq!(done(&house, "work"), ("0".into(), String::new()));
+    script(&house, "work", "transom-clock --to vault");
+    assert_eq!(done(&house, "work"), ("1".into(), "transom: refused\n".into()));
+    policy(
+        &house,
+        "allow \"transom.clock\" from=\"work\" to=\"vault\"\ndeny \"transom.clock\" from=\"*\" to=\"dom0\"\n",
+    );
+    script(&house, "work", "transom-clock --to vault > time; grep -qE '^@[0-9]+\\.[0-9]{9}$' time");
+    assert_eq!(done(&house, "work"), ("0".into(), String::new()));
+    script(&house, "work", "transom-clock");
+    assert_eq!(done(&house, "work").0, "1");
+    // A service of the other qube's own that says something else is not believed.
+    let services = house.home("vault").join(".config/transom/services");
+    fs::create_dir_all(&services).unwrap();
+    executable(services.join("transom.clock"), "#!/bin/sh\nyes\n");
+    script(&house, "work", "transom-clock --to vault");
+    assert!(done(&house, "work").1.contains("no time"));
+    assert_eq!(house.state().prompt, None);
+}

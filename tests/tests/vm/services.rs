@@ -2,7 +2,8 @@
 
 use std::{fs, time::Instant};
 
-use transom_tests::figure::figure;
+use transom::{input::event::BTN_LEFT, ipc::Request};
+use transom_tests::{figure::figure, process::until};
 
 use super::lab::{Lab, PASSPHRASE};
 
@@ -46,6 +47,44 @@ fn files_go_from_machine_to_machine_by_rule() {
         "{}",
         lab.log("work")
     );
+    tells_of_updates(&lab);
+    tells_the_person(&lab);
     let second = "sha256sum < ~/QubesIncoming/work/one";
     assert_eq!(lab.ends_with("vault", second), 0, "{}", lab.log("vault"));
+}
+
+/// What the guest's own apt finds in a repository goes to dom0, and dom0's clock is the guest's.
+fn tells_of_updates(lab: &Lab) {
+    let repository = "command -v transom-start && mkdir -p repo && echo \"deb [trusted=yes] file:$HOME/repo ./\" > sources && \
+        printf 'Package: foot\\nVersion: 99.1\\nArchitecture: amd64\\nMaintainer: nobody\\n\
+            Filename: ./foot.deb\\nSize: 1\\nSHA256: %064d\\nDescription: a terminal\\n' 0 > repo/Packages && \
+        echo \"Dir::Etc::sourcelist \\\"$HOME/sources\\\"; Dir::Etc::sourceparts \\\"-\\\";\" > apt.conf && \
+        APT_CONFIG=$HOME/apt.conf transom-updates";
+    assert_eq!(lab.ends_with("work", repository), 0, "{}", lab.log("work"));
+    let told = String::from_utf8(lab.house.run(&["qube", "updates", "work"]).stdout).unwrap();
+    assert!(told.contains("work told of 1 update on") && told.contains("foot  1.13"), "{told}");
+    assert!(told.trim_end().ends_with("99.1"), "{told}");
+    let clock =
+        "t=$(($(date +%s) - $(date +%s --date=$(transom-clock)))); echo $t; test $t -ge -2 -a $t -le 2";
+    assert_eq!(lab.ends_with("work", clock), 0, "{}", lab.log("work"));
+}
+
+/// A notification of a guest's program stands behind the guest's name, and its button is heard there.
+fn tells_the_person(lab: &Lab) {
+    let said = "notify-send --wait --action=yes=Yes 'From the guest' 'its own words' > chosen";
+    lab.house.must(&["qube", "run", "work", "sh", "-c", said]);
+    let card = || lab.house.state().cards.into_iter().find(|card| card.summary == "From the guest");
+    let shown = until("the card", || card().filter(|card| card.area.is_some()));
+    assert_eq!((shown.qube.as_str(), shown.body.as_str()), ("work", "its own words"));
+    // What has just appeared under the pointer takes no click yet.
+    until("its button takes a click", || {
+        let Some([x, y, w, h]) = card().map(|card| card.buttons[0]) else { return Some(()) };
+        lab.house.ask(&Request::Pointer { x: f64::from(x + w / 2), y: f64::from(y + h / 2) });
+        for pressed in [true, false] {
+            lab.house.ask(&Request::Button { code: BTN_LEFT, pressed });
+        }
+        None
+    });
+    let heard = "while ! grep -q . chosen; do sleep 0.1; done; test $(cat chosen) = yes";
+    assert_eq!(lab.ends_with("work", heard), 0, "{}", lab.log("work"));
 }

@@ -112,6 +112,7 @@ fn answer_figures(world: &mut World, qubed: &Qubed) -> usize {
                     memory: Some((180 + 97 * n) << 20),
                     disk: Some((310 + 777 * n) << 20),
                     more: false,
+                    updates: (qube.as_str() == "work").then_some(12),
                     qube,
                 };
                 ReplyBody::Usage { usage: (0..).zip(qubes).map(usage).collect() }

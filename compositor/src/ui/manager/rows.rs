@@ -48,6 +48,8 @@ pub(crate) struct Row {
     pub(crate) disk_used: Option<u64>,
     /// There is more on the disk than was counted.
     pub(crate) disk_more: bool,
+    /// So many packages could be newer, it says.
+    pub(crate) updates: Option<u32>,
     /// It cannot start before the passphrase was given.
     pub(crate) locked: bool,
     /// Why its file cannot be used.
@@ -107,6 +109,7 @@ impl Row {
             memory_used: used.and_then(|used| used.memory).filter(|_| !down),
             disk_used: used.and_then(|used| used.disk),
             disk_more: used.is_some_and(|used| used.more),
+            updates: used.and_then(|used| used.updates),
             locked: down
                 && info.storage == Storage::Encrypted
                 && matches!(keyring, Some(KeyringState::Locked | KeyringState::Missing)),
@@ -133,6 +136,7 @@ impl Row {
             memory_used: None,
             disk_used: Some(template.disk),
             disk_more: false,
+            updates: None,
             locked: false,
             problem: None,
             failure: None,
@@ -243,6 +247,11 @@ impl Row {
         parts.extend(self.network.as_ref().map(|name| format!("network through {name}")));
         if self.network.is_none() && !self.sandbox {
             parts.push("no network".to_owned());
+        }
+        match self.updates {
+            None | Some(0) => {}
+            Some(1) => parts.push("says that there is 1 update".to_owned()),
+            Some(updates) => parts.push(format!("says that there are {updates} updates")),
         }
         if self.start_with_desktop {
             parts.push("starts with the desktop".to_owned());

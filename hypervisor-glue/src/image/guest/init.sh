@@ -50,8 +50,8 @@ if [ -x $lib/transom-pin ]; then
     $lib/transom-pin --socket /run/transom/pin --agent-uid 1000 &
 fi
 if [ -x $lib/transom-services ]; then
-    for tool in copy move open call; do
-        ln -sf $lib/transom-services /usr/bin/transom-$tool
+    for tool in @TOOLS@; do
+        ln -sf $lib/transom-services /usr/bin/$tool
     done
 fi
 # A qube with a USB controller hands its mice and keyboards to dom0, which asks the person.

@@ -1,18 +1,19 @@
 //! Service calls: streams between qubes that policy, and perhaps the person, allows.
 //!
 //! `book` knows who asked for what and how far it is, `flow` what the ends of an open call may say,
-//! `line` is one stream; here they come together with the qubes.
+//! `line` is one stream, `own` what qubed serves itself; here they come together with the qubes.
 
 mod book;
 mod flow;
 mod line;
+mod own;
 mod verdict;
 
 use std::{
     collections::BTreeMap,
     io,
     os::fd::{BorrowedFd, OwnedFd},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rustix::{
@@ -31,6 +32,7 @@ use self::{
     book::{Book, CallId, Effect, Wanted},
     flow::{End, Flow, Violation},
     line::Line,
+    own::{Answer, Own},
 };
 use super::{
     rate::Bucket,
@@ -62,6 +64,8 @@ enum Role {
     Waiting(CallId),
     /// An end of an open call.
     Open(CallId, End),
+    /// The caller of a service that qubed has itself.
+    Own(CallId),
     /// It is closed once all is sent.
     Closing { until: Instant },
 }
@@ -91,6 +95,8 @@ pub(super) struct Calls {
     /// The streams of those that wait.
     callers: BTreeMap<CallId, LineId>,
     pairs: BTreeMap<CallId, Pair>,
+    /// What qubed serves itself, and how far its callers are.
+    own: BTreeMap<CallId, (Own, Flow)>,
     tells: BTreeMap<QubeName, Bucket>,
 }
 
@@ -103,6 +109,7 @@ impl Calls {
             last: 0,
             callers: BTreeMap::new(),
             pairs: BTreeMap::new(),
+            own: BTreeMap::new(),
             tells: BTreeMap::new(),
         }
     }
@@ -124,7 +131,7 @@ impl Calls {
     /// True if what comes on this stream can be handed on.
     fn may_read(&self, stream: &Stream) -> bool {
         match stream.role {
-            Role::New { .. } | Role::Waiting(_) => true,
+            Role::New { .. } | Role::Waiting(_) | Role::Own(_) => true,
             Role::Open(call, end) => {
                 let other = self.other(call, end).and_then(|id| self.streams.get(&id));
                 other.is_some_and(|other| other.line.has_room())
@@ -150,7 +157,7 @@ impl Calls {
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let until = |stream: &Stream| match stream.role {
             Role::New { until } | Role::Closing { until } => Some(until),
-            Role::Waiting(_) | Role::Open(..) => None,
+            Role::Waiting(_) | Role::Open(..) | Role::Own(_) => None,
         };
         self.streams.values().filter_map(until).chain(self.book.next_wake()).min()
     }
@@ -242,6 +249,7 @@ impl Server {
                 stream.line.drain(|raw| Err(Violation::Moment(raw.info.name)))
             }
             Role::Open(call, end) => self.hand_on(id, call, end, now),
+            Role::Own(call) => self.hear_own(id, call, now),
             Role::Closing { .. } => Ok(()),
         };
         if let Err(violation) = heard {
@@ -266,8 +274,9 @@ impl Server {
                 let effects = self.calls.book.end(call);
                 self.call_effects(effects, now);
             }
-            Role::Open(call, _) => {
+            Role::Open(call, _) | Role::Own(call) => {
                 let effects = self.calls.book.end(call);
+                self.calls.own.remove(&call);
                 self.close_pair(call, now);
                 self.call_effects(effects, now);
             }
@@ -413,7 +422,7 @@ impl Server {
     pub(super) fn tick_calls(&mut self, now: Instant) {
         self.calls.streams.retain(|_, stream| match stream.role {
             Role::New { until } | Role::Closing { until } => until > now,
-            Role::Waiting(_) | Role::Open(..) => true,
+            Role::Waiting(_) | Role::Open(..) | Role::Own(_) => true,
         });
         let effects = self.calls.book.tick(now);
         self.call_effects(effects, now);
@@ -430,7 +439,10 @@ impl Server {
                 Effect::Show(ask) => self.tell_compositor(Event::Ask { ask }, Vec::new()),
                 Effect::Hide(call) => self.tell_compositor(Event::AskGone { call }, Vec::new()),
                 Effect::Launch(call, Target::Dom0) => {
-                    if let Err(error) = self.serve_in_dom0(call) {
+                    let service = self.calls.book.wanted(call).map(|wanted| wanted.service.as_str());
+                    if let Some(own) = service.and_then(Own::of) {
+                        self.serve_own(call, own, now);
+                    } else if let Err(error) = self.serve_in_dom0(call) {
                         self.call_failed(call, Some(Target::Dom0), format!("no stream: {error}"), now);
                     }
                 }
@@ -479,6 +491,56 @@ impl Server {
         let event = Event::Serve { call, source, label, service, argument, said };
         self.tell_compositor(event, vec![desktops]);
         Ok(())
+    }
+
+    /// Serves a call here.
+    fn serve_own(&mut self, call: CallId, own: Own, now: Instant) {
+        if self.calls.book.serve(call).is_none() {
+            return;
+        }
+        let Some(caller) = self.calls.callers.remove(&call) else { return };
+        let Some(stream) = self.calls.streams.get_mut(&caller) else { return };
+        CallDown::Allowed(()).encode(0, 0, stream.line.out());
+        stream.role = Role::Own(call);
+        let answer = own.begin(SystemTime::now());
+        self.calls.own.insert(call, (own, Flow::default()));
+        if let Some(answer) = answer {
+            self.answer_own(caller, call, &answer, now);
+        } else {
+            // What it said with its call was read with it.
+            self.call_ready(caller, now);
+        }
+    }
+
+    /// Hears the caller of a service that is served here.
+    fn hear_own(&mut self, id: LineId, call: CallId, now: Instant) -> Result<(), Violation> {
+        let calls = &mut self.calls;
+        let (Some(stream), Some((own, flow))) = (calls.streams.get_mut(&id), calls.own.get_mut(&call)) else {
+            return Ok(());
+        };
+        let mut answer = None;
+        stream.line.drain(|raw| {
+            answer = own.hear(flow.take(End::Caller, raw)?);
+            Ok::<bool, Violation>(answer.is_none())
+        })?;
+        if let Some(answer) = answer {
+            self.answer_own(id, call, &answer, now);
+        }
+        Ok(())
+    }
+
+    fn answer_own(&mut self, id: LineId, call: CallId, answer: &Answer, now: Instant) {
+        self.calls.own.remove(&call);
+        if let Some(stream) = self.calls.streams.get_mut(&id) {
+            let qube = stream.qube.clone();
+            answer.encode(stream.line.out());
+            if let Some(list) = &answer.updates {
+                self.updates_told(&qube, list);
+            }
+        }
+        self.calls.dismiss(id, None, now);
+        let effects = self.calls.book.end(call);
+        self.call_effects(effects, now);
     }
 
     /// The desktop is there: calls that waited for it go on.

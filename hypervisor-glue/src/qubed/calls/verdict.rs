@@ -8,7 +8,10 @@ use transom_protocol::{
     supervisor::{CallChoice, CallFate, ErrorBody, ErrorKind, QubeName},
 };
 
-use super::book::{Verdict, Wanted};
+use super::{
+    book::{Verdict, Wanted},
+    own::Own,
+};
 use crate::{
     policy::{Decision, Party, Policy},
     qubed::{
@@ -21,9 +24,20 @@ use crate::{
 /// Most qubes that the person is offered.
 const MAX_CHOICES: usize = 64;
 
-/// True for the services that dom0's desktop has.
-fn is_served_by_dom0(service: &str) -> bool {
-    Kind::of_service(service).is_some()
+/// Who in dom0 has a service.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum ServedBy {
+    Desktop,
+    Qubed,
+    Nobody,
+}
+
+fn served_in_dom0(service: &str) -> ServedBy {
+    match () {
+        () if Kind::of_service(service).is_some() => ServedBy::Desktop,
+        () if Own::of(service).is_some() => ServedBy::Qubed,
+        () => ServedBy::Nobody,
+    }
 }
 
 /// True for a disposable that waits for its program: for calls it is not there yet.
@@ -45,17 +59,21 @@ impl Server {
         };
         let default = policy.default_target(&wanted.service, self.source(wanted)).cloned();
         let target = wish.cloned().or(default);
-        let dom0 = target.as_ref() == Some(&Target::Dom0);
+        let (dom0, by) = (target.as_ref() == Some(&Target::Dom0), served_in_dom0(&wanted.service));
         let known = target.as_ref().is_some_and(|target| self.is_there(target));
         let decision = target
             .as_ref()
             .map(|target| policy.decide(&wanted.service, self.source(wanted), self.party(target)));
         match (decision, target) {
             (Some(Decision::Deny), _) if wish.is_some() => Err(CallFate::Denied),
-            (Some(Decision::Allow | Decision::Ask), _) if dom0 && !is_served_by_dom0(&wanted.service) => {
+            (Some(_), _) if dom0 && by == ServedBy::Nobody => {
                 Err(CallFate::Failed { reason: "dom0 has no such service".to_owned() })
             }
-            (Some(Decision::Allow | Decision::Ask), _) if dom0 && self.compositor.is_none() => {
+            (Some(decision), _)
+                if dom0
+                    && self.compositor.is_none()
+                    && (decision == Decision::Ask || by == ServedBy::Desktop) =>
+            {
                 Ok(Verdict::Wait)
             }
             (Some(Decision::Allow), Some(target)) if known => Ok(Verdict::Go(target)),
@@ -108,7 +126,8 @@ impl Server {
         match target {
             Target::Qube(name) => self.qubes.get(name.as_str()).is_some_and(|qube| !spare(qube)),
             Target::Disposable => true,
-            Target::Dom0 => self.compositor.is_some(),
+            // Where it needs its desktop it has waited for it.
+            Target::Dom0 => true,
         }
     }
 
