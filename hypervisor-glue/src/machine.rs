@@ -220,18 +220,13 @@ pub trait Machine: fmt::Debug {
     /// True while nothing in it runs, by our wish. What a guest may have taken over has no say in it.
     fn is_paused(&self) -> bool;
 
-    /// True if [`Machine::plug`] works.
-    fn can_plug(&self) -> bool {
-        false
-    }
-
     /// Plugs another cable into a card while it runs, or none. Cards are counted as in [`VmSpec::cards`].
     ///
     /// # Errors
-    /// This back end cannot, or the machine does not listen.
+    /// There is no such card, or the machine does not listen.
     fn plug(&mut self, card: usize, cable: Option<OwnedFd>) -> io::Result<()> {
         let _ = (card, cable);
-        Err(io::ErrorKind::Unsupported.into())
+        Err(io::ErrorKind::InvalidInput.into())
     }
 
     /// Asks the system in it to switch itself off. False if there is no way to ask.

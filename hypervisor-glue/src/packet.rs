@@ -50,7 +50,12 @@ pub fn send(socket: impl AsFd, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> Result<(
 
 /// Receives one packet without waiting.
 pub fn recv(socket: impl AsFd) -> Result<Received, Errno> {
-    let mut bytes = vec![0; MAX_PACKET];
+    recv_at_most(socket, MAX_PACKET)
+}
+
+/// The same where packets have at most so many bytes.
+pub fn recv_at_most(socket: impl AsFd, most: usize) -> Result<Received, Errno> {
+    let mut bytes = vec![0; most];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let message = loop {

@@ -22,7 +22,7 @@ use transom_protocol::supervisor::{Backend, MemoryKind};
 use crate::{
     encryption::VolumeKey,
     image::{self, OWN_INITRAMFS},
-    machine::{Channel, Exit, Hypervisor, Machine, MachineSpec, StartError, Step},
+    machine::{Card, Channel, Exit, Hypervisor, Machine, MachineSpec, StartError, Step},
     paths,
     sandbox::{Cgroup, Cgroups},
     store::Limits,
@@ -117,6 +117,14 @@ impl Hypervisor for Kvm {
         let Some(vm) = &spec.vm else {
             return Err(StartError::Unable("a virtual machine needs an image".to_owned()));
         };
+        // Said before anything is made.
+        let needs_qemu = |what| Err(StartError::Unable(format!("{what} needs QEMU: backend \"qemu\"")));
+        if !vm.config.devices.is_empty() {
+            return needs_qemu("a device of the computer");
+        }
+        if vm.uplink.is_some() {
+            return needs_qemu("an uplink");
+        }
         let read = |path: &Path| File::open(path).map_err(StartError::at("open the image"));
         let volume = image::open_volume(vm)?;
         image::write_initramfs(spec, vm.image).map_err(StartError::at("write the qube's initramfs"))?;
@@ -129,18 +137,11 @@ impl Hypervisor for Kvm {
         };
         let key = vm.key.map(VolumeKey::try_clone).transpose();
         let key = key.map_err(StartError::at("take memory for a key"))?;
-        if !vm.config.devices.is_empty() {
-            return Err(StartError::Unable(
-                "a device of the computer needs QEMU: backend \"qemu\"".to_owned(),
-            ));
-        }
-        if vm.uplink.is_some() {
-            return Err(StartError::Unable("an uplink needs QEMU: backend \"qemu\"".to_owned()));
-        }
-        // It cannot be given another cable later, so that a card without one would be of no use.
-        let cables = vm.cards.iter().filter_map(|card| Some((card.cable.as_ref()?, card.address)));
-        let cables: io::Result<_> =
-            cables.map(|(cable, address)| Ok((cable.try_clone()?, address))).collect();
+        let copy = |card: &Card| {
+            let cable = card.cable.as_ref().map(OwnedFd::try_clone).transpose()?;
+            Ok((cable, card.address))
+        };
+        let cables: io::Result<_> = vm.cards.iter().map(copy).collect();
         let cables = cables.map_err(StartError::at("copy a cable"))?;
         let mut disks = vec![disk("root", read(&vm.image.root())?, true)];
         disks.extend(volume.map(|volume| DiskFile { key, ..disk("private", volume, false) }));
@@ -228,6 +229,10 @@ impl Machine for KvmMachine {
 
     fn is_paused(&self) -> bool {
         self.vmm.is_paused()
+    }
+
+    fn plug(&mut self, card: usize, cable: Option<OwnedFd>) -> io::Result<()> {
+        self.vmm.plug(card, cable)
     }
 
     fn kill(&mut self) {

@@ -285,10 +285,6 @@ impl Machine for QemuMachine {
         self.held
     }
 
-    fn can_plug(&self) -> bool {
-        true
-    }
-
     fn plug(&mut self, card: usize, cable: Option<OwnedFd>) -> io::Result<()> {
         if card >= self.cards {
             return Err(io::ErrorKind::InvalidInput.into());

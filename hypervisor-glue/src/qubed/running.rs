@@ -405,11 +405,6 @@ impl Running {
         self.cards.slots
     }
 
-    /// True if cables can be plugged in while it runs.
-    pub(super) fn can_plug(&self) -> bool {
-        self.machine.can_plug()
-    }
-
     /// Plugs a cable into its own card, or none.
     pub(super) fn plug_own(&mut self, cable: Option<OwnedFd>) -> io::Result<()> {
         self.machine.plug(0, cable)

@@ -1,6 +1,9 @@
 //! Which port and address is whose. Called by vCPU threads.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    ops::Range,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use vmm_sys_util::eventfd::EventFd;
 
@@ -23,6 +26,8 @@ pub(super) struct Bus {
     pub(super) console: Mutex<Console>,
     pub(super) power: Mutex<Power>,
     pub(super) devices: Vec<Slot>,
+    /// Which of the devices are network cards.
+    pub(super) cards: Range<usize>,
 }
 
 /// A lock whose holder panicked guards state that is still whole enough to go on: a panic ends the
@@ -65,6 +70,11 @@ impl Bus {
             Some((slot, offset)) => lock(&slot.transport).read(offset, data),
             None => data.fill(0xff),
         }
+    }
+
+    /// A network card, by its number.
+    pub(super) fn card(&self, number: usize) -> Option<&Slot> {
+        self.devices.get(self.cards.clone())?.get(number)
     }
 
     fn slot(&self, untrusted_address: u64) -> Option<(&Slot, u64)> {

@@ -23,7 +23,8 @@ use transom_protocol::supervisor::MAX_FDS;
 
 use super::{
     Exit,
-    control::{DiskPlan, FileNumber, FromVmm, NetPlan, Plan, ToVmm, VsockPlan},
+    control::{DiskPlan, FileNumber, FromVmm, NetPlan, Plan, PlugError, ToVmm, VsockPlan},
+    devices::net::is_cable,
     memory::Layout,
     timing::Stage,
 };
@@ -64,8 +65,8 @@ pub struct Launch {
     pub command_line: String,
     /// Disks, in the guest's order.
     pub disks: Vec<DiskFile>,
-    /// Cables and addresses of network cards.
-    pub nets: Vec<(OwnedFd, [u8; 6])>,
+    /// Cables and addresses of network cards; a cable may come later, by [`Vmm::plug`].
+    pub nets: Vec<(Option<OwnedFd>, [u8; 6])>,
     /// The guest's vsock address, and the host's ports that it may connect to.
     pub vsock: Option<(u32, Vec<u32>)>,
     /// A user id of its own; only for root.
@@ -108,8 +109,11 @@ pub struct Vmm {
     ram: Option<(Layout, OwnedFd)>,
     stages: Option<Vec<Stage>>,
     paused: bool,
-    /// Orders that were not answered yet.
+    /// Orders of that kind that were not answered yet.
     orders: u32,
+    /// Its network cards, and orders to plug that were not answered yet.
+    cards: usize,
+    plugs: u32,
     last_word: Option<Outcome>,
     /// The jailed process has closed its end: it has ended, and all that it held is gone.
     closed: bool,
@@ -125,6 +129,7 @@ impl Vmm {
         rustix::io::ioctl_fionbio(&output, true)?;
         let mut files = Files::default();
         let mut handovers = Vec::new();
+        let cards = launch.nets.len();
         let vsock = launch.vsock.map(|(cid, numbers)| {
             let mut ports = Vec::new();
             for number in numbers {
@@ -146,7 +151,7 @@ impl Vmm {
             nets: launch
                 .nets
                 .into_iter()
-                .map(|(link, address)| NetPlan { link: files.add(link), address })
+                .map(|(link, address)| NetPlan { link: link.map(|link| files.add(link)), address })
                 .collect(),
             vsock: vsock.transpose()?,
             uid: launch.uid,
@@ -169,6 +174,8 @@ impl Vmm {
             stages: None,
             paused: false,
             orders: 0,
+            cards,
+            plugs: 0,
             last_word: None,
             closed: false,
             status: None,
@@ -201,6 +208,31 @@ impl Vmm {
     /// True while no vCPU runs because of [`Self::set_paused`].
     pub fn is_paused(&self) -> bool {
         self.paused
+    }
+
+    /// Gives a network card, by its number in [`Launch::nets`], another cable, or none: a Unix socket that
+    /// keeps borders. Frames that are under way on the old one are lost. [`Self::is_plugged`] says after a
+    /// [`Self::step`] when it is done.
+    ///
+    /// # Errors
+    /// There is no such card, it is no cable, or the process does not listen.
+    pub fn plug(&mut self, card: usize, cable: Option<OwnedFd>) -> io::Result<()> {
+        let refused = |why: PlugError| io::Error::new(io::ErrorKind::InvalidInput, why);
+        if card >= self.cards {
+            return Err(refused(PlugError::NoCard));
+        }
+        if cable.as_ref().is_some_and(|cable| !is_cable(cable)) {
+            return Err(refused(PlugError::Kind));
+        }
+        let files: Vec<_> = cable.iter().map(OwnedFd::as_fd).collect();
+        self.tell(&ToVmm::Plug(card), &files)?;
+        self.plugs += 1;
+        Ok(())
+    }
+
+    /// True if all that was asked for by [`Self::plug`] is done.
+    pub fn is_plugged(&self) -> bool {
+        self.plugs == 0
     }
 
     /// The process that was started.
@@ -252,6 +284,12 @@ impl Vmm {
                 Ok(FromVmm::Paused(paused)) if self.orders > 0 => {
                     self.orders -= 1;
                     self.paused = paused;
+                }
+                Ok(FromVmm::Plugged(result)) if self.plugs > 0 => {
+                    self.plugs -= 1;
+                    if let Err(why) = result {
+                        tracing::warn!(pid = self.pid(), %why, "a network card keeps its cable");
+                    }
                 }
                 Ok(FromVmm::Exit(exit)) if self.last_word.is_none() => {
                     self.last_word = Some(Outcome::Exit(exit));

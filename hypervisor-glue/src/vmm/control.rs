@@ -9,6 +9,8 @@
 //!                                  ◄─────  started (stages), just before the first instruction
 //!   pause, resume                  ─────►    as often as it likes
 //!                                  ◄─────  paused (or not), once for each of them, when it is done
+//!   plug (card; a cable, or none)  ─────►    as often as it likes
+//!                                  ◄─────  plugged, or why not, once for each of them
 //!                                  ◄─────  exit, or failed: the last word
 //! ```
 //!
@@ -36,6 +38,9 @@ pub enum ToVmm {
     Pause,
     /// Let them in again.
     Resume,
+    /// Give a network card, counted as in the plan, the cable that lies beside this packet, or none if
+    /// nothing does. The old one is closed before the answer.
+    Plug(usize),
 }
 
 /// From `transom-vmm`.
@@ -48,10 +53,27 @@ pub enum FromVmm {
     Started(Vec<Stage>),
     /// No vCPU runs, or all do again: the answer to an order.
     Paused(bool),
+    /// A card has its cable, or still the old one: the answer to an order.
+    Plugged(Result<(), PlugError>),
     /// The guest came to its end.
     Exit(Exit),
     /// The machine could not be built.
     Failed(String),
+}
+
+/// Why a card keeps the cable that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "kebab-case")]
+pub enum PlugError {
+    /// No such card.
+    #[error("the machine has no such network card")]
+    NoCard,
+    /// More than one descriptor.
+    #[error("a network card has one cable")]
+    Count,
+    /// A descriptor of another kind.
+    #[error("a cable is a Unix socket that keeps borders")]
+    Kind,
 }
 
 /// Number of a descriptor, in the order of arrival.
@@ -105,8 +127,8 @@ pub struct DiskPlan {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct NetPlan {
-    /// A Unix socket that keeps borders, or a TAP device.
-    pub link: FileNumber,
+    /// A Unix socket that keeps borders, or a TAP device. `None`: it leads nowhere yet.
+    pub link: Option<FileNumber>,
     /// The card's address.
     pub address: [u8; 6],
 }

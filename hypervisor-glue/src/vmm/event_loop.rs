@@ -17,7 +17,7 @@ use rustix::{
 use super::{
     Exit,
     bus::{Bus, Slot, lock},
-    devices::{Watch, Work},
+    devices::{Watch, Work, net::Cable},
     kvm::borrow,
     memory::Ram,
     timing::Mark,
@@ -25,7 +25,7 @@ use super::{
 };
 
 /// What the owner of a running machine wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Order {
     /// Nothing, after all.
     Nothing,
@@ -35,6 +35,13 @@ pub enum Order {
     Pause,
     /// They should go on; answered by [`Owner::paused`].
     Resume,
+    /// Network card `card` should have another cable, or none; answered by [`Owner::plugged`].
+    Plug {
+        /// Its number, from 0.
+        card: usize,
+        /// What it is plugged into.
+        cable: Option<Cable>,
+    },
 }
 
 /// For whom a machine runs. `()` is somebody who only waits for its end.
@@ -54,6 +61,9 @@ pub trait Owner {
 
     /// Hears that no vCPU runs any more, or that they all may again.
     fn paused(&mut self, _: bool) {}
+
+    /// Hears that a card has its new cable and the old one is closed; false: there is no such card.
+    fn plugged(&mut self, _: bool) {}
 }
 
 impl Owner for () {}
@@ -104,6 +114,7 @@ impl Running {
                     self.shared.open_gate();
                     owner.paused(false);
                 }
+                Order::Plug { card, cable } => owner.plugged(self.plug(card, cable)),
             }
         };
         self.end();
@@ -144,6 +155,13 @@ impl Running {
             }
         }
         Ok(false)
+    }
+
+    /// False if there is no such card.
+    fn plug(&self, card: usize, cable: Option<Cable>) -> bool {
+        let Some(slot) = self.bus.card(card) else { return false };
+        again(slot, lock(&slot.transport).plug(cable));
+        true
     }
 
     /// Takes all vCPUs out of the guest. One that is in there leaves at once; one that is served

@@ -3,7 +3,7 @@
 use std::{
     fs::File,
     io,
-    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd},
 };
 
 use rustix::{
@@ -14,8 +14,8 @@ use rustix::{
 use super::{
     Config, Error, Order, Owner, Vm,
     boot::Boot,
-    control::{FileNumber, FromVmm, MAX_FILES, Plan, ToVmm},
-    devices::{block::Disk, vsock::Port},
+    control::{FileNumber, FromVmm, MAX_FILES, Plan, PlugError, ToVmm},
+    devices::{block::Disk, net::Cable, vsock::Port},
     jail::{self, Jail, Kind},
     memory::Ram,
     timing::{Mark, Stages},
@@ -26,6 +26,9 @@ use crate::{
     packet::{self, Received},
 };
 
+/// Most bytes of an order.
+const ORDER: usize = 64;
+
 /// Why the program ends without a machine.
 #[derive(Debug, thiserror::Error)]
 pub enum ProcessError {
@@ -35,6 +38,9 @@ pub enum ProcessError {
     /// The plan names a descriptor that did not come, or names one twice.
     #[error("the plan names descriptor {0}, which is not there or already used")]
     File(FileNumber),
+    /// A network card's descriptor is neither a socket that keeps borders nor a device.
+    #[error("a network card's cable is of no kind that is known")]
+    Cable,
     /// The machine.
     #[error(transparent)]
     Machine(#[from] Error),
@@ -84,7 +90,7 @@ fn serve(control: &OwnedFd, stages: &mut Stages) -> Result<FromVmm, ProcessError
     let vm = Vm::new(kvm, ram, config)?;
     stages.done("machine built");
     let running = vm.start(Some(jail::filter(Kind::Vcpu)?))?;
-    let filter = jail::filter(Kind::EventLoop)?;
+    let filter = jail::filter(Kind::EventLoop { orders: control.as_raw_fd() })?;
     jail::apply(&filter)?;
     stages.done("filters");
     Ok(FromVmm::Exit(running.run(&mut Parent { control, stages })))
@@ -102,17 +108,26 @@ impl Owner for Parent<'_> {
     }
 
     fn order(&mut self) -> Order {
-        // With this call alone, for the jail knows no other: descriptors beside a packet are lost.
-        let mut packet = [0; 64];
-        match rustix::io::read(self.control, &mut packet) {
-            Ok(0) => Order::Stop,
-            Ok(length) => match serde_json::from_slice(&packet[..length]) {
-                Ok(ToVmm::Pause) => Order::Pause,
-                Ok(ToVmm::Resume) => Order::Resume,
-                _ => Order::Nothing,
+        let (bytes, files) = match packet::recv_at_most(self.control, ORDER) {
+            Ok(Received::Packet(bytes, files)) => (bytes, files),
+            Ok(Received::Nothing) => return Order::Nothing,
+            Ok(Received::TooLarge) => (Vec::new(), Vec::new()),
+            Ok(Received::Closed) | Err(_) => return Order::Stop,
+        };
+        match serde_json::from_slice(&bytes) {
+            Ok(ToVmm::Pause) => Order::Pause,
+            Ok(ToVmm::Resume) => Order::Resume,
+            Ok(ToVmm::Plug(card)) => match cable(files) {
+                Ok(cable) => Order::Plug { card, cable },
+                Err(why) => {
+                    tell(self.control, &FromVmm::Plugged(Err(why)), &[]);
+                    Order::Nothing
+                }
             },
-            Err(Errno::INTR | Errno::AGAIN) => Order::Nothing,
-            Err(_) => Order::Stop,
+            Ok(ToVmm::Files | ToVmm::Start(_)) | Err(_) => {
+                tracing::warn!("an order is not understood");
+                Order::Nothing
+            }
         }
     }
 
@@ -124,6 +139,20 @@ impl Owner for Parent<'_> {
     fn paused(&mut self, paused: bool) {
         tell(self.control, &FromVmm::Paused(paused), &[]);
     }
+
+    fn plugged(&mut self, there: bool) {
+        let result = if there { Ok(()) } else { Err(PlugError::NoCard) };
+        tell(self.control, &FromVmm::Plugged(result), &[]);
+    }
+}
+
+/// The cable that came beside an order.
+fn cable(mut files: Vec<OwnedFd>) -> Result<Option<Cable>, PlugError> {
+    let file = files.pop();
+    if !files.is_empty() {
+        return Err(PlugError::Count);
+    }
+    file.map(|file| Cable::socket(file).ok_or(PlugError::Kind)).transpose()
 }
 
 /// A parent that does not listen is none of our concern.
@@ -175,7 +204,7 @@ fn receive(control: &OwnedFd) -> Result<(Plan, Files), ProcessError> {
             }
             Ok(ToVmm::Files) => return Err(ProcessError::NoPlan("too many descriptors")),
             Ok(ToVmm::Start(plan)) => return Ok((*plan, files)),
-            Ok(ToVmm::Pause | ToVmm::Resume) | Err(_) => {
+            Ok(ToVmm::Pause | ToVmm::Resume | ToVmm::Plug(_)) | Err(_) => {
                 return Err(ProcessError::NoPlan("a packet is not understood"));
             }
         }
@@ -204,7 +233,9 @@ fn config(plan: Plan, files: &mut Files) -> Result<Config, ProcessError> {
         config.disks.push((opened.map_err(Error::from)?, disk.serial));
     }
     for net in plan.nets {
-        config.nets.push((files.take_stream(net.link)?, net.address));
+        let link = net.link.map(|number| files.take_stream(number)).transpose()?;
+        let cable = link.map(|link| Cable::open(link).ok_or(ProcessError::Cable)).transpose()?;
+        config.nets.push((cable, net.address));
     }
     if let Some(vsock) = plan.vsock {
         let port = |(number, file)| Ok(Port { number, handover: files.take_stream(file)? });

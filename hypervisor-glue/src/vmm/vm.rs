@@ -19,7 +19,7 @@ use super::{
     devices::{
         Device,
         block::{Block, Disk},
-        net::Net,
+        net::{Cable, Net},
         rng::Rng,
         serial::Console,
         transport::{Interrupt, NOTIFY_OFFSET, Transport},
@@ -42,8 +42,8 @@ pub struct Config {
     pub console: Option<OwnedFd>,
     /// Its disks, in this order, each with the serial number that the guest sees.
     pub disks: Vec<(Disk, String)>,
-    /// Its network cards, each a cable (see [`Net::new`]) and an address.
-    pub nets: Vec<(OwnedFd, [u8; 6])>,
+    /// Its network cards, each a cable, or none yet, and an address.
+    pub nets: Vec<(Option<Cable>, [u8; 6])>,
     /// Its vsock: the guest's address, and the ports of the host that it may connect to.
     pub vsock: Option<(u32, Vec<Port>)>,
 }
@@ -82,6 +82,8 @@ impl Vm {
             .map_err(Error::at("set up a machine"))?;
         kvm::set_memory(&vm, &ram)?;
 
+        let first_card = config.disks.len();
+        let cards = first_card..first_card + config.nets.len();
         let devices = make_devices(&mut config);
         if devices.len() > layout::MAX_VIRTIO {
             return Err(Error::Devices(devices.len()));
@@ -99,6 +101,7 @@ impl Vm {
             console: Mutex::new(Console::new(line, config.console.take())),
             power: Mutex::default(),
             devices: slots,
+            cards,
         };
 
         let template = Template::new(&kvm, config.vcpus)?;
@@ -146,14 +149,14 @@ fn check_vcpus(kvm: &Kvm, asked: u8) -> Result<(), Error> {
     if asked == 0 || asked > most { Err(Error::Vcpus { asked, most }) } else { Ok(()) }
 }
 
-/// Disks come first, so that the guest's names for them do not depend on the rest.
+/// Disks come first, so that the guest's names for them do not depend on the rest; then network cards.
 fn make_devices(config: &mut Config) -> Vec<Box<dyn Device>> {
     let mut devices: Vec<Box<dyn Device>> = Vec::new();
     for (disk, name) in config.disks.drain(..) {
         devices.push(Box::new(Block::new(disk, &name)));
     }
-    for (link, address) in config.nets.drain(..) {
-        devices.push(Box::new(Net::new(link, address)));
+    for (cable, address) in config.nets.drain(..) {
+        devices.push(Box::new(Net::new(cable, address)));
     }
     if let Some((cid, ports)) = config.vsock.take() {
         devices.push(Box::new(Vsock::new(cid, ports)));

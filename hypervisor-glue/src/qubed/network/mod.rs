@@ -47,9 +47,6 @@ impl Server {
             }
             return Ok(Plan { clients: Vec::new(), slots: 0 });
         }
-        if config.uplink.is_some() && backend != Backend::Qemu {
-            return Err("an uplink needs QEMU: backend \"qemu\"".to_owned());
-        }
         if config.network.as_ref() == Some(name) {
             return Err("its file names itself as its network".to_owned());
         }
@@ -62,8 +59,7 @@ impl Server {
             clients.truncate(MAX_CLIENTS);
         }
         let is_provider = !clients.is_empty() || config.uplink.is_some() || config.vpn.is_some();
-        let spare = if is_provider && backend == Backend::Qemu { SPARE } else { 0 };
-        let slots = (clients.len() + spare).min(MAX_CLIENTS);
+        let slots = if is_provider { (clients.len() + SPARE).min(MAX_CLIENTS) } else { 0 };
         Ok(Plan { clients, slots })
     }
 
@@ -94,16 +90,14 @@ impl Server {
         let Some(qube) = self.qubes.get(provider.as_str()) else {
             return Some(format!("its network: there is no qube {provider}"));
         };
-        let running = qube.running.as_ref()?;
+        qube.running.as_ref()?;
         if self.cables.slot_of(client, provider).is_some() {
             return None;
         }
-        let late = format!("its network: {provider} was started before it had this client; start it again");
-        if !running.can_plug() {
-            return Some(late);
-        }
         let stale = |other: &QubeName| !self.names_as_network(other, provider);
-        let Some(slot) = self.cables.free_slot(provider, stale) else { return Some(late) };
+        let Some(slot) = self.cables.free_slot(provider, stale) else {
+            return Some(format!("its network: {provider} has no card left for it; start {provider} again"));
+        };
         let result = self.cables.join(client, provider, slot, now).and_then(|cable| {
             self.running(provider).map_or(Ok(()), |running| running.plug_slot(slot, Some(cable)))
         });
@@ -200,10 +194,10 @@ impl Server {
         let network = new.network.clone();
         if let Some(running) = self.running(name)
             && network != old.network
-            && !(running.has_card() && running.can_plug())
+            && !running.has_card()
         {
             let reason = format!(
-                "{name} was started without a card that can be plugged elsewhere; stop it first, then change its network"
+                "{name} was started without a network card; stop it first, then change its network"
             );
             return Err(error(ErrorKind::NotHalted, reason));
         }

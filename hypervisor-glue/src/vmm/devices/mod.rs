@@ -20,7 +20,7 @@ use std::{os::fd::OwnedFd, sync::Arc};
 use rustix::event::PollFlags;
 use virtio_queue::{Queue, QueueOwnedT as _, QueueT};
 
-use self::chain::Chain;
+use self::{chain::Chain, net::Cable};
 use super::memory::GuestRam;
 
 /// The guest broke the rules of virtio; the text is for the log.
@@ -90,6 +90,11 @@ pub trait Device: Send + std::fmt::Debug {
     fn ready(&mut self, token: u64, events: PollFlags, queues: &mut Queues<'_>) -> Result<Work, Broken> {
         let _ = (token, events, queues);
         Ok(Work::Done)
+    }
+
+    /// It gets another cable, or none. Only a network card has one.
+    fn plug(&mut self, cable: Option<Cable>) {
+        let _ = cable;
     }
 
     /// The guest starts anew with it. Called by a vCPU's thread, so it does no I/O.

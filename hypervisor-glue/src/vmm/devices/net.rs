@@ -3,13 +3,21 @@
 //! The descriptor is one end of a Unix socket pair that keeps borders (`SOCK_SEQPACKET` or
 //! `SOCK_DGRAM`), whose other end is another qube's VMM, or a TAP device. No offloads: what comes
 //! in are plain frames of at most [`MAX_FRAME`] bytes.
+//!
+//! A card may be without a cable, and get another one at any time ([`Transport::plug`]). The guest is not
+//! told: its card is as it was, and what it sends meanwhile is lost, as on a wire.
+//!
+//! [`Transport::plug`]: super::transport::Transport::plug
 
-use std::{os::fd::OwnedFd, sync::Arc};
+use std::{
+    os::fd::{AsFd, OwnedFd},
+    sync::Arc,
+};
 
 use rustix::{
     event::PollFlags,
     io::Errno,
-    net::{SendFlags, send, sockopt},
+    net::{AddressFamily, RecvFlags, SendFlags, SocketType, recv, send, sockopt},
 };
 
 use super::{Broken, Device, Queues, Watch, Work};
@@ -26,30 +34,78 @@ const MTU: u16 = 1500;
 const RECEIVE: usize = 0;
 const TRANSMIT: usize = 1;
 
+/// What a network card is plugged into.
+#[derive(Debug)]
+pub struct Cable {
+    /// Shared, because the card may lose it while somebody waits for it.
+    fd: Arc<OwnedFd>,
+    kind: CableKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CableKind {
+    /// Never waits, whatever its flags are.
+    Socket,
+    Tap,
+}
+
+impl Cable {
+    /// A Unix socket that keeps borders. `None` if it is anything else.
+    pub fn socket(fd: OwnedFd) -> Option<Self> {
+        is_cable(&fd).then(|| Self { fd: Arc::new(fd), kind: CableKind::Socket })
+    }
+
+    /// The same, or a TAP device, which must be non-blocking.
+    pub fn open(fd: OwnedFd) -> Option<Self> {
+        match sockopt::socket_type(&fd) {
+            Err(Errno::NOTSOCK) => Some(Self { fd: Arc::new(fd), kind: CableKind::Tap }),
+            _ => Self::socket(fd),
+        }
+    }
+
+    fn read(&self, frame: &mut [u8]) -> Result<usize, Errno> {
+        match self.kind {
+            // Of a frame that is too long its beginning comes, as with a read.
+            CableKind::Socket => recv(&self.fd, frame, RecvFlags::DONTWAIT).map(|(length, _)| length),
+            CableKind::Tap => rustix::io::read(&self.fd, frame),
+        }
+    }
+
+    fn write(&self, frame: &[u8]) -> Result<usize, Errno> {
+        match self.kind {
+            CableKind::Socket => send(&self.fd, frame, SendFlags::DONTWAIT | SendFlags::NOSIGNAL),
+            CableKind::Tap => rustix::io::write(&self.fd, frame),
+        }
+    }
+}
+
+/// True for a Unix socket that keeps borders.
+pub fn is_cable(fd: impl AsFd) -> bool {
+    sockopt::socket_domain(&fd) == Ok(AddressFamily::UNIX)
+        && matches!(sockopt::socket_type(&fd), Ok(SocketType::SEQPACKET | SocketType::DGRAM))
+}
+
 /// The device.
 #[derive(Debug)]
 pub struct Net {
-    link: Arc<OwnedFd>,
-    /// It is a socket, not a TAP device.
-    is_socket: bool,
+    /// `None`: it leads nowhere, or the other end is gone.
+    cable: Option<Cable>,
     config: [u8; 12],
     /// The guest has given no more room for frames, so there is no use in waiting for any.
     starved: bool,
-    /// The other end is gone; frames go nowhere.
-    closed: bool,
 }
 
 impl Net {
-    /// A network card with address `mac` whose cable is `link`, which must be non-blocking.
-    pub fn new(link: OwnedFd, mac: [u8; 6]) -> Self {
+    /// A network card with address `mac`.
+    pub fn new(cable: Option<Cable>, mac: [u8; 6]) -> Self {
         let mut config = [0; 12];
         config[..6].copy_from_slice(&mac);
         config[10..].copy_from_slice(&MTU.to_le_bytes());
-        let is_socket = sockopt::socket_type(&link).is_ok();
-        Self { link: Arc::new(link), is_socket, config, starved: true, closed: false }
+        Self { cable, config, starved: true }
     }
 
     fn receive(&mut self, queues: &mut Queues<'_>) -> Result<Work, Broken> {
+        let Some(cable) = &self.cable else { return Ok(Work::Done) };
         let mut frame = [0; HEADER + MAX_FRAME];
         // One buffer for each frame.
         frame[10] = 1;
@@ -59,7 +115,7 @@ impl Net {
                 return Ok(Work::Done);
             };
             self.starved = false;
-            let length = match rustix::io::read(&self.link, &mut frame[HEADER..]) {
+            let length = match cable.read(&mut frame[HEADER..]) {
                 Ok(length) if length > 0 => length,
                 Err(Errno::AGAIN | Errno::INTR) => {
                     queues.undo_pop(RECEIVE);
@@ -67,7 +123,7 @@ impl Net {
                 }
                 _ => {
                     queues.undo_pop(RECEIVE);
-                    self.closed = true;
+                    self.cable = None;
                     return Ok(Work::Done);
                 }
             };
@@ -86,17 +142,12 @@ impl Net {
             let Some(chain) = queues.pop(TRANSMIT)? else { return Ok(Work::Done) };
             let untrusted_length = chain.readable().checked_sub(HEADER as u64);
             let length = untrusted_length.filter(|length| (1..=MAX_FRAME as u64).contains(length));
-            if let (Some(length), false) = (length, self.closed) {
+            if let (Some(length), Some(cable)) = (length, &self.cable) {
                 let length = chain.read_at(HEADER as u64, &mut frame[..length as usize]);
                 // A full cable loses frames; nobody waits.
-                let frame = &frame[..length];
-                let sent = if self.is_socket {
-                    send(&self.link, frame, SendFlags::NOSIGNAL)
-                } else {
-                    rustix::io::write(&self.link, frame)
-                };
+                let sent = cable.write(&frame[..length]);
                 if matches!(sent, Err(Errno::PIPE | Errno::CONNRESET | Errno::NOTCONN)) {
-                    self.closed = true;
+                    self.cable = None;
                 }
             }
             queues.push(TRANSMIT, chain.head(), 0)?;
@@ -124,20 +175,24 @@ impl Device for Net {
 
     fn notified(&mut self, index: usize, queues: &mut Queues<'_>) -> Result<Work, Broken> {
         match index {
-            RECEIVE if !self.closed => self.receive(queues),
+            RECEIVE => self.receive(queues),
             TRANSMIT => self.transmit(queues),
             _ => Ok(Work::Done),
         }
     }
 
     fn watch(&self, watches: &mut Vec<Watch>) {
-        if !self.starved && !self.closed {
-            watches.push(Watch { fd: Arc::clone(&self.link), events: PollFlags::IN, token: 0 });
+        if let (Some(cable), false) = (&self.cable, self.starved) {
+            watches.push(Watch { fd: Arc::clone(&cable.fd), events: PollFlags::IN, token: 0 });
         }
     }
 
     fn ready(&mut self, _: u64, _: PollFlags, queues: &mut Queues<'_>) -> Result<Work, Broken> {
         self.receive(queues)
+    }
+
+    fn plug(&mut self, cable: Option<Cable>) {
+        self.cable = cable;
     }
 
     fn reset(&mut self) {

@@ -16,7 +16,7 @@ use rustix::event::PollFlags;
 use virtio_queue::{Queue, QueueT as _};
 use vmm_sys_util::eventfd::EventFd;
 
-use super::{Broken, Device, Queues, Watch, Work};
+use super::{Broken, Device, Queues, Watch, Work, net::Cable};
 use crate::vmm::memory::GuestRam;
 
 /// Register numbers, as offsets.
@@ -329,6 +329,17 @@ impl Transport {
                 Work::Done
             }
         }
+    }
+
+    /// Gives a network card another cable, or none. What the guest has sent so far was meant for the old
+    /// one, and goes nowhere.
+    pub fn plug(&mut self, cable: Option<Cable>) -> Work {
+        self.device.plug(None);
+        // One turn takes all that a queue can hold.
+        self.notified();
+        self.device.plug(cable);
+        // There may be room for what comes over the new one.
+        self.notified()
     }
 
     /// The machine ends: what the device holds back for the guest is written.

@@ -1,6 +1,6 @@
 //! Which system calls a thread may make. All others end the process.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, os::fd::RawFd};
 
 use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen as Length, SeccompCmpOp as Compare, SeccompCondition,
@@ -13,7 +13,10 @@ use super::JailError;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// The one that serves the devices.
-    EventLoop,
+    EventLoop {
+        /// Where orders come from: the only socket that descriptors are taken from.
+        orders: RawFd,
+    },
     /// One that runs a vCPU.
     Vcpu,
     /// The only one of a process that serves a volume.
@@ -59,6 +62,7 @@ const EVENT_LOOP: &[libc::c_long] = &[
     // Links and connections.
     libc::SYS_ppoll,
     libc::SYS_read,
+    libc::SYS_recvfrom,
     libc::SYS_sendmsg,
     libc::SYS_sendto,
     libc::SYS_shutdown,
@@ -94,11 +98,11 @@ pub fn apply(filter: &BpfProgram) -> Result<(), JailError> {
 
 fn build(kind: Kind) -> Result<BpfProgram, seccompiler::BackendError> {
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = COMMON.iter().map(|call| (*call, Vec::new())).collect();
+    let condition = |argument, comparison: &Compare, value| {
+        SeccompCondition::new(argument, Length::Dword, comparison.clone(), value)
+    };
     let mut only = |call, argument, comparison: Compare, values: &[u64]| {
-        let rule = |value: &u64| {
-            let condition = SeccompCondition::new(argument, Length::Dword, comparison.clone(), *value)?;
-            SeccompRule::new(vec![condition])
-        };
+        let rule = |value: &u64| SeccompRule::new(vec![condition(argument, &comparison, *value)?]);
         rules.insert(call, values.iter().map(rule).collect::<Result<_, _>>()?);
         Ok::<_, seccompiler::BackendError>(())
     };
@@ -108,8 +112,15 @@ fn build(kind: Kind) -> Result<BpfProgram, seccompiler::BackendError> {
     // The standard library asks, in a build with its checks, if what it closes is open.
     only(libc::SYS_fcntl, 1, Compare::Eq, &[libc::F_GETFD as u64])?;
     match kind {
-        Kind::EventLoop => {
+        Kind::EventLoop { orders } => {
             only(libc::SYS_socketpair, 0, Compare::Eq, &[libc::AF_UNIX as u64])?;
+            only(libc::SYS_recvmsg, 0, Compare::Eq, &[orders as u64])?;
+            // Of what kind a cable is.
+            let asked = |option: libc::c_int| {
+                let level = condition(1, &Compare::Eq, libc::SOL_SOCKET as u64)?;
+                SeccompRule::new(vec![level, condition(2, &Compare::Eq, option as u64)?])
+            };
+            rules.insert(libc::SYS_getsockopt, vec![asked(libc::SO_DOMAIN)?, asked(libc::SO_TYPE)?]);
             rules.extend(EVENT_LOOP.iter().map(|call| (*call, Vec::new())));
         }
         Kind::Vcpu => only(libc::SYS_ioctl, 1, Compare::Eq, &KVM)?,
