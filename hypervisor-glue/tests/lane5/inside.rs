@@ -137,7 +137,7 @@ fn devices() {
 
     let mut launch = launch("off");
     launch.disks = disks(&content);
-    launch.nets = vec![(cable.into(), MAC), (tap, TAP_MAC)];
+    launch.nets = vec![(Some(cable.into()), MAC), (Some(tap), TAP_MAC)];
     let mut run = Run::start(launch);
     let outcome = run.serve();
     let heard = &run.heard;
@@ -170,7 +170,7 @@ fn flood() {
     let (cable, _far_end) = UnixDatagram::pair().unwrap();
     let mut launch = launch("flood");
     launch.disks = disks(&content);
-    launch.nets = vec![(cable.into(), MAC)];
+    launch.nets = vec![(Some(cable.into()), MAC)];
     let mut run = Run::start(launch);
     let stop = Arc::new(AtomicBool::new(false));
     let (stopped, pid) = (stop.clone(), run.vmm.pid());

@@ -3,17 +3,27 @@
 
 use std::{
     fs::File,
-    os::unix::{fs::FileExt as _, net::UnixStream},
+    os::{
+        fd::OwnedFd,
+        unix::{
+            fs::FileExt as _,
+            net::{UnixDatagram, UnixStream},
+        },
+    },
 };
 
 use proptest::prelude::*;
 use rustix::event::PollFlags;
 use transom_hypervisor::{
     packet::{Received, recv},
-    vmm::devices::block::{Disk, create_overlay},
+    vmm::devices::{
+        Work,
+        block::{Disk, create_overlay},
+        net::Cable,
+    },
 };
 
-use crate::support::{DATA, DISK, Driver, HIGH, KINDS, Kind, SIZE, any_guest};
+use crate::support::{DATA, DISK, Driver, HIGH, KINDS, Kind, SIZE, any_guest, cable};
 
 /// What is wrong with one chain, for every device and queue that the guest fills.
 fn breaks(what: &str, act: impl Fn(&mut Driver, usize)) {
@@ -241,6 +251,116 @@ fn frames_go_both_ways_and_wrong_ones_are_lost() {
     driver.chain(1, &[(DATA, 12, false), (DATA + 12, 11, false)]);
     driver.notify();
     assert_eq!((driver.used(1).len(), driver.transport.is_broken()), (6, false));
+}
+
+/// A frame of the guest, with these words, not yet notified.
+fn say(driver: &mut Driver, at: u64, words: &[u8]) {
+    driver.put(at + 12, words);
+    driver.chain(1, &[(at, 12 + words.len() as u32, false)]);
+}
+
+/// What arrives at the other end of the cable.
+fn heard(cable: &UnixDatagram) -> Vec<Vec<u8>> {
+    let mut frame = [0; 2048];
+    std::iter::from_fn(|| cable.recv(&mut frame).ok().map(|length| frame[..length].to_vec())).collect()
+}
+
+#[test]
+fn frames_of_the_old_cable_never_come_over_the_new_one() {
+    let mut driver = Driver::new(Kind::Net);
+    driver.chain(0, &[(DATA + 0x1000, 2000, true)]);
+    driver.notify();
+    // One waits in the guest's queue and one in the old cable.
+    say(&mut driver, DATA, b"to the old");
+    let old = driver.host.cable.take().unwrap();
+    old.send(b"from the old").unwrap();
+    driver.plug(true);
+    assert_eq!(driver.used(1).len(), 1, "the guest does not wait for it");
+    assert_eq!(driver.used(0), []);
+    assert!(old.send(b"x").is_err(), "the old one is closed");
+    let new = driver.host.cable.take().unwrap();
+    say(&mut driver, DATA + 0x100, b"to the new");
+    driver.notify();
+    assert_eq!(heard(&new), [b"to the new"]);
+    assert_eq!(heard(&old), [[0_u8; 0]; 0]);
+    new.send(b"from the new").unwrap();
+    driver.poll(PollFlags::IN);
+    assert_eq!(driver.bytes(DATA + 0x1000 + 12, 12), b"from the new");
+}
+
+#[test]
+fn a_card_without_a_cable_makes_nobody_wait() {
+    let mut driver = Driver::new(Kind::Net);
+    driver.plug(false);
+    let mut watches = Vec::new();
+    for round in 1..20 {
+        say(&mut driver, DATA, b"to nobody");
+        driver.notify();
+        assert_eq!(driver.used(1).len(), round);
+        driver.poll(PollFlags::IN | PollFlags::HUP);
+    }
+    // Room that the guest gave meanwhile is used at once when there is something to come.
+    driver.chain(0, &[(DATA + 0x1000, 2000, true)]);
+    driver.notify();
+    driver.transport.watch(&mut watches);
+    assert!(watches.is_empty(), "there is nothing to wait for");
+    driver.plug(true);
+    driver.transport.watch(&mut watches);
+    assert_eq!(watches.len(), 1);
+    let cable = driver.host.cable.take().unwrap();
+    assert_eq!(heard(&cable), [[0_u8; 0]; 0]);
+    cable.send(b"here").unwrap();
+    driver.poll(PollFlags::IN);
+    assert_eq!(driver.used(0), [(0, 16)]);
+    assert!(!driver.transport.is_broken());
+}
+
+#[test]
+fn a_cable_is_exchanged_whatever_the_card_is_doing() {
+    // Of a guest that does not use it yet, of one that broke it, and of one that begins anew.
+    let mut driver = Driver::new(Kind::Net);
+    driver.write(0x70, 0);
+    driver.plug(true);
+    driver.set_up();
+    driver.set_index(1, 5000);
+    driver.plug(true);
+    assert!(driver.transport.is_broken());
+    driver.plug(true);
+    driver.set_up();
+    say(&mut driver, DATA, b"at last");
+    driver.notify();
+    assert_eq!(heard(driver.host.cable.as_ref().unwrap()), [b"at last"]);
+    // What is no network card takes none.
+    for kind in KINDS.into_iter().filter(|kind| *kind != Kind::Net) {
+        let mut driver = Driver::new(kind);
+        let (cable, other) = cable();
+        assert_eq!(driver.transport.plug(Some(cable)), Work::Done);
+        assert!(other.send(b"x").is_err(), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_full_cable_loses_frames_and_waits_for_nobody() {
+    let mut driver = Driver::new(Kind::Net);
+    for _ in 0..2_000 {
+        say(&mut driver, DATA, &[7; 1500]);
+        driver.notify();
+    }
+    let other = driver.host.cable.take().unwrap();
+    let came = heard(&other).len();
+    assert!((1..2_000).contains(&came), "{came}");
+}
+
+#[test]
+fn a_cable_is_a_socket_that_keeps_borders() {
+    let (stream, _other) = UnixStream::pair().unwrap();
+    let inet = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    for wrong in [OwnedFd::from(stream), inet.into()] {
+        assert!(Cable::open(wrong.try_clone().unwrap()).is_none());
+        assert!(Cable::socket(wrong).is_none());
+    }
+    // A device is one at the start only.
+    assert!(Cable::socket(file(&[]).into()).is_none());
 }
 
 /// A packet from the guest.

@@ -3,17 +3,33 @@
 
 use std::{
     fs,
-    os::fd::OwnedFd,
+    io::IoSlice,
+    mem::MaybeUninit,
+    os::{
+        fd::{AsFd as _, BorrowedFd, OwnedFd},
+        unix::net::UnixStream,
+    },
     path::{Path, PathBuf},
-    process::Stdio,
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use transom_hypervisor::vmm::{
-    Exit,
-    client::{Launch, Outcome, Vmm},
-    open_kvm,
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    io::Errno,
+    net::{
+        AddressFamily, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
+        SocketType, recv, send, sendmsg, socketpair,
+    },
+};
+use transom_hypervisor::{
+    packet::{self, Received},
+    vmm::{
+        Exit,
+        client::{Launch, Outcome, Vmm},
+        control::{FromVmm, NetPlan, Plan, PlugError, ToVmm},
+        open_kvm,
+    },
 };
 
 use crate::{over_ram::over_ram, tiny::Code};
@@ -50,7 +66,16 @@ fn start(code: Code) -> Option<Vmm> {
 }
 
 /// Waits until `done` says so or the process has ended.
-fn wait(vmm: &mut Vmm, mut done: impl FnMut(&mut Vmm) -> bool) -> Option<Outcome> {
+fn wait(vmm: &mut Vmm, done: impl FnMut(&mut Vmm) -> bool) -> Option<Outcome> {
+    wait_for(vmm, None, done)
+}
+
+/// The same where something may come by `other`, too.
+fn wait_for(
+    vmm: &mut Vmm,
+    other: Option<&OwnedFd>,
+    mut done: impl FnMut(&mut Vmm) -> bool,
+) -> Option<Outcome> {
     let end = Instant::now() + PATIENCE;
     loop {
         if let Some(outcome) = vmm.step() {
@@ -61,8 +86,8 @@ fn wait(vmm: &mut Vmm, mut done: impl FnMut(&mut Vmm) -> bool) -> Option<Outcome
         }
         let left = end.saturating_duration_since(Instant::now());
         assert!(!left.is_zero(), "nothing happened for {PATIENCE:?}");
-        let mut fds: Vec<_> =
-            vmm.events().iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)).collect();
+        let fds = vmm.events().into_iter().chain(other.map(OwnedFd::as_fd));
+        let mut fds: Vec<_> = fds.map(|fd| PollFd::from_borrowed_fd(fd, PollFlags::IN)).collect();
         poll(&mut fds, Some(&Timespec::try_from(left).unwrap())).unwrap();
     }
 }
@@ -147,6 +172,148 @@ fn a_paused_machine_runs_nothing_and_goes_on_where_it_was() {
     }
     vmm.kill();
     assert!(matches!(outcome(&mut vmm), Outcome::Died(_)), "a paused machine can be killed");
+}
+
+const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+
+/// A cable: the machine's end and ours.
+fn cable() -> (OwnedFd, OwnedFd) {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()
+}
+
+/// The next frame from a machine. `None`: its end is closed.
+fn frame(vmm: &mut Vmm, cable: &OwnedFd) -> Option<Vec<u8>> {
+    let (mut bytes, mut heard) = ([0; 2048], None);
+    let ended = wait_for(vmm, Some(cable), |_| {
+        heard = match recv(cable, &mut bytes[..], RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN) => return false,
+            Ok((_, length)) => Some(length).filter(|length| *length > 0),
+            // What we sent was not read by anybody.
+            Err(Errno::CONNRESET) => None,
+            Err(error) => panic!("{error}"),
+        };
+        true
+    });
+    assert_eq!(ended, None);
+    Some(bytes[..heard?].to_vec())
+}
+
+/// Says something to [`Code::echo`] and waits until it says it, too.
+fn echoes(vmm: &mut Vmm, cable: &OwnedFd, words: &[u8]) {
+    send(cable, words, SendFlags::DONTWAIT).unwrap();
+    while !frame(vmm, cable).unwrap().starts_with(words) {}
+}
+
+fn plug(vmm: &mut Vmm, cable: Option<OwnedFd>) {
+    vmm.plug(0, cable).unwrap();
+    assert_eq!(wait(vmm, |vmm| vmm.is_plugged()), None);
+}
+
+#[test]
+fn a_cable_is_exchanged_while_the_machine_runs() {
+    let Ok(kvm) = open_kvm() else {
+        println!("SKIP no /dev/kvm");
+        return;
+    };
+    let [first, second, third] = [(), (), ()].map(|()| cable());
+    let launch =
+        Launch { nets: vec![(Some(first.0), MAC), (None, MAC)], ..launch(kvm, Code::default().echo()) };
+    let mut vmm = Vmm::spawn(Path::new(PROGRAM), launch).unwrap();
+    echoes(&mut vmm, &first.1, b"one");
+
+    plug(&mut vmm, Some(second.0));
+    while frame(&mut vmm, &first.1).is_some() {}
+    echoes(&mut vmm, &second.1, b"two");
+    // No cable at all: the guest goes on sending, or it would say nothing afterwards. Paused or not.
+    plug(&mut vmm, None);
+    while frame(&mut vmm, &second.1).is_some() {}
+    vmm.set_paused(true).unwrap();
+    assert_eq!(wait(&mut vmm, |vmm| vmm.is_paused()), None);
+    plug(&mut vmm, Some(third.0));
+    vmm.set_paused(false).unwrap();
+    echoes(&mut vmm, &third.1, b"three");
+
+    // What cannot be is refused here already.
+    let (stream, _other) = UnixStream::pair().unwrap();
+    for (card, wrong, says) in [(2, None, "no such network card"), (0, Some(stream.into()), "keeps borders")]
+    {
+        let refused = vmm.plug(card, wrong).unwrap_err().to_string();
+        assert!(refused.contains(says), "{refused}");
+    }
+    vmm.kill();
+    assert!(matches!(outcome(&mut vmm), Outcome::Died(_)));
+}
+
+#[test]
+fn an_order_that_cannot_be_is_answered_in_the_jail() {
+    let Ok(kvm) = open_kvm() else {
+        println!("SKIP no /dev/kvm");
+        return;
+    };
+    let (control, theirs) = cable();
+    let mut child = Command::new(PROGRAM).stdin(Stdio::from(theirs)).spawn().unwrap();
+    let tell = |message: &ToVmm, files: &[BorrowedFd<'_>]| {
+        packet::send(&control, &serde_json::to_vec(message).unwrap(), files).unwrap();
+    };
+    let kernel = OwnedFd::from(Code::default().spin().kernel());
+    let (cable, _other) = cable();
+    tell(&ToVmm::Files, &[kvm.as_fd(), kernel.as_fd(), cable.as_fd()]);
+    let plan = Plan {
+        ram: 64 << 20,
+        vcpus: 1,
+        kvm: 0,
+        kernel: 1,
+        initramfs: None,
+        command_line: "quiet".into(),
+        console: None,
+        disks: Vec::new(),
+        nets: vec![NetPlan { link: Some(2), address: MAC }],
+        vsock: None,
+        uid: None,
+    };
+    // Orders wait until it has begun.
+    tell(&ToVmm::Start(Box::new(plan)), &[]);
+    let (stream, _other) = UnixStream::pair().unwrap();
+    let device = fs::File::open("/dev/zero").unwrap();
+    for (card, files, answer) in [
+        (0, &[cable.as_fd()][..], Ok(())),
+        (1, &[], Err(PlugError::NoCard)),
+        (usize::MAX, &[cable.as_fd()], Err(PlugError::NoCard)),
+        (0, &[cable.as_fd(), cable.as_fd()], Err(PlugError::Count)),
+        (0, &[stream.as_fd()], Err(PlugError::Kind)),
+        (0, &[device.as_fd()], Err(PlugError::Kind)),
+        (0, &[], Ok(())),
+    ] {
+        tell(&ToVmm::Plug(card), files);
+        assert_eq!(hear(&control), FromVmm::Plugged(answer), "{card} {files:?}");
+    }
+    // More descriptors than a packet may have, and bytes that are no order: nothing comes of them.
+    let many = [cable.as_fd(); 5];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(5))];
+    let mut beside = SendAncillaryBuffer::new(&mut space);
+    assert!(beside.push(SendAncillaryMessage::ScmRights(&many)));
+    sendmsg(&control, &[IoSlice::new(b"{\"plug\":0}")], &mut beside, SendFlags::empty()).unwrap();
+    for bytes in [&b"{\"plug\":-1}"[..], b"{\"plug\":0", &[b'x'; 4096], b"\0"] {
+        packet::send(&control, bytes, &[cable.as_fd()]).unwrap();
+    }
+    tell(&ToVmm::Pause, &[]);
+    assert_eq!(hear(&control), FromVmm::Paused(true));
+    drop(control);
+    assert!(child.wait().unwrap().success(), "it ends with its parent");
+}
+
+/// The next answer to an order.
+fn hear(control: &OwnedFd) -> FromVmm {
+    loop {
+        let mut ready = [PollFd::new(control, PollFlags::IN)];
+        let patience = Timespec::try_from(PATIENCE).unwrap();
+        assert_eq!(poll(&mut ready, Some(&patience)), Ok(1), "no answer");
+        let Ok(Received::Packet(bytes, _)) = packet::recv(control) else { panic!("it has ended") };
+        match serde_json::from_slice(&bytes).unwrap() {
+            FromVmm::Ram(_) | FromVmm::Started(_) => {}
+            answer => return answer,
+        }
+    }
 }
 
 /// The jailed copy: the one child of the process that was started.

@@ -22,7 +22,7 @@ use transom_hypervisor::{
         devices::{
             Device, Work,
             block::{Block, Disk, create_overlay},
-            net::Net,
+            net::{Cable, Net},
             rng::Rng,
             transport::{Interrupt, Transport},
             vsock::{Port, Vsock},
@@ -77,6 +77,13 @@ fn memory_file(content: &[u8]) -> File {
     file
 }
 
+/// A cable, and its other end. Its own end would wait, if it were asked to.
+pub(crate) fn cable() -> (Cable, UnixDatagram) {
+    let (ours, theirs) = UnixDatagram::pair().unwrap();
+    theirs.set_nonblocking(true).unwrap();
+    (Cable::socket(ours.into()).unwrap(), theirs)
+}
+
 fn device(kind: Kind, host: &mut Host) -> Box<dyn Device> {
     let content = || memory_file(&vec![0x5a; DISK as usize]);
     let block = |disk: Disk| Box::new(Block::new(disk, "fake"));
@@ -100,11 +107,9 @@ fn device(kind: Kind, host: &mut Host) -> Box<dyn Device> {
             block(Disk::encrypted(file, &key, layout).unwrap())
         }
         Kind::Net => {
-            let (ours, theirs) = UnixDatagram::pair().unwrap();
-            ours.set_nonblocking(true).unwrap();
-            theirs.set_nonblocking(true).unwrap();
+            let (cable, theirs) = cable();
             host.cable = Some(theirs);
-            Box::new(Net::new(ours.into(), [2, 0, 0, 0, 0, 1]))
+            Box::new(Net::new(Some(cable), [2, 0, 0, 0, 0, 1]))
         }
         Kind::Vsock => {
             let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
@@ -237,6 +242,15 @@ impl Driver {
                 assert!(turns < 100, "the device finds no end");
             }
         }
+    }
+
+    /// Plugs another cable in, or none, as the event loop does.
+    pub(crate) fn plug(&mut self, there: bool) {
+        let (ours, theirs) = there.then(cable).unzip();
+        if self.transport.plug(ours) == Work::More {
+            self.notify();
+        }
+        self.host.cable = theirs;
     }
 
     /// What the device handed back of a queue: head and length of each.
@@ -377,6 +391,9 @@ fn host(driver: &mut Driver, what: u8, connections: &mut Vec<UnixStream>) {
     if let Some(cable) = &driver.host.cable {
         let _ = cable.send(&vec![what; usize::from(what) * 9]);
         let _ = cable.recv(&mut [0; 2048]);
+    }
+    if what % 5 == 0 {
+        driver.plug(what % 3 != 0);
     }
     if let Some(handover) = &driver.host.handover
         && let Ok(transom_hypervisor::packet::Received::Packet(_, files)) =

@@ -196,9 +196,8 @@ impl Server {
             && network != old.network
             && !running.has_card()
         {
-            let reason = format!(
-                "{name} was started without a network card; stop it first, then change its network"
-            );
+            let reason =
+                format!("{name} was started without a network card; stop it first, then change its network");
             return Err(error(ErrorKind::NotHalted, reason));
         }
         if let Some(text) = &text {

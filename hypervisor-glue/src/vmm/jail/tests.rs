@@ -2,12 +2,18 @@
 
 use std::{
     fs::{self, File},
-    os::unix::process::ExitStatusExt as _,
+    os::{
+        fd::{AsFd as _, AsRawFd as _, OwnedFd},
+        unix::process::ExitStatusExt as _,
+    },
     process::{Command, Output},
     thread,
 };
 
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair, sockopt};
+
 use super::*;
+use crate::{packet::Received, vmm::devices::net::is_cable};
 
 const VARIABLE: &str = "TRANSOM_TEST_JAIL";
 
@@ -23,6 +29,10 @@ fn child(test: &str, role: &str) -> Output {
         .env(VARIABLE, role)
         .output()
         .unwrap()
+}
+
+fn pair() -> (OwnedFd, OwnedFd) {
+    socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap()
 }
 
 fn put_on(kind: Kind) {
@@ -42,16 +52,22 @@ fn a_forbidden_call_ends_the_process() {
                 "loop exec memory",
                 "vcpu thread",
                 "loop process",
+                "loop descriptors elsewhere",
+                "loop other option",
+                "loop set option",
+                "vcpu option",
                 "volume open",
                 "volume socket",
                 "volume ioctl",
                 "volume thread",
                 "volume process",
+                "volume option",
             ] {
                 let output = child("a_forbidden_call_ends_the_process", role);
                 assert_eq!(output.status.signal(), Some(libc::SIGSYS), "{role}: {output:?}");
             }
-            for role in ["loop allowed", "vcpu allowed", "volume allowed"] {
+            for role in ["loop descriptors", "loop option", "loop allowed", "vcpu allowed", "volume allowed"]
+            {
                 let output = child("a_forbidden_call_ends_the_process", role);
                 assert_eq!(output.status.code(), Some(7), "{role}: {output:?}");
             }
@@ -59,8 +75,11 @@ fn a_forbidden_call_ends_the_process() {
         Some(role) => {
             let (kind, deed) = role.split_once(' ').unwrap();
             let file = File::open("/dev/zero").unwrap();
+            let (orders, cable) = (pair(), pair());
+            crate::packet::send(&orders.1, b"x", &[cable.1.as_fd()]).unwrap();
+            crate::packet::send(&cable.1, b"x", &[file.as_fd()]).unwrap();
             put_on(match kind {
-                "loop" => Kind::EventLoop,
+                "loop" => Kind::EventLoop { orders: orders.0.as_raw_fd() },
                 "vcpu" => Kind::Vcpu,
                 _ => Kind::Volume,
             });
@@ -72,6 +91,14 @@ fn a_forbidden_call_ends_the_process() {
                 "exec memory" => drop(executable_memory()),
                 "thread" => drop(thread::spawn(|| ())),
                 "process" => drop(Command::new("/bin/true").status()),
+                "descriptors elsewhere" => drop(crate::packet::recv(&cable.0)),
+                "other option" => drop(sockopt::socket_error(&cable.0)),
+                "set option" => drop(sockopt::set_socket_passcred(&cable.0, true)),
+                "descriptors" => {
+                    let Ok(Received::Packet(_, files)) = crate::packet::recv(&orders.0) else { return };
+                    std::process::exit(if files.len() == 1 { 7 } else { 1 });
+                }
+                "option" => std::process::exit(if is_cable(&cable.0) { 7 } else { 1 }),
                 _ => {
                     let bytes = vec![1; 1 << 20];
                     let _ = rustix::io::write(&file, &bytes);
