@@ -256,7 +256,7 @@ fn an_order_that_cannot_be_is_answered_in_the_jail() {
         packet::send(&control, &serde_json::to_vec(message).unwrap(), files).unwrap();
     };
     let kernel = OwnedFd::from(Code::default().spin().kernel());
-    let (cable, _other) = cable();
+    let (cable, other) = cable();
     tell(&ToVmm::Files, &[kvm.as_fd(), kernel.as_fd(), cable.as_fd()]);
     let plan = Plan {
         ram: 64 << 20,
@@ -298,6 +298,9 @@ fn an_order_that_cannot_be_is_answered_in_the_jail() {
     }
     tell(&ToVmm::Pause, &[]);
     assert_eq!(hear(&control), FromVmm::Paused(true));
+    // It has kept none of all these descriptors.
+    drop(cable);
+    assert_eq!(recv(&other, &mut [0_u8; 9][..], RecvFlags::DONTWAIT).unwrap().1, 0);
     drop(control);
     assert!(child.wait().unwrap().success(), "it ends with its parent");
 }

@@ -143,6 +143,9 @@ impl Lab {
 
     /// The qube's log.
     pub(crate) fn log(&self, qube: &str) -> String {
+        if qube.starts_with("disp-") {
+            return String::from_utf8(self.house.run(&["qube", "log", qube]).stdout).unwrap();
+        }
         fs::read_to_string(self.data().join("qubes").join(qube).join("log/console.log")).unwrap_or_default()
     }
 

@@ -97,15 +97,14 @@ while (my $c = $l->accept) { next if fork; while (sysread($c, my $b, 65536)) { s
 /// The qube that the network goes through, as the guest knows it; for [`client`].
 const GATEWAY: &str = "$ENV{GATEWAY}:7000";
 
-/// Has a qube that others' networks go through serve them itself, which only its root can.
+/// Has a qube that others' networks go through serve them itself, which only its root can. Each new setup of
+/// the network puts such a rule aside with all others, so it comes again.
 fn serve(lab: &Lab, qube: &str) {
     lab.house.must(&["qube", "run", qube, "perl", "-MIO::Socket::INET", "-e", ECHO]);
-    open_to_clients(lab, qube);
-}
-
-/// Lets clients in. Each new setup of the network puts this rule aside with all others.
-fn open_to_clients(lab: &Lab, qube: &str) {
-    let open = "until nft insert rule inet transom input tcp dport 7000 accept; do sleep 0.2; done
+    let open = "( while :; do
+            nft list chain inet transom input | grep -q 7000 || nft insert rule inet transom input tcp dport 7000 accept
+            sleep 0.5
+        done ) > /dev/null 2>&1 &
         until perl -MIO::Socket::INET -e 'IO::Socket::INET->new(\"127.0.0.1:7000\") or exit 3'; do sleep 0.1; done";
     assert_eq!(as_root(lab, qube, open), 0);
 }
@@ -114,35 +113,96 @@ fn to_gateway() -> String {
     format!("export GATEWAY=$(ip route show default | cut -d' ' -f3); {}", client(GATEWAY))
 }
 
-/// Cables between machines that the processor runs: two of the linked VMM, and one of QEMU.
+/// The address of the qube that a qube's network goes through.
+fn gateway_of(lab: &Lab, qube: &str) -> String {
+    let before = lab.log(qube).len();
+    assert_eq!(lab.ends_with(qube, "echo gateway $(ip route show default | cut -d' ' -f3)"), 0);
+    let said = lab.log(qube)[before..].to_owned();
+    let address = said.lines().find_map(|line| line.split_once("gateway 10.")).unwrap().1.trim();
+    format!("10.{address}")
+}
+
+/// Ends with 0 where somebody answers, with 9 where a rule says no, else with 3.
+fn knock(address: &str) -> String {
+    format!(
+        "perl -MIO::Socket::INET -e '
+        exit(IO::Socket::INET->new(PeerAddr => \"{address}\", Timeout => 4) ? 0 : $!{{EHOSTUNREACH}} ? 9 : 3)'"
+    )
+}
+
+/// Waits until a qube reaches the one that its network goes through, and says how fast.
+fn reaches_gateway(lab: &Lab, qube: &str, gateway: &str) {
+    let reached =
+        wait_for("it reaches the other", || (lab.ends_with(qube, &to_gateway()) == 0).then_some(()));
+    reached.unwrap_or_else(|late| panic!("{late}:\n{}\n{}", lab.log(gateway), lab.log(qube)));
+    let begin = Instant::now();
+    assert_eq!(lab.ends_with(qube, &to_gateway()), 0, "{}", lab.log(qube));
+    println!("{qube} to {gateway}: 1 MB there and back in {:.1} s", begin.elapsed().as_secs_f32());
+}
+
+/// Cables between machines that the processor runs, exchanged while all run: a disposable and a network
+/// qube of the linked VMM, and one of QEMU.
 pub(crate) fn cables_on_the_processor(lab: &Lab) {
     networked(lab);
-    create(lab, "net", "");
+    create_on(lab, "qemu", "outer", "");
+    create(lab, "net", "network \"outer\"");
     create(lab, "one", "network \"net\"");
-    create_on(lab, "qemu", "two", "network \"net\"");
-    let backends = ["net", "one", "two"].map(|qube| lab.info(qube)["backend"].clone());
-    assert_eq!(backends, ["kvm", "kvm", "qemu"]);
-    let reason = lab.info("two")["backend_reason"].to_string();
+    let backends = ["outer", "net", "one"].map(|qube| lab.info(qube)["backend"].clone());
+    assert_eq!(backends, ["qemu", "kvm", "kvm"]);
+    let reason = lab.info("outer")["backend_reason"].to_string();
     assert!(reason.contains("on the processor by KVM"), "{reason}");
-    lab.start("net");
-    serve(lab, "net");
-    for qube in ["one", "two"] {
+    for qube in ["outer", "net"] {
         lab.start(qube);
-        open_to_clients(lab, "net");
-        let reached =
-            wait_for("it reaches the other", || (lab.ends_with(qube, &to_gateway()) == 0).then_some(()));
-        reached.unwrap_or_else(|late| panic!("{late}:\n{}\n{}", lab.log("net"), lab.log(qube)));
-        let begin = Instant::now();
-        assert_eq!(lab.ends_with(qube, &to_gateway()), 0, "{}", lab.log(qube));
-        println!("{qube}: 1 MB there and back in {:.1} s", begin.elapsed().as_secs_f32());
+        serve(lab, qube);
     }
-    // Each is plugged in for good: the linked VMM's cards stay what they were.
-    let output = lab.house.run(&["qube", "network", "one", "two"]);
-    assert!(String::from_utf8_lossy(&output.stderr).contains("stop it first"), "{output:?}");
-    for qube in ["one", "two", "net"] {
+    reaches_gateway(lab, "net", "outer");
+    let outer = gateway_of(lab, "net");
+
+    calls(lab, "outer", "net");
+
+    // A disposable comes while its network qube runs, into a card that was spare, with the rules of its
+    // pattern.
+    let rules = format!("firewall {{\n allow \"tcp\" to=\"{outer}\" port=7000\n}}\n");
+    let text = fs::read_to_string(file(lab, "one")).unwrap();
+    fs::write(file(lab, "one"), text + &rules).unwrap();
+    let made = lab.house.run(&["qube", "run", "--disposable", "one", "sleep", "100000"]);
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let one = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    assert_eq!(lab.info(&one)["backend"], "kvm");
+    reaches_gateway(lab, &one, "net");
+    let net = gateway_of(lab, &one);
+    let ends = |address: &str, port: u16| lab.ends_with(&one, &knock(&format!("{address}:{port}")));
+    assert_eq!((ends(&outer, 7000), ends(&outer, 7001)), (0, 9), "as its rules say");
+
+    // Plugged elsewhere, and back, and nowhere.
+    lab.house.must(&["qube", "network", &one, "outer"]);
+    reaches_gateway(lab, &one, "outer");
+    assert_eq!(gateway_of(lab, &one), outer);
+    assert_ne!(ends(&net, 7000), 0, "it still reaches the one that it had before");
+    lab.house.must(&["qube", "network", &one, "net"]);
+    reaches_gateway(lab, &one, "net");
+    lab.house.must(&["qube", "network", &one, "none"]);
+    assert!(ends(&net, 7000) != 0 && ends(&outer, 7000) != 0, "it reaches somebody without a cable");
+
+    lab.house.must(&["qube", "kill", &one]);
+    for qube in ["net", "outer"] {
         lab.house.must(&["qube", "stop", qube]);
         assert_eq!(lab.info(qube)["state"]["is"], "halted");
     }
+}
+
+/// A file goes from one qube to the other and back, by a service of each.
+fn calls(lab: &Lab, one: &str, other: &str) {
+    let config = lab.house.path().join("config/transom");
+    fs::create_dir_all(&config).unwrap();
+    let rule = |from, to| format!("allow \"transom.copy\" from=\"{from}\" to=\"{to}\"\n");
+    fs::write(config.join("policy.kdl"), rule(one, other) + &rule(other, one)).unwrap();
+    let said = |qube| format!("{}\n{}", lab.log(one), lab.log(qube));
+    let there = format!("echo $((6 * 7)) > note && transom-copy --to {other} note");
+    assert_eq!(lab.ends_with(one, &there), 0, "{}", said(other));
+    let back = format!("transom-copy --to {one} ~/QubesIncoming/{one}/note");
+    assert_eq!(lab.ends_with(other, &back), 0, "{}", said(other));
+    assert_eq!(lab.ends_with(one, &format!("grep -x 42 ~/QubesIncoming/{other}/note")), 0, "{}", said(other));
 }
 
 /// Setups that a qube has put in force so far.
