@@ -141,12 +141,11 @@ impl Lab {
         list.into_iter().find(|info| info["name"] == qube).unwrap()
     }
 
-    /// The qube's log.
+    /// The qube's log; of a disposable, too.
     pub(crate) fn log(&self, qube: &str) -> String {
-        if qube.starts_with("disp-") {
-            return String::from_utf8(self.house.run(&["qube", "log", qube]).stdout).unwrap();
-        }
-        fs::read_to_string(self.data().join("qubes").join(qube).join("log/console.log")).unwrap_or_default()
+        let lasting = self.data().join("qubes").join(qube).join("log");
+        let dir = if lasting.exists() { lasting } else { self.house.path().join("disposables").join(qube) };
+        fs::read_to_string(dir.join("console.log")).unwrap_or_default()
     }
 
     /// Starts a qube and gives the stages of that start: seconds of the guest's own clock.
