@@ -373,6 +373,17 @@ impl Server {
         Ok(Outcome::Later(name, Until::Ready))
     }
 
+    /// A qube has a machine now, whose cable is plugged in at its other end, too.
+    pub(super) fn has_started(&mut self, name: &QubeName, running: Running, now: Instant) {
+        let Some(qube) = self.qubes.get_mut(name.as_str()) else { return };
+        qube.running = Some(running);
+        qube.failure = None;
+        let note = self.join_network(name, now);
+        if let (Some(note), Some(running)) = (note, self.running(name)) {
+            running.note(&note);
+        }
+    }
+
     /// Starts a qube's machine, with what opens its volume if that is encrypted.
     pub(super) fn launched(
         &mut self,
@@ -383,14 +394,7 @@ impl Server {
         let result = self.launch(name, key, now);
         if let Some(qube) = self.qubes.get_mut(name.as_str()) {
             match result {
-                Ok(running) => {
-                    qube.running = Some(running);
-                    qube.failure = None;
-                    let note = self.join_network(name, now);
-                    if let (Some(note), Some(running)) = (note, self.running(name)) {
-                        running.note(&note);
-                    }
-                }
+                Ok(running) => self.has_started(name, running, now),
                 Err(refusal) => {
                     // A bad file is shown as such, and no failure of the machine.
                     if refusal.kind != ErrorKind::BadQubeFile {

@@ -255,9 +255,7 @@ impl Server {
         self.qubes.insert(name.clone(), qube);
         match self.launch(&name, None, now) {
             Ok(running) => {
-                if let Some(qube) = self.qubes.get_mut(name.as_str()) {
-                    qube.running = Some(running);
-                }
+                self.has_started(&name, running, now);
                 tracing::info!(qube = %name, "a disposable is starting");
                 Ok(name)
             }
