@@ -392,8 +392,8 @@ fn host(driver: &mut Driver, what: u8, connections: &mut Vec<UnixStream>) {
         let _ = cable.send(&vec![what; usize::from(what) * 9]);
         let _ = cable.recv(&mut [0; 2048]);
     }
-    if what % 5 == 0 {
-        driver.plug(what % 3 != 0);
+    if what.is_multiple_of(5) {
+        driver.plug(!what.is_multiple_of(3));
     }
     if let Some(handover) = &driver.host.handover
         && let Ok(transom_hypervisor::packet::Received::Packet(_, files)) =

@@ -542,7 +542,7 @@ impl Server {
             let shape = (fleeting.pattern.clone(), qube.config.clone().ok()?, fleeting.open.clone());
             Some((name.clone(), shape))
         });
-        let mut left: Vec<(QubeName, (String, QubeConfig, Option<Program>))> = spares.collect();
+        let mut left: Vec<_> = spares.collect();
         for (pattern, config) in patterns {
             let any = std::iter::repeat_n(None, config.disposables.ready.into());
             let open = config.disposables.open.iter().cloned().map(Some);
