@@ -158,7 +158,8 @@ mod tests {
         for (bytes, error) in cases {
             assert_eq!(UpdateList::parse(bytes), Err(error), "{bytes:?}");
         }
-        let many: String = (0..=MAX_UPDATES).map(|n| format!("p{n:05} 1 2\n")).collect();
+        let many: Vec<String> = (0..=MAX_UPDATES).map(|n| format!("p{n:05} 1 2\n")).collect();
+        let many = many.concat();
         assert_eq!(UpdateList::parse(many.as_bytes()), Err(UpdateError::TooMany));
         assert_eq!(UpdateList::parse(&vec![b'a'; MAX_UPDATES_BYTES + 1]), Err(UpdateError::TooMany));
         assert_eq!(UpdateList::parse(b"").unwrap().updates(), []);
