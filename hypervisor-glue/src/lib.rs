@@ -8,7 +8,8 @@
 //! - [`machine`]: what a back end is; [`kvm`]: virtual machines by the linked VMM, [`qemu`]: by
 //!   QEMU, [`sandbox`]: no virtual machine,
 //! - [`vmm`]: the linked virtual machine monitor, a library of its own, and `transom-vmm`,
-//! - [`volume_server`]: an encrypted volume for QEMU, and `transom-volume`,
+//! - [`overlay`]: what was written to a volume that shares the rest with its clones,
+//! - [`volume_server`]: an encrypted or shared volume for QEMU, and `transom-volume`,
 //! - [`image`]: what virtual machines boot from, and the `transom image …` command,
 //! - [`policy`]: which services of other qubes a qube may call,
 //! - [`qubed`]: the supervisor itself, run by the `transom-qubed` binary.
@@ -26,6 +27,7 @@ pub mod kvm;
 mod listener;
 pub mod machine;
 pub mod memory;
+pub mod overlay;
 pub mod packet;
 pub mod paths;
 pub mod policy;
