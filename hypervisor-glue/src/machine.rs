@@ -18,7 +18,7 @@ use transom_protocol::{
 use crate::{
     encryption::VolumeKey,
     image::Image,
-    store::{Limits, MachineConfig, Uplink},
+    store::{Limits, MachineConfig, Uplink, VolumeFiles},
 };
 
 /// What a machine is made from. All paths are dom0's.
@@ -47,7 +47,7 @@ pub struct VmSpec<'a> {
     pub image: &'a Image,
     /// Its private volume; `None`: home is in the guest's memory. A plain one is made by the back end at the
     /// first start.
-    pub volume: Option<&'a Path>,
+    pub volume: Option<&'a VolumeFiles>,
     /// What opens the volume, if it is encrypted.
     pub key: Option<&'a VolumeKey>,
     /// Memory, processors, size of a new volume.

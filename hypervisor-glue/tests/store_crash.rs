@@ -19,6 +19,7 @@ use transom_hypervisor::{
     backup::{self, Archive, BackupError, Keys, Lock, Output, Progress, Watch},
     encryption::{self, Keyring, MasterKey, Payload, Slot},
     image::make_volume,
+    overlay::Stored,
     store::{QUBE_FILE, QubeConfig, Store, Volume, replace, write},
     supervisor::{LabelName, QubeName},
 };
@@ -35,8 +36,11 @@ const NEW: &[u8] = b"the new one";
 const MARKER: &[u8; 8] = b"a marker";
 
 /// Deeds that need the keyring, and the calls by which they change what lies on the disk.
-const WITH_A_PASSPHRASE: [&str; 3] = ["encrypted", "encrypt", "passphrase"];
-const CHANGES: &str = "trace=openat,link,linkat,unlink,unlinkat,rename,renameat,renameat2,ftruncate,fsync,fdatasync,pwrite64,copy_file_range";
+const WITH_A_PASSPHRASE: [&str; 5] =
+    ["encrypted", "encrypt", "passphrase", "clone_encrypted", "encrypt_shared"];
+/// Deeds to a qube whose volume is shared with a clone, `third`.
+const SHARED: [&str; 5] = ["clone_again", "remove_shared", "grow_shared", "write_shared", "encrypt_shared"];
+const CHANGES: &str = "trace=openat,link,linkat,unlink,unlinkat,rename,renameat,renameat2,ftruncate,fsync,fdatasync,pwrite64,fallocate,copy_file_range";
 /// It says which of its threads does it.
 const THREAD: &str = "acting thread: ";
 
@@ -79,7 +83,9 @@ fn act() {
     let keyring = Keyring::of(Path::new(&data));
     let (plain, encrypted) = (store.plain_volume(&work), store.encrypted_volume(&work));
     let master = || keyring.open(OLD).unwrap();
-    let opened = matches!(does.as_str(), "encrypted" | "encrypt").then(master);
+    let opened = matches!(does.as_str(), "encrypted" | "encrypt" | "encrypt_shared").then(master);
+    let mut shared =
+        SHARED.contains(&does.as_str()).then(|| store.volume_files(&work, false).open(true).unwrap());
     // It is watched from here on, and waits by calls that have nothing to do with files.
     println!("{}{}", THREAD, rustix::thread::gettid().as_raw_nonzero());
     let (ready, wait) = mpsc::channel();
@@ -87,13 +93,24 @@ fn act() {
     wait.recv().unwrap().unwrap();
     match does.as_str() {
         "create" => store.create(&other, &config("red")).unwrap(),
-        "clone" => store.copy(&work, &other).unwrap().run().unwrap(),
+        "clone" | "clone_again" | "clone_encrypted" => store.copy(&work, &other).unwrap().run().unwrap(),
         "rename" => store.rename(&work, &other).unwrap(),
-        "remove" => store.remove(&work).unwrap().empty().unwrap(),
+        "remove" | "remove_shared" => store.remove(&work).unwrap().empty().unwrap(),
         "edit" => replace(&store.dir(&work).join(QUBE_FILE), write(&config("red")).as_bytes()).unwrap(),
         "grow" => make_volume(&plain, 2 << 20).unwrap(),
+        "grow_shared" => {
+            let Some(Stored::Shared(overlay)) = &mut shared else { panic!("it is not shared") };
+            overlay.grow(2 << 20).unwrap();
+        }
+        "write_shared" => {
+            let stored = shared.as_mut().unwrap();
+            stored.write(&[9; 512], 200_000).unwrap();
+            stored.sync().unwrap();
+        }
         "encrypted" => drop(encryption::open(&encrypted, 2 << 20, &opened.unwrap()).unwrap()),
-        "encrypt" => encryption::encrypt(&plain, &encrypted, &opened.unwrap()).unwrap(),
+        "encrypt" | "encrypt_shared" => {
+            encryption::encrypt(&store.volume_files(&work, false), &encrypted, &opened.unwrap()).unwrap();
+        }
         "passphrase" => keyring.change(OLD, NEW, Slot::CheapPassphrase).unwrap(),
         "volume" => make_volume(&store.dir(&work).join("new.img"), 2 << 20).unwrap(),
         "backup" => save(&mut store, &Path::new(&data).with_extension("new")),
@@ -119,22 +136,23 @@ fn secrets(store: &Store, data: &Path) -> String {
         (None, Some(master)) => (master, "new"),
         other => panic!("{other:?}"),
     };
-    let work = name("work");
-    let volume = store.volume(&work);
-    let mut found = [0; 8];
-    match &volume {
-        Volume::Missing => {}
-        Volume::Plain => {
-            fs::File::open(store.plain_volume(&work)).unwrap().read_exact_at(&mut found, 4096).unwrap();
+    let mut all = which.to_owned();
+    for name in store.names().unwrap() {
+        let volume = store.volume(&name);
+        let files = store.volume_files(&name, volume == Volume::Encrypted);
+        let mut found = [0; 8];
+        match &volume {
+            Volume::Missing => {}
+            Volume::Plain => files.open(false).unwrap().read(&mut found, 4096).unwrap(),
+            Volume::Encrypted => {
+                let key = encryption::open(&files.header, 0, &master).unwrap();
+                let stored = files.open(false).unwrap();
+                Payload::new(stored, &key.key, key.layout).unwrap().read(&mut found, 4096).unwrap();
+            }
         }
-        Volume::Encrypted => {
-            let path = store.encrypted_volume(&work);
-            let key = encryption::open(&path, 0, &master).unwrap();
-            let file = fs::File::open(path).unwrap();
-            Payload::new(file, &key.key, key.layout).unwrap().read(&mut found, 4096).unwrap();
-        }
+        all += &format!(", {name}: {volume:?}, {}", String::from_utf8_lossy(&found));
     }
-    format!("{which}, {volume:?}, {}", String::from_utf8_lossy(&found))
+    all
 }
 
 /// One qube as it is seen: its name, its label, what is in its home, how long its volume is and what is in it.
@@ -162,14 +180,18 @@ fn seen_in(store: &Store) -> Vec<Seen> {
         });
         let mut files: Vec<_> = files.collect();
         files.sort();
-        let volume = [store.plain_volume(name), dir.join("new.img")];
-        // One that is left beside the encrypted one is to be deleted.
-        let volume = volume.iter().filter(|_| store.volume(name) != Volume::Encrypted);
-        let volume = volume.filter_map(|path| fs::read(path).ok()).map(|bytes| {
+        let sum = |bytes: Vec<u8>| {
             let sum: u64 = bytes.iter().map(|byte| u64::from(*byte)).sum();
             bytes.len() as u64 * 1_000_000 + sum
+        };
+        // One that is left beside the encrypted one is to be deleted.
+        let plain = (store.volume(name) == Volume::Plain).then(|| {
+            let stored = store.volume_files(name, false).open(false).unwrap();
+            let mut bytes = vec![0; stored.size().unwrap() as usize];
+            stored.read(&mut bytes, 0).unwrap();
+            bytes
         });
-        let volume = volume.sum();
+        let volume = plain.into_iter().chain(fs::read(dir.join("new.img"))).map(sum).sum();
         (name.to_string(), label, files, volume)
     };
     names.iter().map(one).collect()
@@ -187,7 +209,7 @@ fn make(does: &str, data: &Path) -> Store {
         fs::write(dir.join("home").join(file), file.repeat(3)).unwrap();
     }
     let plain = store.plain_volume(&name("work"));
-    if does != "encrypted" {
+    if does != "encrypted" && does != "clone_encrypted" {
         make_volume(&plain, 1 << 20).unwrap();
         let volume = File::options().write(true).open(plain).unwrap();
         volume.write_all_at(MARKER, 4096).unwrap();
@@ -198,9 +220,38 @@ fn make(does: &str, data: &Path) -> Store {
         save(&mut store, &data.with_extension("old"));
     }
     if WITH_A_PASSPHRASE.contains(&does) {
-        Keyring::of(data).create(OLD, Slot::CheapPassphrase).unwrap();
+        let master = Keyring::of(data).create(OLD, Slot::CheapPassphrase).unwrap();
+        if does == "clone_encrypted" {
+            let path = store.encrypted_volume(&name("work"));
+            let key = encryption::open(&path, 1 << 20, &master).unwrap();
+            let file = File::options().read(true).write(true).open(path).unwrap();
+            Payload::new(file, &key.key, key.layout).unwrap().write(&mut MARKER.to_vec(), 4096).unwrap();
+        }
+    }
+    if SHARED.contains(&does) {
+        store.copy(&name("work"), &name("third")).unwrap().run().unwrap();
+        assert!(
+            store.volume_files(&name("work"), false).base.is_some(),
+            "it shares its blocks in another way"
+        );
     }
     store
+}
+
+/// Of each volume there is what is needed, and nothing else.
+fn check_tidy(store: &Store) {
+    for name in store.names().unwrap() {
+        let entries = fs::read_dir(store.dir(&name)).unwrap().map(|entry| entry.unwrap().path());
+        let mut found: Vec<_> = entries
+            .filter(|path| path.file_name().unwrap().as_encoded_bytes().starts_with(b"private"))
+            .collect();
+        found.retain(|path| path.extension().is_none_or(|end| end != "part"));
+        let files = store.volume_files(&name, store.volume(&name) == Volume::Encrypted);
+        let mut needed: Vec<_> = files.all().cloned().collect();
+        found.sort();
+        needed.sort();
+        assert_eq!(found, needed);
+    }
 }
 
 /// A call of the acting thread: its name, and the how many-eth of that name it is.
@@ -274,6 +325,7 @@ fn killed_at_every_call(does: &str) {
         }
         Keyring::of(&data).clean();
         assert_eq!(seen(&store, &data), now);
+        check_tidy(&store);
         let drafts = fs::read_dir(&data)
             .unwrap()
             .filter(|entry| entry.as_ref().unwrap().file_name().as_encoded_bytes().starts_with(b"."));
@@ -293,3 +345,4 @@ macro_rules! killed {
     ($($does:ident)*) => { $( #[test] fn $does() { killed_at_every_call(stringify!($does)); } )* };
 }
 killed!(create clone rename remove edit grow volume encrypted encrypt passphrase backup restore);
+killed!(clone_again clone_encrypted remove_shared grow_shared write_shared encrypt_shared);

@@ -3,10 +3,7 @@
 use std::{
     fs::{self, File},
     io::{self, BufWriter, Read as _, Write},
-    os::{
-        fd::OwnedFd,
-        unix::fs::{FileExt as _, MetadataExt as _},
-    },
+    os::{fd::OwnedFd, unix::fs::MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -22,11 +19,12 @@ use super::{
     house::House,
     manifest::{self, MAX_KEY, Manifest, Saved, SavedPart},
     place,
-    sparse::{self, Piece, pieces, total},
+    sparse::{self, Piece, total},
     sums::{self, Sum, hex},
     tree::{Found, Step, walk},
+    volume::Source,
 };
-use crate::store::{ENCRYPTED_VOLUME, MAX_QUBE_FILE, PARTS, Part, PartKind, QubeConfig, parse};
+use crate::store::{ENCRYPTED_VOLUME, MAX_QUBE_FILE, PARTS, Part, PartKind, QubeConfig, VolumeFiles, parse};
 
 /// A qube that is held.
 struct Held {
@@ -112,6 +110,17 @@ impl Held {
         Err(BackupError::io("read", path.display())(io::Error::other("it is no file")))
     }
 
+    /// A volume or a key.
+    fn source(&self, part: Part) -> Result<Source, BackupError> {
+        match part.kind {
+            PartKind::Volume => {
+                let opened = Source::open(&self.path, part.name);
+                opened.map_err(BackupError::io("read", self.path.join(part.name).display()))
+            }
+            _ => self.file(part).map(Source::File),
+        }
+    }
+
     /// The directory of a tree, and it alone.
     fn tree(&self, part: Part) -> Result<OwnedFd, BackupError> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -139,8 +148,15 @@ impl Held {
     }
 
     fn has(&self, part: Part) -> bool {
-        let needed = part.kind != PartKind::Key || exists(&self.path.join(ENCRYPTED_VOLUME));
-        needed && exists(&self.place(part))
+        match part.kind {
+            PartKind::Key if !self.has_volume(ENCRYPTED_VOLUME) => false,
+            PartKind::Volume => self.has_volume(part.name),
+            _ => exists(&self.place(part)),
+        }
+    }
+
+    fn has_volume(&self, name: &str) -> bool {
+        VolumeFiles::of(&self.path, name).are_there()
     }
 
     /// What it has, and how much of it.
@@ -161,7 +177,7 @@ impl Held {
                     (bytes, size) = (text.len() as u64, text.len() as u64);
                 }
                 PartKind::Volume | PartKind::Key => {
-                    let file = self.file(part)?;
+                    let file = self.source(part)?;
                     (bytes, size) = self.volume(part, &file).map(|(pieces, size)| (total(&pieces), size))?;
                 }
                 PartKind::Tree => {
@@ -184,13 +200,13 @@ impl Held {
         Ok(saved)
     }
 
-    fn volume(&self, part: Part, file: &File) -> Result<(Vec<Piece>, u64), BackupError> {
+    fn volume(&self, part: Part, file: &Source) -> Result<(Vec<Piece>, u64), BackupError> {
         let path = self.place(part);
-        let size = file.metadata().map(|meta| meta.len()).map_err(BackupError::io("read", path.display()))?;
+        let size = file.size().map_err(BackupError::io("read", path.display()))?;
         if part.kind == PartKind::Key && size > MAX_KEY {
             return Err(BackupError::io("read", path.display())(io::Error::other("it is too long")));
         }
-        Ok((pieces(file, size).map_err(BackupError::io("read", path.display()))?, size))
+        Ok((file.pieces(size).map_err(BackupError::io("read", path.display()))?, size))
     }
 }
 
@@ -236,12 +252,12 @@ impl<W: Write> Writer<'_, W> {
                     let mut hasher = Hasher::plain();
                     hasher.put(0, &bytes);
                     self.sum(part.name.into(), false, hasher.end());
-                    let file = qube.file(part)?;
+                    let file = Source::File(qube.file(part)?);
                     self.small(entry_of(&file, path)?, &bytes)?;
                     self.meter.add(saved.size)?;
                 }
                 PartKind::Volume | PartKind::Key => {
-                    let file = qube.file(part)?;
+                    let file = qube.source(part)?;
                     let (pieces, size) = qube.volume(part, &file)?;
                     if size != saved.size {
                         return Err(BackupError::Changed(path));
@@ -285,14 +301,14 @@ impl<W: Write> Writer<'_, W> {
         let Some((file, pieces)) = found.file else { return self.write(&entry.encode()) };
         let size = u64::try_from(found.stat.st_size).unwrap_or(0);
         let path = [part.name.as_bytes(), b"/", &found.path].concat();
-        self.file(entry, &file, &pieces, size, path)
+        self.file(entry, &Source::File(file), &pieces, size, path)
     }
 
     /// A file with its data; `path` is the one in its digest.
     fn file(
         &mut self,
         mut entry: Entry,
-        file: &File,
+        file: &Source,
         pieces: &[Piece],
         size: u64,
         path: Vec<u8>,
@@ -327,7 +343,8 @@ impl<W: Write> Writer<'_, W> {
         self.fill(entry.stored)?;
         let after = file.metadata().map_err(BackupError::io("read", shown(&entry.path)))?;
         let state = |meta: &fs::Metadata| (meta.len(), meta.mtime(), meta.mtime_nsec());
-        if state(&before) != state(&after) || after.len() != size {
+        let now = file.size().map_err(BackupError::io("read", shown(&entry.path)))?;
+        if state(&before) != state(&after) || now != size {
             return Err(BackupError::Changed(entry.path));
         }
         self.sum(path, sparse, hasher.end());
@@ -350,7 +367,7 @@ fn below(qube: &QubeName, part: &str, path: &[u8]) -> Vec<u8> {
 }
 
 /// The entry of a part that is a file.
-fn entry_of(file: &File, path: Vec<u8>) -> Result<Entry, BackupError> {
+fn entry_of(file: &Source, path: Vec<u8>) -> Result<Entry, BackupError> {
     let meta = file.metadata().map_err(BackupError::io("read", shown(&path)))?;
     let mut entry = Entry::new(path, Kind::File, meta.mode());
     entry.mtime = (meta.mtime(), u32::try_from(meta.mtime_nsec()).unwrap_or(0));

@@ -23,6 +23,7 @@ mod restore;
 mod sparse;
 mod sums;
 mod tree;
+mod volume;
 
 use transom_protocol::supervisor::QubeName;
 

@@ -71,6 +71,21 @@ pub(super) fn is_whole(pieces: &[Piece], size: u64) -> bool {
     }
 }
 
+/// The same bytes in order, each once, and no small holes between them.
+pub(super) fn merged(mut pieces: Vec<Piece>) -> io::Result<Vec<Piece>> {
+    pieces.sort_by_key(|piece| piece.start);
+    let mut found: Vec<Piece> = Vec::new();
+    for piece in pieces {
+        match found.last_mut() {
+            Some(last) if piece.start.saturating_sub(last.end()) < SMALL_HOLE => {
+                last.length = last.end().max(piece.end()) - last.start;
+            }
+            _ => found.push(piece),
+        }
+    }
+    if found.len() > MAX_PIECES { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(found) }
+}
+
 /// Bytes of data in these pieces.
 pub(super) fn total(pieces: &[Piece]) -> u64 {
     pieces.iter().map(|piece| piece.length).sum()

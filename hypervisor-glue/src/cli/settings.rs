@@ -74,7 +74,11 @@ pub(super) fn show(qube: &QubeInfo, used: Option<&QubeUsage>, out: &mut dyn io::
     let memory = settings.memory.map_or_else(|| "no limit".to_owned(), mib);
     writeln!(out, "memory:   {memory}{}", now.unwrap_or_default())?;
     let least = if used.is_some_and(|used| used.more) { "more than " } else { "" };
-    let disk = used.and_then(|used| used.disk).map(|bytes| format!("{least}{} on the disk", mib(bytes)));
+    let disk = used.and_then(|used| used.disk).map(|bytes| {
+        let shared = used.and_then(|used| used.shared);
+        let shared = shared.map(|bytes| format!(", {} shared with clones", mib(bytes))).unwrap_or_default();
+        format!("{least}{} on the disk{shared}", mib(bytes))
+    });
     match (settings.volume, disk) {
         (Some(size), Some(disk)) => writeln!(out, "volume:   {}, {disk}", mib(size))?,
         (Some(size), None) => writeln!(out, "volume:   {}, nothing on the disk yet", mib(size))?,

@@ -8,6 +8,10 @@ use std::{
     path::Path,
 };
 
+use rustix::{
+    fs::{FallocateFlags, fallocate},
+    io::Errno,
+};
 use serde::Deserialize;
 
 use super::{
@@ -164,6 +168,50 @@ fn header(path: &Path) -> Result<Header, EncryptionError> {
     }
     serde_json::from_slice(&said.output)
         .map_err(|error| EncryptionError::Refused { path: path.to_owned(), why: error.to_string() })
+}
+
+/// Copies all that comes before the payload of the file at `from`.
+pub(super) fn copy_header(from: &Path, to: &File) -> Result<(), EncryptionError> {
+    let Layout { offset, .. } = layout(from)?;
+    if offset != VOLUME_HEADER {
+        let why = "its payload does not begin where Transom lets it begin".to_owned();
+        return Err(EncryptionError::Refused { path: from.to_owned(), why });
+    }
+    let copy = || {
+        to.set_len(offset)?;
+        let source = File::open(from)?;
+        let mut chunk = vec![0; 1 << 20];
+        let mut at = 0;
+        while at < offset {
+            let part = &mut chunk[..(offset - at).min(1 << 20) as usize];
+            source.read_exact_at(part, at)?;
+            // Most of it was never used.
+            if part.iter().any(|byte| *byte != 0) {
+                to.write_all_at(part, at)?;
+            }
+            at += part.len() as u64;
+        }
+        Ok(())
+    };
+    copy().map_err(EncryptionError::io("copy the header of", from))
+}
+
+/// True if a file begins as a LUKS header does.
+pub(super) fn has_header(path: &Path) -> bool {
+    let mut found = [0; MAGIC.len()];
+    let read = File::open(path).and_then(|file| file.read_exact_at(&mut found, 0));
+    read.is_ok() && found == MAGIC
+}
+
+/// Gives back the room of a header that was erased, where the file system can.
+pub(super) fn punch_header(path: &Path) -> io::Result<()> {
+    let file = File::options().write(true).open(path)?;
+    let length = VOLUME_HEADER.min(file.metadata()?.len());
+    let flags = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+    match fallocate(&file, flags, 0, length) {
+        Err(Errno::OPNOTSUPP) => Ok(()),
+        other => Ok(other?),
+    }
 }
 
 /// Destroys all that a key could be found with: what is in the payload cannot be read any more.

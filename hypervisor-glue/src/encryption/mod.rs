@@ -19,6 +19,7 @@ mod volume;
 mod xts;
 
 use std::{
+    fs::File,
     io,
     path::{Path, PathBuf},
 };
@@ -118,6 +119,28 @@ impl EncryptionError {
 /// [`EncryptionError::NoProgram`].
 pub fn check() -> Result<(), EncryptionError> {
     if cryptsetup::is_there() { Ok(()) } else { Err(EncryptionError::NoProgram) }
+}
+
+/// True if a file begins as one with key slots does.
+pub(crate) fn has_header(path: &Path) -> bool {
+    luks::has_header(path)
+}
+
+/// As [`erase`], and gives the room of the header back: of a file that stays.
+///
+/// # Errors
+/// The disk's.
+pub(crate) fn empty_header(path: &Path) -> io::Result<()> {
+    luks::erase(path)?;
+    luks::punch_header(path)
+}
+
+/// Writes a copy of a volume's header to `to`, an empty file: all that comes before the payload.
+///
+/// # Errors
+/// It cannot be read, or the disk's.
+pub(crate) fn copy_header(from: &Path, to: &File) -> Result<(), EncryptionError> {
+    luks::copy_header(from, to)
 }
 
 /// Destroys the key slots of a volume, so that nobody can read what is left of it. Does nothing to a file

@@ -1,10 +1,11 @@
 //! Reading and writing what is encrypted in a file: any bytes, of whole sectors or not.
 
-use std::{fs::File, io, os::unix::fs::FileExt as _};
+use std::io;
 
 use serde::{Deserialize, Serialize};
 
 use super::xts::{UNIT, Xts};
+use crate::overlay::Stored;
 
 /// Largest sector of LUKS2, in bytes.
 const MAX_SECTOR: u32 = 4096;
@@ -19,10 +20,10 @@ pub struct Layout {
     pub sector: u32,
 }
 
-/// The encrypted bytes of a file, as if they were not.
+/// The encrypted bytes of a volume, as if they were not.
 #[derive(Debug)]
 pub struct Payload {
-    file: File,
+    stored: Stored,
     cipher: Xts,
     offset: u64,
     sector: u64,
@@ -30,20 +31,21 @@ pub struct Payload {
 }
 
 impl Payload {
-    /// Those that lie in `file` as `layout` says; `key` has [`super::xts::KEY`] bytes.
+    /// Those that lie in `stored` as `layout` says; `key` has [`super::xts::KEY`] bytes.
     ///
     /// # Errors
     /// The layout is none, the key is none, or the file's length cannot be read.
-    pub fn new(file: File, key: &[u8], layout: Layout) -> io::Result<Self> {
+    pub fn new(stored: impl Into<Stored>, key: &[u8], layout: Layout) -> io::Result<Self> {
+        let stored = stored.into();
         let bad = |text: &'static str| io::Error::new(io::ErrorKind::InvalidInput, text);
         if !layout.sector.is_power_of_two() || !(UNIT as u32..=MAX_SECTOR).contains(&layout.sector) {
             return Err(bad("its sectors are of a size that LUKS2 does not have"));
         }
         let sector = u64::from(layout.sector);
-        let length = file.metadata()?.len();
+        let length = stored.size()?;
         let size = length.checked_sub(layout.offset).ok_or_else(|| bad("the volume's file was cut off"))?;
         Ok(Self {
-            file,
+            stored,
             cipher: Xts::new(key)?,
             offset: layout.offset,
             sector,
@@ -78,7 +80,7 @@ impl Payload {
     ///
     /// # Errors
     /// It does not all lie inside, or the file cannot be read or written.
-    pub fn write(&self, from: &mut [u8], offset: u64) -> io::Result<()> {
+    pub fn write(&mut self, from: &mut [u8], offset: u64) -> io::Result<()> {
         let (start, end) = self.around(offset, from.len())?;
         if (start, end) == (offset, offset + from.len() as u64) {
             return self.write_sectors(from, start);
@@ -99,8 +101,8 @@ impl Payload {
     ///
     /// # Errors
     /// The disk's.
-    pub fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+    pub fn sync(&mut self) -> io::Result<()> {
+        self.stored.sync()
     }
 
     /// The whole sectors that these bytes lie in.
@@ -112,19 +114,21 @@ impl Payload {
     }
 
     fn read_sectors(&self, into: &mut [u8], start: u64) -> io::Result<()> {
-        self.file.read_exact_at(into, self.offset + start)?;
+        self.stored.read(into, self.offset + start)?;
         self.cipher.decrypt(into, self.sector as usize, start / UNIT as u64);
         Ok(())
     }
 
-    fn write_sectors(&self, from: &mut [u8], start: u64) -> io::Result<()> {
+    fn write_sectors(&mut self, from: &mut [u8], start: u64) -> io::Result<()> {
         self.cipher.encrypt(from, self.sector as usize, start / UNIT as u64);
-        self.file.write_all_at(from, self.offset + start)
+        self.stored.write(from, self.offset + start)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::{fs::File, os::unix::fs::FileExt as _};
+
     use proptest::prelude::*;
 
     use super::*;
@@ -157,7 +161,7 @@ mod tests {
     fn nothing_outside_is_read_or_written() {
         let file = tempfile::tempfile().unwrap();
         file.set_len(8192 + 1024 + 100).unwrap();
-        let payload = payload(&file, 512, 8192);
+        let mut payload = payload(&file, 512, 8192);
         assert_eq!(payload.size(), 1024);
         let mut bytes = [0; 512];
         for offset in [513, 1024, u64::MAX, u64::MAX - 511] {
@@ -198,7 +202,7 @@ mod tests {
         ) {
             let file = tempfile::tempfile().unwrap();
             file.set_len(offset + SIZE as u64).unwrap();
-            let payload = payload(&file, 512 << power, offset);
+            let mut payload = payload(&file, 512 << power, offset);
             let mut model = vec![0; SIZE];
             payload.write(&mut model.clone(), 0).unwrap();
             for deed in deeds {

@@ -7,6 +7,7 @@ use std::{
 };
 
 use super::*;
+use crate::store::VolumeFiles;
 
 const GOOD: &[u8] = b"correct horse";
 const MIB: u64 = 1 << 20;
@@ -294,7 +295,8 @@ fn a_plain_volume_becomes_an_encrypted_one() {
     let file = File::create(&plain).unwrap();
     file.set_len(5 * MIB + 100).unwrap();
     file.write_all_at(b"a marker to look for", 2 * MIB).unwrap();
-    encrypt(&plain, &new, &master).unwrap();
+    let files = VolumeFiles::of(plain.parent().unwrap(), "plain");
+    encrypt(&files, &new, &master).unwrap();
     assert!(!plain.exists());
     let payload = payload(&new, &master);
     assert_eq!(payload.size(), 5 * MIB + 512);

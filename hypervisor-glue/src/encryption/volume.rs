@@ -2,8 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Seek as _},
-    os::unix::fs::FileExt as _,
+    io,
     path::Path,
 };
 
@@ -13,7 +12,10 @@ use super::{
     luks::{self, Slot, VOLUME_HEADER},
     payload::{Layout, Payload},
 };
-use crate::{memory::Secret, store::sync_dir};
+use crate::{
+    memory::Secret,
+    store::{VolumeFiles, sync_dir},
+};
 
 /// Bytes at a payload's beginning that are written when it is made, so that they read as zeros: a guest
 /// must see that there is no file system yet. The rest reads as noise until it is written.
@@ -62,23 +64,24 @@ pub fn open(path: &Path, bytes: u64, master: &MasterKey) -> Result<VolumeKey, En
     Ok(VolumeKey { key, layout })
 }
 
-/// Makes an encrypted volume at `new` with all that is in the plain one at `plain`, and then deletes
+/// Makes an encrypted volume at `new` with all that is in the plain one `plain`, and then deletes
 /// that: at any time one of them is there and whole. What was no hole in it and is longer on the disk
-/// for it is all of it: holes would not read as zeros. Takes long.
+/// for it is all of it: holes would not read as zeros. What it shared with clones it does not share any more.
+/// Takes long.
 ///
 /// # Errors
 /// As those of [`open`].
-pub fn encrypt(plain: &Path, new: &Path, master: &MasterKey) -> Result<(), EncryptionError> {
-    let read = || EncryptionError::io("read", plain);
-    let mut from = File::open(plain).map_err(read())?;
-    let bytes = from.metadata().map_err(read())?.len().next_multiple_of(512);
+pub fn encrypt(plain: &VolumeFiles, new: &Path, master: &MasterKey) -> Result<(), EncryptionError> {
+    let read = || EncryptionError::io("read", &plain.file);
+    let from = plain.open(false).map_err(read())?;
+    let there = from.size().map_err(read())?;
+    let bytes = there.next_multiple_of(512);
     let dir = new.parent().unwrap_or(Path::new("/"));
     let room = rustix::fs::statvfs(dir).map_err(|errno| EncryptionError::io("look at", dir)(errno.into()))?;
     if room.f_bavail.saturating_mul(room.f_frsize) < bytes + VOLUME_HEADER {
         return Err(EncryptionError::Room { path: dir.to_owned(), bytes: bytes + VOLUME_HEADER });
     }
     make(new, bytes, master, |payload| {
-        from.rewind()?;
         let mut chunk = vec![0; CHUNK];
         let mut at = 0;
         while at < bytes {
@@ -86,19 +89,16 @@ pub fn encrypt(plain: &Path, new: &Path, master: &MasterKey) -> Result<(), Encry
             let part = &mut chunk[..length];
             // The last sector may be longer than the file.
             part.fill(0);
-            let mut filled = 0;
-            while filled < length {
-                match from.read_at(&mut part[filled..], at + filled as u64)? {
-                    0 => break,
-                    count => filled += count,
-                }
-            }
+            from.read(&mut part[..(there - at).min(length as u64) as usize], at)?;
             payload.write(part, at)?;
             at += length as u64;
         }
         Ok(())
     })?;
-    fs::remove_file(plain).and_then(|()| sync_dir(dir)).map_err(EncryptionError::io("delete", plain))
+    for path in plain.all() {
+        fs::remove_file(path).map_err(EncryptionError::io("delete", path))?;
+    }
+    sync_dir(dir).map_err(EncryptionError::io("write", dir))
 }
 
 /// Makes a volume with its first bytes as `fill` leaves them.
@@ -106,7 +106,7 @@ fn make(
     path: &Path,
     bytes: u64,
     master: &MasterKey,
-    fill: impl FnOnce(&Payload) -> io::Result<()>,
+    fill: impl FnOnce(&mut Payload) -> io::Result<()>,
 ) -> Result<(), EncryptionError> {
     let write = || EncryptionError::io("write", path);
     let dir = path.parent().unwrap_or(Path::new("/"));
@@ -116,9 +116,9 @@ fn make(
     luks::format(draft.path(), Slot::Key, &master.0, VOLUME_HEADER)?;
     let (key, layout) = (luks::key(draft.path(), &master.0)?, luks::layout(draft.path())?);
     let put = || {
-        let payload = Payload::new(draft.as_file().try_clone()?, &key, layout)?;
+        let mut payload = Payload::new(draft.as_file().try_clone()?, &key, layout)?;
         payload.write(&mut vec![0; BLANK.min(payload.size() as usize)], 0)?;
-        fill(&payload)?;
+        fill(&mut payload)?;
         draft.as_file().sync_all()?;
         Ok::<_, io::Error>(())
     };

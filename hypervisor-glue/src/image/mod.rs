@@ -34,7 +34,7 @@ pub use self::{
     build::{BuildError, Programs, build, replace_agent},
     initramfs::settings,
     manifest::{Manifest, Recipe},
-    own::{OWN_INITRAMFS, make_volume, open_volume, write_initramfs},
+    own::{OWN_INITRAMFS, OpenVolume, make_volume, open_volume, write_initramfs},
 };
 use crate::store::{PROGRAMS, is_template, reason};
 

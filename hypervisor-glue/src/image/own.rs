@@ -8,7 +8,10 @@ use std::{
 };
 
 use super::{Image, settings};
-use crate::machine::{MachineSpec, StartError, VmSpec};
+use crate::{
+    machine::{MachineSpec, StartError, VmSpec},
+    overlay,
+};
 
 /// The initramfs with a qube's settings, in its run directory.
 pub const OWN_INITRAMFS: &str = "initramfs";
@@ -29,15 +32,43 @@ pub fn make_volume(path: &Path, bytes: u64) -> io::Result<()> {
     fs::rename(part, path)
 }
 
-/// Makes a machine's private volume where it is missing, and opens its file; `None` if it is to have none. An
-/// encrypted one was made by whoever has its key.
-pub fn open_volume(vm: &VmSpec<'_>) -> Result<Option<File>, StartError> {
-    let Some(path) = vm.volume else { return Ok(None) };
-    if vm.key.is_none() {
-        make_volume(path, vm.config.volume).map_err(StartError::at("make the private volume"))?;
+/// An open volume.
+#[derive(Debug)]
+pub struct OpenVolume {
+    /// All of it, or with a base the overlay.
+    pub file: File,
+    /// What it shares with clones, only to be read, and how many bytes the overlay is to have at least.
+    pub base: Option<(File, u64)>,
+}
+
+/// Makes a machine's private volume where it is missing, and opens its files; `None` if it is to have none. An
+/// encrypted one was made by whoever has its key. An overlay grows where it is served.
+pub fn open_volume(vm: &VmSpec<'_>) -> Result<Option<OpenVolume>, StartError> {
+    let Some(volume) = vm.volume else { return Ok(None) };
+    let open = |what, path: &Path, write| match File::options().read(true).write(write).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Err(StartError::Missing { what, path: path.to_owned() })
+        }
+        file => file.map_err(StartError::at("open the private volume")),
+    };
+    let Some(base) = &volume.base else {
+        if vm.key.is_none() {
+            make_volume(&volume.file, vm.config.volume).map_err(StartError::at("make the private volume"))?;
+        }
+        let file = open("its volume", &volume.file, true)?;
+        return Ok(Some(OpenVolume { file, base: None }));
+    };
+    let shared = open("what its volume shares with clones", base, false)?;
+    let file = open("its own part of a volume that is shared with clones", &volume.file, true)?;
+    let damaged =
+        |path: &Path, why: String| StartError::Unable(format!("{} is damaged: {why}", path.display()));
+    let expected = overlay::base_of(&file).map_err(|error| damaged(&volume.file, error.to_string()))?;
+    let found = shared.metadata().map_err(StartError::at("open the private volume"))?.len();
+    if found != expected {
+        return Err(damaged(base, format!("it has {found} bytes instead of {expected}")));
     }
-    let file = File::options().read(true).write(true).open(path);
-    file.map(Some).map_err(StartError::at("open the private volume"))
+    let begins = vm.key.map_or(0, |key| key.layout.offset);
+    Ok(Some(OpenVolume { file, base: Some((shared, begins.saturating_add(vm.config.volume))) }))
 }
 
 /// Writes the image's initramfs, and behind it what is this qube's own, to [`OWN_INITRAMFS`].

@@ -21,7 +21,7 @@ use transom_protocol::supervisor::{Backend, MemoryKind};
 
 use crate::{
     encryption::VolumeKey,
-    image::{self, OWN_INITRAMFS},
+    image::{self, OWN_INITRAMFS, OpenVolume},
     machine::{Card, Channel, Exit, Hypervisor, Machine, MachineSpec, StartError, Step},
     paths,
     sandbox::{Cgroup, Cgroups},
@@ -144,7 +144,11 @@ impl Hypervisor for Kvm {
         let cables: io::Result<_> = vm.cards.iter().map(copy).collect();
         let cables = cables.map_err(StartError::at("copy a cable"))?;
         let mut disks = vec![disk("root", read(&vm.image.root())?, true)];
-        disks.extend(volume.map(|volume| DiskFile { key, ..disk("private", volume, false) }));
+        disks.extend(volume.map(|OpenVolume { file, base }| DiskFile {
+            base,
+            key,
+            ..disk("private", file, false)
+        }));
         let launch = Launch {
             kvm: open_device().map_err(StartError::at("open /dev/kvm"))?,
             ram: vm.config.memory,

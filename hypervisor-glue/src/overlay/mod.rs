@@ -23,13 +23,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::BTreeSet,
-    fs::File,
-    io,
-    ops::Range,
-    os::unix::fs::FileExt as _,
-};
+use std::{collections::BTreeSet, fs::File, io, ops::Range, os::unix::fs::FileExt as _};
 
 use rustix::{
     fs::{FallocateFlags, fallocate},
@@ -128,6 +122,36 @@ fn header(size: u64, base: u64) -> [u8; HEADER] {
     bytes
 }
 
+/// Bytes of the base that an overlay was made for, as its header says.
+///
+/// # Errors
+/// It is no overlay.
+pub fn base_of(file: &impl Medium) -> io::Result<u64> {
+    Ok(sizes(file)?.1)
+}
+
+/// Bytes of the volume and of the base, checked.
+fn sizes(file: &impl Medium) -> io::Result<(u64, u64)> {
+    let length = file.length()?;
+    if length < HEADER as u64 {
+        return Err(bad("it is no overlay: it is too short"));
+    }
+    let mut found = [0; HEADER];
+    file.read(&mut found, 0)?;
+    let number = |at: usize| {
+        u64::from_le_bytes(std::array::from_fn(|byte| found.get(at + byte).copied().unwrap_or_default()))
+    };
+    let (size, base) = (number(16), number(24));
+    if found != header(size, base) {
+        return Err(bad("it is no overlay: its header says something else"));
+    }
+    let whole = size.is_multiple_of(SECTOR) && base.is_multiple_of(SECTOR);
+    if !whole || size > MAX_SIZE || base > size {
+        return Err(bad("its header says a size that no overlay has"));
+    }
+    if length < DATA + size { Err(bad("it was cut off")) } else { Ok((size, base)) }
+}
+
 /// Makes `file`, which must be empty, an overlay without a block, for a base of `base` bytes: whole sectors.
 ///
 /// # Errors
@@ -146,26 +170,7 @@ impl<M: Medium> Overlay<M> {
     /// # Errors
     /// It is none, or the base is another one.
     pub fn open(file: M, base: M) -> io::Result<Self> {
-        let length = file.length()?;
-        if length < HEADER as u64 {
-            return Err(bad("it is no overlay: it is too short"));
-        }
-        let mut found = [0; HEADER];
-        file.read(&mut found, 0)?;
-        let number = |at: usize| {
-            u64::from_le_bytes(std::array::from_fn(|byte| found.get(at + byte).copied().unwrap_or_default()))
-        };
-        let (size, base_size) = (number(16), number(24));
-        if found != header(size, base_size) {
-            return Err(bad("it is no overlay: its header says something else"));
-        }
-        let whole = size.is_multiple_of(SECTOR) && base_size.is_multiple_of(SECTOR);
-        if !whole || size > MAX_SIZE || base_size > size {
-            return Err(bad("its header says a size that no overlay has"));
-        }
-        if length < DATA + size {
-            return Err(bad("it was cut off"));
-        }
+        let (size, base_size) = sizes(&file)?;
         let there = base.length()?;
         if there != base_size {
             return Err(bad(format!("its base has {there} bytes instead of {base_size}")));
@@ -190,7 +195,11 @@ impl<M: Medium> Overlay<M> {
         while at < end {
             let (own, after) = self.run(at, end);
             let (part, others) = rest.split_at_mut((after - at) as usize);
-            if own { self.file.read(part, DATA + at)? } else { self.read_base(part, at)? }
+            if own {
+                self.file.read(part, DATA + at)?
+            } else {
+                self.read_base(part, at)?
+            }
             (at, rest) = (after, others);
         }
         Ok(())

@@ -1,7 +1,4 @@
-use std::{
-    cell::RefCell,
-    rc::Rc,
-};
+use std::{cell::RefCell, rc::Rc};
 
 use proptest::prelude::*;
 
@@ -70,7 +67,9 @@ fn one_that_is_none_is_refused() {
     }
     made.file.write(&good, 0).unwrap();
     again(&made).unwrap();
-    for (size, base) in [(SIZE + 1, SIZE), (MAX_SIZE + BLOCK, SIZE), (u64::MAX - 511, SIZE), (SIZE - 512, SIZE)] {
+    for (size, base) in
+        [(SIZE + 1, SIZE), (MAX_SIZE + BLOCK, SIZE), (u64::MAX - 511, SIZE), (SIZE - 512, SIZE)]
+    {
         made.file.write(&header(size, base), 0).unwrap();
         assert!(again(&made).unwrap_err().to_string().contains("a size that no overlay has"));
     }
@@ -87,7 +86,9 @@ fn no_size_but_whole_sectors_up_to_the_largest() {
     assert!(create(&file, 513).is_err() && create(&file, MAX_SIZE + 512).is_err());
     let (base, _) = base();
     let mut made = overlay(&base);
-    assert!(made.grow(SIZE + 1).is_err() && made.grow(u64::MAX).is_err() && made.grow(MAX_SIZE + 512).is_err());
+    assert!(
+        made.grow(SIZE + 1).is_err() && made.grow(u64::MAX).is_err() && made.grow(MAX_SIZE + 512).is_err()
+    );
     // Smaller is not refused; it stays what it is.
     made.grow(512).unwrap();
     assert_eq!(made.size(), SIZE);
@@ -130,8 +131,10 @@ enum Deed {
 }
 
 fn place() -> impl Strategy<Value = (u64, u64)> {
-    let start = prop_oneof![0..MOST, (0..MOST / SECTOR).prop_map(|n| n * SECTOR), (0..9u64).prop_map(|n| n * BLOCK)];
-    let length = prop_oneof![0..3 * BLOCK, (0..64u64).prop_map(|n| n * SECTOR), (0..3u64).prop_map(|n| n * BLOCK)];
+    let start =
+        prop_oneof![0..MOST, (0..MOST / SECTOR).prop_map(|n| n * SECTOR), (0..9u64).prop_map(|n| n * BLOCK)];
+    let length =
+        prop_oneof![0..3 * BLOCK, (0..64u64).prop_map(|n| n * SECTOR), (0..3u64).prop_map(|n| n * BLOCK)];
     (start, length)
 }
 

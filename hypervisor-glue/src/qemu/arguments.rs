@@ -95,6 +95,8 @@ impl Arguments<'_> {
                 "node-name": "private",
                 "driver": "nbd",
                 "server": { "type": "fd", "str": fd.to_string() },
+                // Where the server can.
+                "discard": "unmap",
             }),
         });
         let private = private.map(|drive| ("private", drive));

@@ -241,7 +241,7 @@ impl Machine for QemuMachine {
         // One that ended well ended because QEMU does.
         let failed = matches!(server, Some(Some(status)) if !status.success());
         if failed && !matches!(qemu, Some(Some(_))) && self.because.is_none() {
-            self.give_up("the server of its encrypted volume ended".to_owned());
+            self.give_up("the server of its volume ended".to_owned());
             return Step::Alive;
         }
         match (qemu, daemon) {

@@ -6,7 +6,7 @@
 //! memory file of ours: the desktop gets a read-only descriptor of it. The guest has no display, a
 //! network card for each cable that it was given, and no other way to reach another guest.
 //!
-//! An encrypted volume is served to QEMU by a third process, [`crate::volume_server`], over NBD on a
+//! A volume that is encrypted or shared with clones is served to QEMU by a third process, [`crate::volume_server`], over NBD on a
 //! socket pair. The alternative of vhost-user-blk needs guest RAM in the process that has the key, and its
 //! queues to outlive each reset; NBD is a few hundred lines that know neither.
 //!
@@ -53,7 +53,8 @@ use self::{
 };
 use crate::{
     encryption::VolumeKey,
-    image, kvm,
+    image::{self, OpenVolume},
+    kvm,
     listener::Listeners,
     machine::{Card, Channel, Hypervisor, Machine, MachineSpec, StartError},
     paths,
@@ -67,7 +68,7 @@ use crate::{
 const QEMU: &str = "qemu-system-x86_64";
 /// The daemon's program.
 const VSOCK: &str = "vhost-device-vsock";
-/// The program that serves an encrypted volume.
+/// The program that serves a volume that is encrypted or shared.
 const SERVER: &str = "transom-volume";
 /// The daemon's side of the streams, in the run directory: `vsock_PORT` is where port PORT goes.
 const STREAMS: &str = "vsock";
@@ -107,12 +108,12 @@ impl Qemu {
         Ok((program, vsock))
     }
 
-    /// Starts what serves an encrypted volume, and gives QEMU's end of its socket. It goes into a jail
+    /// Starts what serves a volume that QEMU cannot read itself, and gives QEMU's end of its socket. It goes into a jail
     /// and becomes the qube's user by itself.
     fn serve_volume(
         &self,
-        file: File,
-        key: &VolumeKey,
+        volume: OpenVolume,
+        key: Option<&VolumeKey>,
         uid: Option<u32>,
         spec: &MachineSpec<'_>,
         complaints: OwnedFd,
@@ -122,7 +123,7 @@ impl Qemu {
         })?;
         let doing = "run the volume's server";
         let (ours, theirs) = UnixStream::pair().map_err(StartError::at("make a socket pair"))?;
-        let plan = volume_server::plan(file, key, uid, theirs).map_err(StartError::at(doing))?;
+        let plan = volume_server::plan(volume, key, uid, theirs).map_err(StartError::at(doing))?;
         let mut command = Command::new(program);
         command
             .current_dir(spec.run_dir)
@@ -209,8 +210,8 @@ impl Hypervisor for Qemu {
         let (kernel, root) = (pass(kernel), pass(open(vm.image.root())?));
         let (volume, server) = match (volume, vm.key) {
             (None, _) => (None, None),
-            (Some(volume), None) => (Some(Volume::File(pass(volume))), None),
-            (Some(volume), Some(key)) => {
+            (Some(OpenVolume { file, base: None }), None) => (Some(Volume::File(pass(file))), None),
+            (Some(volume), key) => {
                 let (socket, server) = self.serve_volume(volume, key, uid, spec, theirs()?)?;
                 (Some(Volume::Served(pass(File::from(OwnedFd::from(socket))))), Some(server))
             }

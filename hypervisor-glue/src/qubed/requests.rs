@@ -450,10 +450,7 @@ impl Server {
         let lasts = self.lasting(name).is_ok();
         let home = lasts.then(|| self.store.home(name)).transpose().map_err(|e| store_error(&e))?;
         let log_dir = self.log_dir(name).map_err(|e| store_error(&e))?;
-        let volume = lasts.then(|| match key {
-            Some(_) => self.store.encrypted_volume(name),
-            None => self.store.plain_volume(name),
-        });
+        let volume = lasts.then(|| self.store.volume_files(name, key.is_some()));
         let run_dir = self.run_dir(name);
         let _ = std::fs::remove_dir_all(&run_dir);
         // The store makes its own.
@@ -473,7 +470,7 @@ impl Server {
             limits: &config.limits,
             vm: image.as_ref().map(|image| VmSpec {
                 image,
-                volume: volume.as_deref(),
+                volume: volume.as_ref(),
                 key,
                 config: &config.machine,
                 cards: &cards,

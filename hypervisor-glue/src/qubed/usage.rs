@@ -22,7 +22,10 @@ use super::{
     job::Job,
     server::{ClientId, Server},
 };
-use crate::{client::read_updates, store::Volume};
+use crate::{
+    client::read_updates,
+    store::{Volume, VolumeFiles},
+};
 
 /// Most files of one home that are counted.
 const MOST_FILES: usize = 100_000;
@@ -37,7 +40,7 @@ const MAX_TEMPLATES: usize = 256;
 #[derive(Debug)]
 enum Disk {
     Nothing,
-    File(PathBuf),
+    Volume(VolumeFiles),
     Directory(PathBuf),
 }
 
@@ -93,13 +96,13 @@ impl Server {
         let disk = match (self.lasting(&qube), backend, self.store.volume(&qube)) {
             (Err(_), ..) => Disk::Nothing,
             (Ok(()), Backend::Sandbox, _) => Disk::Directory(self.store.dir(&qube).join("home")),
-            (.., Volume::Encrypted) => Disk::File(self.store.encrypted_volume(&qube)),
-            (.., Volume::Plain) => Disk::File(self.store.plain_volume(&qube)),
             (.., Volume::Missing) => Disk::Nothing,
+            (.., volume) => Disk::Volume(self.store.volume_files(&qube, volume == Volume::Encrypted)),
         };
         // It matters to nobody else that it cannot be read.
         let updates = self.store.open_updates(&qube).unwrap_or_default();
-        Some((QubeUsage { qube, memory, disk: None, more: false, updates: None }, disk, updates))
+        let usage = QubeUsage { qube, memory, disk: None, shared: None, more: false, updates: None };
+        Some((usage, disk, updates))
     }
 
     /// A count is done.
@@ -126,15 +129,26 @@ fn counted((mut usage, disk, updates): (QubeUsage, Disk, Option<File>)) -> QubeU
     usage.updates = updates.and_then(|file| read_updates(file).ok()).map(count);
     match disk {
         Disk::Nothing => {}
-        Disk::File(path) => {
-            usage.disk = fs::symlink_metadata(path).ok().map(|meta| meta.blocks().saturating_mul(512));
-        }
+        Disk::Volume(files) => (usage.disk, usage.shared) = size_of(&files),
         Disk::Directory(path) => {
             let (bytes, whole) = size_below(&path, MOST_FILES);
             (usage.disk, usage.more) = (Some(bytes), !whole);
         }
     }
     usage
+}
+
+/// Bytes on the disk that are a volume's own, and those that it shares with others. Who is the last to use a
+/// base has it for its own.
+fn size_of(files: &VolumeFiles) -> (Option<u64>, Option<u64>) {
+    let (mut own, mut shared) = (None, None);
+    for path in files.all() {
+        let Ok(meta) = fs::symlink_metadata(path) else { continue };
+        let others = files.base.as_ref() == Some(path) && meta.nlink() > 1;
+        let sum = if others { &mut shared } else { &mut own };
+        *sum = Some(sum.unwrap_or(0_u64).saturating_add(meta.blocks().saturating_mul(512)));
+    }
+    (own, shared)
 }
 
 /// Bytes on the disk below a directory, and whether that is all. The qube owns it and may change it meanwhile:

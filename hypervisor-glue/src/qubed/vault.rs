@@ -15,6 +15,7 @@ use super::{job::Job, server::ClientId};
 use crate::{
     encryption::{self, EncryptionError, Keyring, MasterKey, Slot, VolumeKey},
     memory::Secret,
+    store::VolumeFiles,
 };
 
 /// Longest passphrase that is read, in bytes: longer ones are refused by name.
@@ -229,7 +230,7 @@ impl Vault {
     pub(super) fn encrypt(
         &mut self,
         name: QubeName,
-        plain: PathBuf,
+        plain: VolumeFiles,
         new: PathBuf,
         master: Arc<MasterKey>,
     ) -> Result<(), ErrorBody> {

@@ -8,7 +8,7 @@ use super::{
     server::{Qube, Server, Until},
     vault::Part,
 };
-use crate::store::{QubeConfig, Volume};
+use crate::store::{QubeConfig, StoreError, Volume};
 
 impl Server {
     /// Begins to open the volume of a qube that is to start. False if it has none that is encrypted.
@@ -23,8 +23,14 @@ impl Server {
             .vault
             .key()
             .map_err(|why| ErrorBody::new(ErrorKind::Locked, format!("{name} cannot start: {why}")))?;
-        let bytes = config.machine.volume;
-        self.vault.open(name.clone(), self.store.encrypted_volume(name), bytes, master)?;
+        let files = self.store.volume_files(name, true);
+        let broken = |error: &StoreError| {
+            ErrorBody::new(ErrorKind::Io, format!("{name} cannot start: its volume is not whole: {error}"))
+        };
+        files.check(true).map_err(|error| broken(&error))?;
+        // An overlay grows where it is served.
+        let bytes = if files.base.is_some() { 0 } else { config.machine.volume };
+        self.vault.open(name.clone(), files.header, bytes, master)?;
         Ok(true)
     }
 
@@ -69,7 +75,7 @@ impl Server {
             .vault
             .key()
             .map_err(|why| ErrorBody::new(ErrorKind::Locked, format!("{name} cannot be encrypted: {why}")))?;
-        let (plain, new) = (self.store.plain_volume(&name), self.store.encrypted_volume(&name));
+        let (plain, new) = (self.store.volume_files(&name, false), self.store.encrypted_volume(&name));
         self.vault.encrypt(name.clone(), plain, new, master)?;
         tracing::info!(qube = %name, "being encrypted");
         Ok(super::requests::Outcome::Later(name, Until::Encrypted))
@@ -90,7 +96,10 @@ impl Server {
         }
         let locked = |why| ErrorBody::new(ErrorKind::Locked, format!("{name} cannot be taken over: {why}"));
         let master = self.vault.key_of_this_computer().map_err(locked)?;
-        self.vault.take_over(name.clone(), self.store.encrypted_volume(&name), files, master)?;
+        let volume = self.store.volume_files(&name, true);
+        let broken = |error: StoreError| ErrorBody::new(ErrorKind::Io, error.to_string());
+        volume.check(true).map_err(broken)?;
+        self.vault.take_over(name.clone(), volume.header, files, master)?;
         tracing::info!(qube = %name, "being taken over");
         Ok(super::requests::Outcome::Later(name, Until::Encrypted))
     }

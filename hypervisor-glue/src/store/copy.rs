@@ -3,14 +3,20 @@
 use std::{
     fs::{self, File},
     io,
-    path::PathBuf,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use rustix::fs::{CWD, RenameFlags, renameat_with, syncfs};
+use rustix::fs::{CWD, RenameFlags, ioctl_ficlone, renameat_with, syncfs};
 use transom_protocol::supervisor::QubeName;
 
-use super::{HIDDEN, PARTS, Store, StoreError, atomic, make_dir, remove_tree};
+use super::{
+    ENCRYPTED_VOLUME, HIDDEN, PARTS, PLAIN_VOLUME, PartKind, Store, StoreError, Volume, VolumeFiles, atomic,
+    exists, make_dir, remove_tree,
+    share::{NotShared, give_base, share},
+    volume_in,
+};
 use crate::user;
 
 /// Longest complaint of the copying program that is shown, in bytes.
@@ -52,8 +58,9 @@ impl Store {
 }
 
 impl Copying {
-    /// Makes the copy, wholly or not at all. Blocks are shared with the original where the file system
-    /// can; else what is no hole is copied.
+    /// Makes the copy, wholly or not at all. The blocks of a volume are shared with the original: by the file
+    /// system where it can, else by an overlay of each above what becomes a base. What is shared so already
+    /// keeps its base, and only what differs from it is copied: no overlay lies above another.
     pub fn run(self) -> Result<(), StoreError> {
         remove_tree(&self.new)?;
         let made = self.make();
@@ -66,7 +73,7 @@ impl Copying {
 
     fn make(&self) -> Result<(), StoreError> {
         make_dir(&self.new)?;
-        self.fill().map_err(StoreError::io("copy", &self.from))?;
+        self.fill()?;
         // All of it is on the disk before it has its name.
         let sync = File::open(&self.new).and_then(|dir| Ok(syncfs(dir)?));
         sync.map_err(StoreError::io("write", &self.new))?;
@@ -76,19 +83,53 @@ impl Copying {
         })
     }
 
-    fn fill(&self) -> io::Result<()> {
+    fn fill(&self) -> Result<(), StoreError> {
+        let failed = StoreError::io("copy", &self.from);
+        let volume = match volume_in(&self.from) {
+            Volume::Missing => None,
+            Volume::Plain => Some(PLAIN_VOLUME),
+            Volume::Encrypted => Some(ENCRYPTED_VOLUME),
+        };
+        let mut parts: Vec<PathBuf> = PARTS
+            .iter()
+            .filter(|part| part.kind != PartKind::Volume)
+            .map(|part| self.from.join(part.name))
+            .filter(|part| exists(part))
+            .collect();
+        if let Some(name) = volume {
+            parts.extend(self.volume(name)?);
+        }
+        self.copy(&parts).map_err(failed)
+    }
+
+    /// Gives the copy a volume, as far as that is no copying; says what is to be copied of it.
+    fn volume(&self, name: &str) -> Result<Vec<PathBuf>, StoreError> {
+        let whole = self.from.join(name);
+        let unshared = VolumeFiles::of(&self.from, name).base.is_none();
+        if unshared {
+            if reflink(&whole, &self.new.join(name)).map_err(StoreError::io("copy", &whole))? {
+                return Ok(Vec::new());
+            }
+            match share(&self.from, name, name == ENCRYPTED_VOLUME) {
+                Ok(()) => {}
+                Err(NotShared::Unable) => return Ok(vec![whole]),
+                Err(NotShared::Failed(error)) => return Err(error),
+            }
+        }
+        let files = VolumeFiles::of(&self.from, name);
+        files.check(name == ENCRYPTED_VOLUME)?;
+        give_base(&files, &self.new).map_err(StoreError::io("share", &self.from))?;
+        Ok(files.all().filter(|path| Some(*path) != files.base.as_ref()).cloned().collect())
+    }
+
+    fn copy(&self, parts: &[PathBuf]) -> io::Result<()> {
         // It ends with the thread that waits for it: nobody writes into what is cleaned away later.
         let starting = user::starting();
         let cp = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "cp", "-a", "--reflink=auto", "--one-file-system", "-t"])
             .arg(&self.new)
             .arg("--")
-            .args(
-                PARTS
-                    .map(|part| self.from.join(part.name))
-                    .iter()
-                    .filter(|part| fs::exists(part).unwrap_or(true)),
-            )
+            .args(parts)
             .env("LC_ALL", "C")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -110,4 +151,22 @@ impl Copying {
             io::Error::other(complaint)
         })
     }
+}
+
+/// Makes `to` a file that shares all blocks of `from`, with the same times and mode. False, and there is no such
+/// file, where the file system cannot.
+fn reflink(from: &Path, to: &Path) -> io::Result<bool> {
+    let source = match File::open(from) {
+        // Somebody else has made it a base meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        source => source?,
+    };
+    let meta = source.metadata()?;
+    let target = File::options().write(true).create_new(true).mode(meta.mode() & 0o777).open(to)?;
+    if ioctl_ficlone(&target, &source).is_err() {
+        drop(target);
+        return fs::remove_file(to).map(|()| false);
+    }
+    target.set_modified(meta.modified()?)?;
+    Ok(true)
 }

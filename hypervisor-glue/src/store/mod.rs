@@ -11,6 +11,7 @@ mod parts;
 mod pci;
 mod qube_file;
 mod settings;
+mod share;
 mod staging;
 mod told;
 mod volume;
@@ -27,6 +28,9 @@ use transom_protocol::{
     supervisor::{BackendChoice, LabelName, Program, QubeName},
 };
 
+use crate::encryption;
+
+use self::volume::Leftovers;
 pub(crate) use self::{
     atomic::sync_dir,
     network::with_network,
@@ -35,6 +39,7 @@ pub(crate) use self::{
     settings::with_settings,
     staging::{JOURNAL, all as stagings},
     told::opened as opened_programs,
+    volume::{exists, volume_in},
 };
 pub use self::{
     atomic::write as replace,
@@ -45,14 +50,14 @@ pub use self::{
     qube_file::{FileError, parse, write},
     staging::STAGED,
     told::PROGRAMS,
-    volume::Volume,
+    volume::{Volume, VolumeFiles},
 };
 
 /// The file that describes a qube.
 pub const QUBE_FILE: &str = "qube.kdl";
 /// The private volume of a virtual machine, encrypted or not.
 pub(crate) const ENCRYPTED_VOLUME: &str = "private.luks";
-const PLAIN_VOLUME: &str = "private.img";
+pub(crate) const PLAIN_VOLUME: &str = "private.img";
 /// Largest such file, in bytes.
 pub const MAX_QUBE_FILE: u64 = 64 * 1024;
 /// Prefix of qubes that are being made or deleted. No name of a qube begins with a dot.
@@ -384,7 +389,7 @@ impl Store {
             match renameat_with(CWD, &dir, CWD, &gone, RenameFlags::NOREPLACE) {
                 Ok(()) => {
                     atomic::sync_dir(&self.qubes).map_err(StoreError::io("write", &self.qubes))?;
-                    return Ok(Trash { paths: vec![gone] });
+                    return Ok(Trash::of(vec![gone], Leftovers::default()));
                 }
                 Err(rustix::io::Errno::EXIST) => {}
                 Err(error) => return Err(StoreError::io("remove", &dir)(error.into())),
@@ -405,11 +410,13 @@ impl Store {
                 // One that is written down can be gone on with.
                 || name.starts_with(&staging::prefix()) && unfinished()
         });
-        let mut paths: Vec<_> = paths.map(|entry| entry.path()).collect();
+        let mut trash = Trash::of(paths.map(|entry| entry.path()).collect(), Leftovers::default());
         for name in self.names().unwrap_or_default() {
-            paths.extend(self.volume_leftovers(&name));
+            let Leftovers { paths, slots } = self.volume_leftovers(&name);
+            trash.paths.extend(paths);
+            trash.slots.extend(slots);
         }
-        Trash { paths }
+        trash
     }
 }
 
@@ -418,12 +425,19 @@ impl Store {
 #[derive(Debug)]
 pub struct Trash {
     paths: Vec<PathBuf>,
+    /// Files that stay, and whose key slots nobody uses.
+    slots: Vec<PathBuf>,
 }
 
 impl Trash {
+    fn of(mut paths: Vec<PathBuf>, left: Leftovers) -> Self {
+        paths.extend(left.paths);
+        Self { paths, slots: left.slots }
+    }
+
     /// True if there is nothing to delete.
     pub fn is_empty(&self) -> bool {
-        self.paths.is_empty()
+        self.paths.is_empty() && self.slots.is_empty()
     }
 
     /// Deletes; of an encrypted volume first what it could be read with. Can take long; gives the first
@@ -433,7 +447,9 @@ impl Trash {
             let (destroyed, deleted) = (volume::destroy(path), remove_tree(path));
             deleted.and(destroyed)
         };
-        self.paths.iter().map(delete).fold(Ok(()), Result::and)
+        let empty = |path: &PathBuf| encryption::empty_header(path).map_err(StoreError::io("erase", path));
+        let emptied = self.slots.iter().map(empty).fold(Ok(()), Result::and);
+        self.paths.iter().map(delete).fold(emptied, Result::and)
     }
 }
 

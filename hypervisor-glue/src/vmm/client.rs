@@ -38,13 +38,13 @@ use crate::{
 pub struct DiskFile {
     /// The serial number that the guest sees, at most 20 bytes.
     pub serial: String,
-    /// Raw, or with a `base` a qcow2 overlay.
+    /// Raw, or with a `base` an overlay.
     pub file: File,
-    /// A raw file that is never written.
-    pub base: Option<File>,
+    /// A raw file that is never written, and how many bytes the overlay is to have at least.
+    pub base: Option<(File, u64)>,
     /// The guest may only read.
     pub read_only: bool,
-    /// The raw file is encrypted, and this opens it.
+    /// What is in it is encrypted, and this opens it.
     pub key: Option<VolumeKey>,
 }
 
@@ -401,7 +401,7 @@ impl Files {
             encrypted,
             serial: disk.serial,
             file: self.add(disk.file),
-            base: disk.base.map(|base| self.add(base)),
+            base: disk.base.map(|(base, size)| (self.add(base), size)),
             read_only: disk.read_only,
         })
     }

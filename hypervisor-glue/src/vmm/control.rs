@@ -113,13 +113,13 @@ pub struct Plan {
 pub struct DiskPlan {
     /// The serial number that the guest sees, at most 20 bytes.
     pub serial: String,
-    /// The file: raw, or with a `base` a qcow2 overlay.
+    /// The file: raw, or with a `base` an overlay.
     pub file: FileNumber,
-    /// A raw file that is never written.
-    pub base: Option<FileNumber>,
+    /// A raw file that is never written, and how many bytes the overlay is to have at least.
+    pub base: Option<(FileNumber, u64)>,
     /// The guest may only read.
     pub read_only: bool,
-    /// The file is encrypted: a pipe with its key, and where in the file that begins.
+    /// What is in it is encrypted: a pipe with its key, and where that begins.
     pub encrypted: Option<(FileNumber, encryption::Layout)>,
 }
 

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     encryption::KEY,
     memory::Secret,
+    overlay::Stored,
     packet::{self, Received},
 };
 
@@ -221,14 +222,20 @@ fn config(plan: Plan, files: &mut Files) -> Result<Config, ProcessError> {
     config.console = plan.console.map(|number| files.take_stream(number)).transpose()?;
     for disk in plan.disks {
         let file = files.take_file(disk.file)?;
-        let opened = match (disk.encrypted, disk.base) {
-            (Some((key, layout)), _) => {
-                let key = Secret::read(files.take_file(key)?, KEY).map_err(Error::at("read a disk's key"))?;
-                // One that is longer is none, as one that is shorter.
-                Disk::encrypted(file, key.as_deref().unwrap_or_default(), layout)
-            }
-            (None, Some(base)) => Disk::overlay(file, files.take_file(base)?),
+        let base = disk.base.map(|(base, size)| Ok::<_, ProcessError>((files.take_file(base)?, size)));
+        let opened = match (base.transpose()?, disk.encrypted) {
             (None, None) => Disk::raw(file, disk.read_only),
+            (base, encrypted) => {
+                let read = |(key, layout)| {
+                    let key = Secret::read(files.take_file(key)?, KEY);
+                    Ok::<_, ProcessError>((key.map_err(Error::at("read a disk's key"))?, layout))
+                };
+                let key = encrypted.map(read).transpose()?;
+                // One that is longer is none, as one that is shorter.
+                let key = key.as_ref().map(|(key, layout)| (key.as_deref().unwrap_or_default(), *layout));
+                let stored = Stored::open(file, base).map_err(Error::at("open a disk with its base"))?;
+                Disk::stored(stored, key)
+            }
         };
         config.disks.push((opened.map_err(Error::from)?, disk.serial));
     }

@@ -16,6 +16,15 @@ pub trait Export {
     fn write(&mut self, from: &mut [u8], offset: u64) -> io::Result<()>;
     /// Brings what was written to the disk.
     fn flush(&mut self) -> io::Result<()>;
+    /// True if [`Self::discard`] does something.
+    fn discards(&self) -> bool {
+        false
+    }
+    /// Lets go of what lies there.
+    fn discard(&mut self, offset: u64, length: u64) -> io::Result<()> {
+        let _ = (offset, length);
+        Err(io::ErrorKind::Unsupported.into())
+    }
 }
 
 /// Why a conversation ended before its end.
@@ -40,6 +49,8 @@ const FIXED: u16 = 1;
 const NO_ZEROES: u16 = 2;
 /// Transmission flags: they are there, and flush is known.
 const FLAGS: u16 = 1 | 1 << 2;
+/// Another one: blocks can be given back.
+const TRIMS: u16 = 1 << 5;
 
 const OPT_EXPORT_NAME: u32 = 1;
 const OPT_ABORT: u32 = 2;
@@ -55,6 +66,7 @@ const READ: u16 = 0;
 const WRITE: u16 = 1;
 const DISCONNECT: u16 = 2;
 const FLUSH: u16 = 3;
+const TRIM: u16 = 4;
 
 const EIO: u32 = 5;
 const EINVAL: u32 = 22;
@@ -73,7 +85,8 @@ const MAX_OPTIONS: usize = 64;
 /// # Errors
 /// It broke the rules, or the stream broke.
 pub fn serve(stream: &mut (impl Read + Write), export: &mut impl Export) -> Result<(), NbdError> {
-    if !handshake(stream, export.size())? {
+    let flags = if export.discards() { FLAGS | TRIMS } else { FLAGS };
+    if !handshake(stream, export.size(), flags)? {
         return Ok(());
     }
     let mut buffer = vec![0; MAX_REQUEST as usize];
@@ -101,6 +114,10 @@ pub fn serve(stream: &mut (impl Read + Write), export: &mut impl Export) -> Resu
                 }
             }
             FLUSH => status(export.flush()),
+            TRIM if export.discards() => match request.range(export.size()) {
+                Some(length) => status(export.discard(request.offset, length as u64)),
+                None => EINVAL,
+            },
             DISCONNECT => return Ok(()),
             // It was told what there is.
             _ => EINVAL,
@@ -121,7 +138,7 @@ fn status(result: io::Result<()>) -> u32 {
 }
 
 /// True if requests follow.
-fn handshake(stream: &mut (impl Read + Write), size: u64) -> Result<bool, NbdError> {
+fn handshake(stream: &mut (impl Read + Write), size: u64, offered: u16) -> Result<bool, NbdError> {
     let mut hello = Vec::new();
     hello.extend(GREETING.to_be_bytes());
     hello.extend(OPTION.to_be_bytes());
@@ -146,7 +163,7 @@ fn handshake(stream: &mut (impl Read + Write), size: u64) -> Result<bool, NbdErr
         match option {
             OPT_EXPORT_NAME => {
                 let mut answer = size.to_be_bytes().to_vec();
-                answer.extend(FLAGS.to_be_bytes());
+                answer.extend(offered.to_be_bytes());
                 if flags & u32::from(NO_ZEROES) == 0 {
                     answer.extend([0; 124]);
                 }
@@ -156,7 +173,7 @@ fn handshake(stream: &mut (impl Read + Write), size: u64) -> Result<bool, NbdErr
             OPT_INFO | OPT_GO => {
                 let mut export = INFO_EXPORT.to_be_bytes().to_vec();
                 export.extend(size.to_be_bytes());
-                export.extend(FLAGS.to_be_bytes());
+                export.extend(offered.to_be_bytes());
                 answer(stream, option, REP_INFO, &export)?;
                 let mut blocks = INFO_BLOCK_SIZE.to_be_bytes().to_vec();
                 for bytes in [BLOCK, 4096, MAX_REQUEST] {

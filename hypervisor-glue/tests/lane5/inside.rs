@@ -21,11 +21,13 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     io::Errno,
 };
-use transom_hypervisor::vmm::{
-    Exit,
-    client::{DiskFile, Launch, Outcome, Vmm},
-    devices::block::create_overlay,
-    open_kvm,
+use transom_hypervisor::{
+    overlay,
+    vmm::{
+        Exit,
+        client::{DiskFile, Launch, Outcome, Vmm},
+        open_kvm,
+    },
 };
 
 use crate::{
@@ -109,7 +111,7 @@ fn disks(content: &[u8]) -> Vec<DiskFile> {
     fs::write("/tmp/base", content).unwrap();
     let open = |path: &str, write: bool| File::options().read(true).write(write).open(path).unwrap();
     File::create("/tmp/overlay").unwrap();
-    create_overlay(open("/tmp/overlay", true), content.len() as u64).unwrap();
+    overlay::create(&open("/tmp/overlay", true), content.len() as u64).unwrap();
     vec![
         DiskFile {
             serial: "base".into(),
@@ -121,7 +123,7 @@ fn disks(content: &[u8]) -> Vec<DiskFile> {
         DiskFile {
             serial: "overlay".into(),
             file: open("/tmp/overlay", true),
-            base: Some(open("/tmp/base", false)),
+            base: Some((open("/tmp/base", false), content.len() as u64)),
             read_only: false,
             key: None,
         },

@@ -18,10 +18,11 @@ use rustix::{
 };
 use transom_hypervisor::{
     encryption::{KEY, Layout, Payload},
+    overlay::{self, Overlay},
     vmm::{
         devices::{
             Device, Work,
-            block::{Block, Disk, create_overlay},
+            block::{Block, Disk},
             net::{Cable, Net},
             rng::Rng,
             transport::{Interrupt, Transport},
@@ -57,12 +58,21 @@ pub(crate) enum Kind {
     ReadOnly,
     Overlay,
     Encrypted,
+    EncryptedOverlay,
     Net,
     Vsock,
 }
 
-pub(crate) const KINDS: [Kind; 7] =
-    [Kind::Rng, Kind::Disk, Kind::ReadOnly, Kind::Overlay, Kind::Encrypted, Kind::Net, Kind::Vsock];
+pub(crate) const KINDS: [Kind; 8] = [
+    Kind::Rng,
+    Kind::Disk,
+    Kind::ReadOnly,
+    Kind::Overlay,
+    Kind::Encrypted,
+    Kind::EncryptedOverlay,
+    Kind::Net,
+    Kind::Vsock,
+];
 
 /// The other ends of what a device is connected to.
 #[derive(Debug, Default)]
@@ -93,8 +103,8 @@ fn device(kind: Kind, host: &mut Host) -> Box<dyn Device> {
         Kind::ReadOnly => block(Disk::raw(content(), true).unwrap()),
         Kind::Overlay => {
             let file = memory_file(&[]);
-            create_overlay(file.try_clone().unwrap(), DISK).unwrap();
-            block(Disk::overlay(file, content()).unwrap())
+            overlay::create(&file, DISK).unwrap();
+            block(Disk::overlay(Overlay::open(file, content()).unwrap()))
         }
         Kind::Encrypted => {
             let (file, layout) = (
@@ -102,9 +112,22 @@ fn device(kind: Kind, host: &mut Host) -> Box<dyn Device> {
                 Layout { offset: HEADER as u64, sector: 512 },
             );
             let key: [u8; KEY] = std::array::from_fn(|n| n as u8);
-            let payload = Payload::new(file.try_clone().unwrap(), &key, layout).unwrap();
+            let mut payload = Payload::new(file.try_clone().unwrap(), &key, layout).unwrap();
             payload.write(&mut vec![0x5a; DISK as usize], 0).unwrap();
             block(Disk::encrypted(file, &key, layout).unwrap())
+        }
+        Kind::EncryptedOverlay => {
+            // What is in it lies in the base.
+            let (base, layout) = (
+                memory_file(&vec![0; HEADER + DISK as usize]),
+                Layout { offset: HEADER as u64, sector: 512 },
+            );
+            let key: [u8; KEY] = std::array::from_fn(|n| n as u8);
+            let mut payload = Payload::new(base.try_clone().unwrap(), &key, layout).unwrap();
+            payload.write(&mut vec![0x5a; DISK as usize], 0).unwrap();
+            let file = memory_file(&[]);
+            overlay::create(&file, HEADER as u64 + DISK).unwrap();
+            block(Disk::encrypted(Overlay::open(file, base).unwrap(), &key, layout).unwrap())
         }
         Kind::Net => {
             let (cable, theirs) = cable();

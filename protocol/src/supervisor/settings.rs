@@ -53,9 +53,14 @@ pub struct QubeUsage {
     /// group holds. `None`: it does not run, or nobody counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<u64>,
-    /// Bytes on the disk of its private volume, or of a sandbox's home. `None`: nothing of it is on a disk.
+    /// Bytes on the disk of its private volume, or of a sandbox's home, that are its own: so many are free when
+    /// it is removed. `None`: nothing of it is on a disk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<u64>,
+    /// Bytes on the disk that it shares with its clones: they are there once for all of them. `None`: it shares
+    /// nothing that dom0 knows of; what a file system shares by itself it does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<u64>,
     /// There is more on the disk than was counted: too many files, or some that cannot be looked at.
     #[serde(default)]
     pub more: bool,

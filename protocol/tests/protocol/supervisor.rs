@@ -190,8 +190,9 @@ fn changes() -> impl Strategy<Value = Changes> {
 
 fn usage() -> impl Strategy<Value = QubeUsage> {
     let amount = || option::of(any::<u64>());
-    (qube(), amount(), amount(), any::<bool>(), option::of(any::<u32>()))
-        .prop_map(|(qube, memory, disk, more, updates)| QubeUsage { qube, memory, disk, more, updates })
+    (qube(), amount(), amount(), amount(), any::<bool>(), option::of(any::<u32>())).prop_map(
+        |(qube, memory, disk, shared, more, updates)| QubeUsage { qube, memory, disk, shared, more, updates },
+    )
 }
 
 fn error() -> impl Strategy<Value = ErrorBody> {

@@ -2,9 +2,9 @@
 
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
+    fs,
     io::Write as _,
-    os::unix::fs::{FileExt as _, symlink},
+    os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Output, Stdio},
     sync::{Mutex, MutexGuard, PoisonError},
@@ -85,18 +85,20 @@ impl Lab {
     /// What is in a qube's private volume, encrypted or not.
     pub(crate) fn read_volume(&self, qube: &str, into: &mut [u8], offset: u64) {
         let (store, name) = (Store::open(&self.data()).unwrap(), QubeName::new(qube).unwrap());
-        if store.volume(&name) == Volume::Plain {
-            return File::open(store.plain_volume(&name)).unwrap().read_exact_at(into, offset).unwrap();
+        let encrypted = store.volume(&name) == Volume::Encrypted;
+        let stored = store.volume_files(&name, encrypted).open(false).unwrap();
+        if !encrypted {
+            return stored.read(into, offset).unwrap();
         }
         let key = self.volume_key(qube);
-        let file = File::open(store.encrypted_volume(&name)).unwrap();
-        Payload::new(file, &key.key, key.layout).unwrap().read(into, offset).unwrap();
+        Payload::new(stored, &key.key, key.layout).unwrap().read(into, offset).unwrap();
     }
 
     /// What opens the encrypted volume of a qube.
     pub(crate) fn volume_key(&self, qube: &str) -> encryption::VolumeKey {
         let master = Keyring::of(&self.data()).open(PASSPHRASE.as_bytes()).unwrap();
-        encryption::open(&self.data().join("qubes").join(qube).join("private.luks"), 0, &master).unwrap()
+        let (store, name) = (Store::open(&self.data()).unwrap(), QubeName::new(qube).unwrap());
+        encryption::open(&store.volume_files(&name, true).header, 0, &master).unwrap()
     }
 
     pub(crate) fn data(&self) -> PathBuf {

@@ -111,6 +111,7 @@ fn answer_figures(world: &mut World, qubed: &Qubed) -> usize {
                 let usage = |(n, qube): (u64, QubeName)| QubeUsage {
                     memory: Some((180 + 97 * n) << 20),
                     disk: Some((310 + 777 * n) << 20),
+                    shared: None,
                     more: false,
                     updates: (qube.as_str() == "work").then_some(12),
                     qube,

@@ -197,3 +197,40 @@ fn age_and_tar_open_it_too() {
     }
     assert!(fs::metadata(out.join("work/private.img")).unwrap().blocks() < 2_000, "holes are holes");
 }
+
+/// A clone is saved whole, and comes back as a volume that needs no other.
+#[test]
+fn a_shared_volume_comes_back_in_one_file() {
+    let (mut here, mut there) = (Machine::new().and_work(), Machine::new());
+    here.store.copy(&name("work"), &name("copy")).unwrap().run().unwrap();
+    let files = here.store.volume_files(&name("copy"), false);
+    if files.base.is_none() {
+        println!("SKIP the file system shares blocks by itself");
+        return;
+    }
+    let mut shared = files.open(true).unwrap();
+    shared.write(b"of the copy", 1 << 39).unwrap();
+    shared.write(&noise(100_000), 3 << 30).unwrap();
+    shared.sync().unwrap();
+    let key = x25519::Identity::generate();
+    let backup = here.save(&["work", "copy"], &key);
+    assert!(backup.len() < 3 << 20, "holes are holes: {} bytes", backup.len());
+    checked(&backup, &key).unwrap();
+    there.restore(&backup, &key).unwrap();
+    for qube in ["work", "copy"] {
+        assert!(there.store.volume_files(&name(qube), false).base.is_none());
+        let (saved, restored) = (
+            here.store.volume_files(&name(qube), false).open(false).unwrap(),
+            there.store.volume_files(&name(qube), false).open(false).unwrap(),
+        );
+        assert_eq!(saved.size().unwrap(), restored.size().unwrap());
+        for (at, length) in [(0, 4 << 20), (1 << 39, 1 << 20), (3 << 30, 1 << 20), ((1 << 40) - 4096, 4096)] {
+            let (mut one, mut other) = (vec![1; length], vec![2; length]);
+            saved.read(&mut one, at).unwrap();
+            restored.read(&mut other, at).unwrap();
+            assert!(one == other, "{qube} at {at}");
+        }
+    }
+    let meta = fs::metadata(there.store.plain_volume(&name("copy"))).unwrap();
+    assert!(meta.blocks() < 4_000, "holes are holes");
+}

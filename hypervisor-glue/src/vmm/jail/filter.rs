@@ -75,8 +75,9 @@ const EVENT_LOOP: &[libc::c_long] = &[
     libc::SYS_tgkill,
 ];
 
-/// What the server of a volume may do besides: use its file and its stream.
+/// What the server of a volume may do besides: use its files and its stream.
 const VOLUME: &[libc::c_long] = &[
+    libc::SYS_fallocate,
     libc::SYS_fdatasync,
     libc::SYS_fsync,
     libc::SYS_pread64,

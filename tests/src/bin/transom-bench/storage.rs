@@ -21,7 +21,7 @@ pub(crate) fn encryption(quick: bool, figures: &mut Vec<Figure>) -> Result<(), S
     file.set_len(SIZE as u64).map_err(io)?;
     let key: Vec<u8> = (0..64).collect();
     let layout = Layout { offset: 0, sector: 512 };
-    let encrypted = Payload::new(file.try_clone().map_err(io)?, &key, layout).map_err(io)?;
+    let mut encrypted = Payload::new(file.try_clone().map_err(io)?, &key, layout).map_err(io)?;
     let rounds = if quick { 6 } else { 24 };
     let mut buffer = vec![1; REQUEST];
     // Read plain, read encrypted, written plain, written encrypted: in turns.

@@ -1,21 +1,23 @@
-//! What a disk is made of: a raw file, a qcow2 overlay on a raw base that is never written, or the
-//! encrypted part of a file.
+//! What a disk is made of: a raw file, an overlay on a base that is never written, or the encrypted part
+//! of either.
 //!
-//! All files are given as descriptors; a name inside an image is never followed.
+//! All files are given as descriptors; no image has a name in it.
 
 use std::{fmt, fs::File, io};
 
 use imago::{
-    DenyImplicitOpenGate, FormatAccess, FormatCreateBuilder as _, FormatDriverBuilder as _,
+    FormatAccess,
     file::File as Storage,
     io_buffers::{IoVector, IoVectorMut},
-    qcow2::Qcow2,
     raw::Raw,
 };
 use vm_memory::VolatileSlice;
 
 use super::Status;
-use crate::encryption::{Layout, Payload};
+use crate::{
+    encryption::{Layout, Payload},
+    overlay::{Overlay, Stored},
+};
 
 /// A disk cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +44,8 @@ enum Image {
     /// With room for what is enciphered or not yet: never in the guest's memory, where the guest could
     /// see and change it on the way.
     Encrypted(Box<Payload>, Vec<u8>),
+    /// With room for what comes from several places.
+    Shared(Box<Overlay>, Vec<u8>),
 }
 
 impl fmt::Debug for Disk {
@@ -60,24 +64,26 @@ impl Disk {
         Ok(Self { image: Image::Plain(image), read_only })
     }
 
-    /// A qcow2 file that holds what differs from `base`, a raw file.
-    pub fn overlay(overlay: File, base: File) -> Result<Self, DiskError> {
-        let base = raw(base, false).map_err(DiskError::at("base"))?;
-        let open = || {
-            let file = Storage::try_from(overlay)?;
-            Qcow2::<Storage>::builder(file)
-                .write(true)
-                .backing(Some(base))
-                .data_file(None)
-                .open(DenyImplicitOpenGate::default())
-        };
-        let image = open().map_err(DiskError::at("overlay"))?;
-        Ok(Self { image: Image::Plain(FormatAccess::new(image)), read_only: false })
+    /// What differs from a base, and the rest of it.
+    pub fn overlay(overlay: Overlay) -> Self {
+        Self { image: Image::Shared(Box::new(overlay), Vec::new()), read_only: false }
     }
 
-    /// What is encrypted in a file with a volume's key.
-    pub fn encrypted(file: File, key: &[u8], layout: Layout) -> Result<Self, DiskError> {
-        let payload = Payload::new(file, key, layout).map_err(DiskError::at("encrypted volume"))?;
+    /// What a guest may write to: all bytes of it, or what is encrypted in it with a volume's key.
+    ///
+    /// # Errors
+    /// It cannot be used as one.
+    pub fn stored(stored: Stored, key: Option<(&[u8], Layout)>) -> Result<Self, DiskError> {
+        match (key, stored) {
+            (Some((key, layout)), stored) => Self::encrypted(stored, key, layout),
+            (None, Stored::File(file)) => Self::raw(file, false),
+            (None, Stored::Shared(overlay)) => Ok(Self::overlay(*overlay)),
+        }
+    }
+
+    /// What is encrypted in a file, or an overlay, with a volume's key.
+    pub fn encrypted(stored: impl Into<Stored>, key: &[u8], layout: Layout) -> Result<Self, DiskError> {
+        let payload = Payload::new(stored, key, layout).map_err(DiskError::at("encrypted volume"))?;
         Ok(Self { image: Image::Encrypted(Box::new(payload), Vec::new()), read_only: false })
     }
 
@@ -86,6 +92,7 @@ impl Disk {
         match &self.image {
             Image::Plain(image) => image.size(),
             Image::Encrypted(payload, _) => payload.size(),
+            Image::Shared(overlay, _) => overlay.size(),
         }
     }
 
@@ -102,13 +109,14 @@ impl Disk {
         status("write", self.image.write(from, offset))
     }
 
-    pub(super) fn flush(&self) -> Status {
+    pub(super) fn flush(&mut self) -> Status {
         if self.read_only {
             return Status::Good;
         }
-        let flushed = match &self.image {
+        let flushed = match &mut self.image {
             Image::Plain(image) => image.flush().and_then(|()| image.sync()),
             Image::Encrypted(payload, _) => payload.sync(),
+            Image::Shared(overlay, _) => overlay.sync(),
         };
         status("flush", flushed)
     }
@@ -124,12 +132,13 @@ impl Image {
             Self::Encrypted(payload, buffer) => {
                 buffer.resize(into.iter().map(VolatileSlice::len).sum(), 0);
                 payload.read(buffer, offset)?;
-                let mut rest = &buffer[..];
-                for slice in into {
-                    let (part, after) = rest.split_at(slice.len());
-                    slice.copy_from(part);
-                    rest = after;
-                }
+                scatter(buffer, into);
+                Ok(())
+            }
+            Self::Shared(overlay, buffer) => {
+                buffer.resize(into.iter().map(VolatileSlice::len).sum(), 0);
+                overlay.read(buffer, offset)?;
+                scatter(buffer, into);
                 Ok(())
             }
         }
@@ -142,16 +151,32 @@ impl Image {
                 image.writev(vector, offset)
             }
             Self::Encrypted(payload, buffer) => {
-                buffer.resize(from.iter().map(VolatileSlice::len).sum(), 0);
-                let mut rest = &mut buffer[..];
-                for slice in from {
-                    let (part, after) = rest.split_at_mut(slice.len());
-                    slice.copy_to(part);
-                    rest = after;
-                }
+                gather(from, buffer);
                 payload.write(buffer, offset)
             }
+            Self::Shared(overlay, buffer) => {
+                gather(from, buffer);
+                overlay.write(buffer, offset)
+            }
         }
+    }
+}
+
+fn scatter(mut from: &[u8], into: &[VolatileSlice<'_>]) {
+    for slice in into {
+        let (part, after) = from.split_at(slice.len());
+        slice.copy_from(part);
+        from = after;
+    }
+}
+
+fn gather(from: &[VolatileSlice<'_>], into: &mut Vec<u8>) {
+    into.resize(from.iter().map(VolatileSlice::len).sum(), 0);
+    let mut rest = &mut into[..];
+    for slice in from {
+        let (part, after) = rest.split_at_mut(slice.len());
+        slice.copy_to(part);
+        rest = after;
     }
 }
 
@@ -169,16 +194,4 @@ fn status(doing: &str, result: io::Result<()>) -> Status {
             Status::Error
         }
     }
-}
-
-/// Makes `file`, which must be empty, a qcow2 overlay for a base of `size` bytes.
-pub fn create_overlay(file: File, size: u64) -> Result<(), DiskError> {
-    let create = || {
-        Qcow2::<Storage>::create_builder(Storage::try_from(file)?)
-            .size(size)
-            // Only a mark that there is a base: whoever opens it says which.
-            .backing("base".to_owned(), "raw".to_owned())
-            .create()
-    };
-    create().map_err(DiskError::at("overlay"))
 }

@@ -4,7 +4,7 @@ mod disk;
 
 use super::{Broken, Device, Queues, Work, chain::Chain};
 
-pub use disk::{Disk, DiskError, create_overlay};
+pub use disk::{Disk, DiskError};
 
 const FEATURE_SIZE_MAX: u64 = 1 << 1;
 const FEATURE_SEG_MAX: u64 = 1 << 2;

@@ -1,3 +1,5 @@
+mod shared;
+
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use proptest::prelude::*;
