@@ -233,6 +233,25 @@ mod tests {
     }
 
     #[test]
+    fn what_a_volume_shares_is_told_apart_until_nobody_else_has_it() {
+        let temp = tempfile::tempdir().unwrap();
+        let path = |name: &str| temp.path().join(name);
+        fs::write(path("private.img"), vec![7; 1 << 20]).unwrap();
+        let files = || VolumeFiles::of(temp.path(), "private.img");
+        let (own, shared) = size_of(&files());
+        assert!(own.unwrap() >= 1 << 20 && shared.is_none());
+        fs::rename(path("private.img"), path("private.img.base")).unwrap();
+        fs::write(path("private.img.overlay"), vec![7; 100_000]).unwrap();
+        fs::hard_link(path("private.img.base"), path("of a clone")).unwrap();
+        let (own, shared) = size_of(&files());
+        assert!((100_000..1 << 20).contains(&own.unwrap()) && shared.unwrap() >= 1 << 20);
+        fs::remove_file(path("of a clone")).unwrap();
+        let (own, shared) = size_of(&files());
+        assert!(own.unwrap() >= (1 << 20) + 100_000 && shared.is_none());
+        assert_eq!(size_of(&VolumeFiles::of(temp.path(), "private.luks")), (None, None));
+    }
+
+    #[test]
     fn a_very_deep_home_ends() {
         let temp = tempfile::tempdir().unwrap();
         let mut path = temp.path().to_owned();

@@ -277,6 +277,7 @@ mod tests {
         bytes: Vec<u8>,
         flushed: usize,
         full: bool,
+        discards: bool,
     }
 
     impl Export for Memory {
@@ -298,13 +299,20 @@ mod tests {
             self.flushed += 1;
             Ok(())
         }
+        fn discards(&self) -> bool {
+            self.discards
+        }
+        fn discard(&mut self, offset: u64, length: u64) -> io::Result<()> {
+            self.bytes[offset as usize..][..length as usize].fill(0);
+            Ok(())
+        }
     }
 
     /// Serves in a thread what `client` asks for.
     fn with(full: bool, client: impl FnOnce(&mut UnixStream)) -> (Memory, Result<(), NbdError>) {
         let (mut ours, mut theirs) = UnixStream::pair().unwrap();
         let server = thread::spawn(move || {
-            let mut bytes = Memory { bytes: vec![0; SIZE], flushed: 0, full };
+            let mut bytes = Memory { bytes: vec![0; SIZE], flushed: 0, full, discards: false };
             let result = serve(&mut theirs, &mut bytes);
             (bytes, result)
         });
@@ -425,6 +433,24 @@ mod tests {
     }
 
     #[test]
+    fn blocks_are_given_back_where_that_was_offered() {
+        let mut bytes = 3u32.to_be_bytes().to_vec();
+        bytes.extend(OPTION.to_be_bytes());
+        bytes.extend([&OPT_GO.to_be_bytes()[..], &[0; 4]].concat());
+        for (offset, length) in [(512u64, 1024u32), (SIZE as u64 - 512, 1024), (1, 512)] {
+            bytes.extend([&REQUEST.to_be_bytes()[..], &[0; 2], &TRIM.to_be_bytes(), &[1; 8]].concat());
+            bytes.extend([&offset.to_be_bytes()[..], &length.to_be_bytes()].concat());
+        }
+        for discards in [true, false] {
+            let mut export = Memory { bytes: vec![7; SIZE], flushed: 0, full: false, discards };
+            serve(&mut Fixed(&bytes), &mut export).unwrap();
+            let given_back: Vec<_> = (0..SIZE).filter(|at| export.bytes[*at] == 0).collect();
+            let expected = if discards { 512..1536 } else { 0..0 };
+            assert_eq!(given_back, expected.collect::<Vec<_>>());
+        }
+    }
+
+    #[test]
     fn a_full_disk_is_said() {
         let (_, result) = with(true, |stream| {
             go(stream);
@@ -486,6 +512,7 @@ mod tests {
         #[test]
         fn any_bytes_come_to_an_end(
             begun: bool,
+            discards: bool,
             requests in prop::collection::vec((0u16..6, prop_oneof![0u64..20_000, any::<u64>()], 0u32..3000), 0..8),
             rest in prop::collection::vec(any::<u8>(), 0..200),
         ) {
@@ -506,7 +533,7 @@ mod tests {
                 bytes.resize(bytes.len() + if kind == WRITE { length as usize } else { 0 }, 9);
             }
             bytes.extend(rest);
-            let mut export = Memory { bytes: vec![0; SIZE], flushed: 0, full: false };
+            let mut export = Memory { bytes: vec![0; SIZE], flushed: 0, full: false, discards };
             let _ = serve(&mut Fixed(&bytes), &mut export);
             prop_assert_eq!(export.bytes.len(), SIZE);
         }
