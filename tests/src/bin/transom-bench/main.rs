@@ -33,12 +33,13 @@ fn main() -> ExitCode {
         [] => measure(false, None),
         ["--quick"] => measure(true, None),
         ["--backup"] => backup(),
+        ["--clones"] => clones(),
         ["--lanes", logs] => measure(false, Some(Path::new(logs))),
         // Inside a qube, for the figure of memory.
         ["--windows", count] => {
             count.parse().map_err(|_| "how many windows?".into()).and_then(|n| program::windows(n, FULL_HD))
         }
-        _ => Err("usage: transom-bench [--quick | --backup | --lanes LOGS]".into()),
+        _ => Err("usage: transom-bench [--quick | --backup | --clones | --lanes LOGS]".into()),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,6 +48,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// The figures of clones alone.
+fn clones() -> Result<(), String> {
+    let mut figures = Vec::new();
+    storage::clones(false, &mut figures)?;
+    print!("{}", report::table(&figures));
+    Ok(())
 }
 
 /// The figures of backups alone.
@@ -69,6 +78,7 @@ fn measure(quick: bool, lanes: Option<&Path>) -> Result<(), String> {
         ("memory", process::memory(&mut figures)),
         ("backups", backup::speed(quick, &mut figures)),
         ("encryption", storage::encryption(quick, &mut figures)),
+        ("clones", storage::clones(quick, &mut figures)),
         ("virtual machines", lanes.map_or(Ok(()), |logs| lanes::figures(logs, &mut figures))),
     ];
     print!("{}", report::table(&figures));

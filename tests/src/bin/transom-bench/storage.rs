@@ -1,9 +1,19 @@
 //! What encrypting a volume costs: the same requests to a file as it is and through the cipher, without
-//! a disk, which would hide it.
+//! a disk, which would hide it; and what cloning one costs, on the disk.
 
-use std::{fs::File, os::unix::fs::FileExt as _, time::Instant};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _},
+    path::Path,
+    time::Instant,
+};
 
-use transom_hypervisor::encryption::{Layout, Payload};
+use transom_hypervisor::{
+    encryption::{Layout, Payload},
+    store::{QubeConfig, Store, Trash},
+    supervisor::{LabelName, QubeName},
+};
 
 use crate::report::{Figure, Goal, quantile};
 
@@ -57,6 +67,68 @@ pub(crate) fn encryption(quick: bool, figures: &mut Vec<Figure>) -> Result<(), S
         // As much as a fast disk gives.
         figures.push(figure("encrypted_mib_per_s", speed(pair[1]), "MiB/s", Goal::AtLeast(500.0)));
         figures.push(figure("encrypted_over_plain", pair[1] / pair[0], "×", Goal::None));
+    }
+    Ok(())
+}
+
+/// Bytes on the disk of all files below a directory, each once.
+fn on_disk(dir: &Path) -> io::Result<u64> {
+    let mut seen = std::collections::BTreeSet::new();
+    let (mut bytes, mut ahead) = (0, vec![dir.to_owned()]);
+    while let Some(next) = ahead.pop() {
+        for entry in fs::read_dir(next)? {
+            let (path, meta) = entry.and_then(|entry| Ok((entry.path(), entry.metadata()?)))?;
+            if meta.is_dir() {
+                ahead.push(path);
+            } else if seen.insert(meta.ino()) {
+                bytes += meta.blocks() * 512;
+            }
+        }
+    }
+    Ok(bytes)
+}
+
+/// Time and room that a clone takes, of a qube with a full volume; and those of a copy of its file.
+pub(crate) fn clones(quick: bool, figures: &mut Vec<Figure>) -> Result<(), String> {
+    fn text(error: impl std::fmt::Display) -> String {
+        error.to_string()
+    }
+    let (bytes, times) = if quick { (64 << 20, 1) } else { (1 << 30, 3) };
+    let dir = Path::new("target/bench");
+    fs::create_dir_all(dir).map_err(text)?;
+    let temp = tempfile::Builder::new().prefix("clone-").tempdir_in(dir).map_err(text)?;
+    let store = Store::open(&temp.path().join("data")).map_err(text)?;
+    let (full, copy) = (QubeName::new("full").map_err(text)?, QubeName::new("copy").map_err(text)?);
+    let mut seconds: [Vec<f64>; 2] = Default::default();
+    let mut room = [0; 2];
+    for _ in 0..times {
+        let config = QubeConfig::new(LabelName::new("grey").map_err(text)?);
+        store.create(&full, &config).map_err(text)?;
+        let volume = store.plain_volume(&full);
+        let mut file = File::create(&volume).map_err(text)?;
+        let random = File::open("/dev/urandom").map_err(text)?;
+        io::copy(&mut random.take(bytes), &mut file).and_then(|_| file.sync_all()).map_err(text)?;
+        let before = on_disk(temp.path()).map_err(text)?;
+        let begin = Instant::now();
+        let whole = temp.path().join("copy");
+        io::copy(&mut File::open(&volume).map_err(text)?, &mut File::create(&whole).map_err(text)?)
+            .and_then(|_| File::open(&whole)?.sync_all())
+            .map_err(text)?;
+        seconds[0].push(begin.elapsed().as_secs_f64());
+        room[0] = on_disk(temp.path()).map_err(text)?.saturating_sub(before);
+        fs::remove_file(&whole).map_err(text)?;
+        let begin = Instant::now();
+        store.copy(&full, &copy).and_then(|copying| copying.run()).map_err(text)?;
+        seconds[1].push(begin.elapsed().as_secs_f64());
+        room[1] = on_disk(temp.path()).map_err(text)?.saturating_sub(before);
+        for name in [&full, &copy] {
+            store.remove(name).and_then(Trash::empty).map_err(text)?;
+        }
+    }
+    for ((what, seconds), room) in ["copied", "cloned"].into_iter().zip(&mut seconds).zip(room) {
+        let figure = |name, value, unit| Figure::new(format!("volume.{what}.{name}"), value, unit, Goal::None, times);
+        figures.push(figure("ms", quantile(seconds, 0.5)? * 1e3, "ms"));
+        figures.push(figure("kib_on_disk", room as f64 / 1024.0, "KiB"));
     }
     Ok(())
 }
