@@ -136,8 +136,7 @@ fn secrets(store: &Store, data: &Path) -> String {
         (None, Some(master)) => (master, "new"),
         other => panic!("{other:?}"),
     };
-    let mut all = which.to_owned();
-    for name in store.names().unwrap() {
+    let volumes = store.names().unwrap().into_iter().map(|name| {
         let volume = store.volume(&name);
         let files = store.volume_files(&name, volume == Volume::Encrypted);
         let mut found = [0; 8];
@@ -150,9 +149,10 @@ fn secrets(store: &Store, data: &Path) -> String {
                 Payload::new(stored, &key.key, key.layout).unwrap().read(&mut found, 4096).unwrap();
             }
         }
-        all += &format!(", {name}: {volume:?}, {}", String::from_utf8_lossy(&found));
-    }
-    all
+        format!(", {name}: {volume:?}, {}", String::from_utf8_lossy(&found))
+    });
+    let volumes: Vec<_> = volumes.collect();
+    format!("{which}{}", volumes.concat())
 }
 
 /// One qube as it is seen: its name, its label, what is in its home, how long its volume is and what is in it.

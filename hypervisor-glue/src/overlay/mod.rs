@@ -196,9 +196,9 @@ impl<M: Medium> Overlay<M> {
             let (own, after) = self.run(at, end);
             let (part, others) = rest.split_at_mut((after - at) as usize);
             if own {
-                self.file.read(part, DATA + at)?
+                self.file.read(part, DATA + at)?;
             } else {
-                self.read_base(part, at)?
+                self.read_base(part, at)?;
             }
             (at, rest) = (after, others);
         }

@@ -322,7 +322,9 @@ proptest! {
                 let (start, length) = (start / 512 * 512, length.next_multiple_of(512));
                 if what == 0 {
                     made.sync().unwrap();
-                    may.iter_mut().for_each(|sector| drop(sector.drain(..sector.len() - 1)));
+                    for sector in &mut may {
+                        sector.drain(..sector.len() - 1);
+                    }
                 } else if what == 1 {
                     let size = (start + length).min(MOST);
                     if size > made.size() {

@@ -76,6 +76,7 @@ impl Server {
             .key()
             .map_err(|why| ErrorBody::new(ErrorKind::Locked, format!("{name} cannot be encrypted: {why}")))?;
         let (plain, new) = (self.store.volume_files(&name, false), self.store.encrypted_volume(&name));
+        plain.check(false).map_err(|error| ErrorBody::new(ErrorKind::Io, error.to_string()))?;
         self.vault.encrypt(name.clone(), plain, new, master)?;
         tracing::info!(qube = %name, "being encrypted");
         Ok(super::requests::Outcome::Later(name, Until::Encrypted))

@@ -52,9 +52,10 @@ impl VolumeFiles {
         let [overlay, base, header] = PARTS_OF_SHARED.map(|part| dir.join(format!("{name}.{part}")));
         // Before it was put into place, all of it is where it was.
         let shared = exists(&overlay) || exists(&base) && !exists(&whole);
-        match shared {
-            true => Self { file: overlay, base: Some(base), header },
-            false => Self { file: whole.clone(), base: None, header: whole },
+        if shared {
+            Self { file: overlay, base: Some(base), header }
+        } else {
+            Self { file: whole.clone(), base: None, header: whole }
         }
     }
 

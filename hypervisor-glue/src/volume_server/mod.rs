@@ -85,7 +85,7 @@ pub(crate) fn plan(
 
 /// What is served.
 enum Volume {
-    Encrypted(Payload),
+    Encrypted(Box<Payload>),
     Shared(Box<Overlay>),
 }
 
@@ -160,7 +160,8 @@ pub fn run(control: OwnedFd) -> Result<(), ServerError> {
     let mut volume = match (key, stored) {
         (Some((key, layout)), stored) => {
             let key = Secret::read(key, KEY)?;
-            Volume::Encrypted(Payload::new(stored, key.as_deref().unwrap_or_default(), layout)?)
+            let payload = Payload::new(stored, key.as_deref().unwrap_or_default(), layout)?;
+            Volume::Encrypted(Box::new(payload))
         }
         (None, Stored::Shared(overlay)) => Volume::Shared(overlay),
         (None, Stored::File(_)) => return Err(ServerError::NoPlan("that needs no server")),

@@ -126,7 +126,8 @@ pub(crate) fn clones(quick: bool, figures: &mut Vec<Figure>) -> Result<(), Strin
         }
     }
     for ((what, seconds), room) in ["copied", "cloned"].into_iter().zip(&mut seconds).zip(room) {
-        let figure = |name, value, unit| Figure::new(format!("volume.{what}.{name}"), value, unit, Goal::None, times);
+        let figure =
+            |name, value, unit| Figure::new(format!("volume.{what}.{name}"), value, unit, Goal::None, times);
         figures.push(figure("ms", quantile(seconds, 0.5)? * 1e3, "ms"));
         figures.push(figure("kib_on_disk", room as f64 / 1024.0, "KiB"));
     }
