@@ -11,7 +11,7 @@ use std::{
 
 use transom_hypervisor::{
     encryption::{Layout, Payload},
-    store::{QubeConfig, Store, Trash},
+    store::{Copying, QubeConfig, Store, Trash},
     supervisor::{LabelName, QubeName},
 };
 
@@ -118,7 +118,7 @@ pub(crate) fn clones(quick: bool, figures: &mut Vec<Figure>) -> Result<(), Strin
         room[0] = on_disk(temp.path()).map_err(text)?.saturating_sub(before);
         fs::remove_file(&whole).map_err(text)?;
         let begin = Instant::now();
-        store.copy(&full, &copy).and_then(|copying| copying.run()).map_err(text)?;
+        store.copy(&full, &copy).and_then(Copying::run).map_err(text)?;
         seconds[1].push(begin.elapsed().as_secs_f64());
         room[1] = on_disk(temp.path()).map_err(text)?.saturating_sub(before);
         for name in [&full, &copy] {
