@@ -8,7 +8,7 @@ use std::{
 
 use transom_hypervisor::{
     client::Client,
-    supervisor::{CallAnswer, CallAsk, CallFate, Event, QubeState, RequestBody},
+    supervisor::{CallAnswer, CallAsk, CallFate, Event, Program, QubeInfo, QubeState, RequestBody},
 };
 use transom_protocol::{
     MAGIC,
@@ -467,4 +467,38 @@ fn a_qube_has_so_many_streams_and_calls_and_no_more() {
         token(&mut client, "vault", &mut tokens);
     }
     open(&qubed, &mut client, &mut tokens);
+}
+
+#[test]
+fn a_disposable_that_waits_can_ask_for_nothing() {
+    if !can_sandbox() {
+        return;
+    }
+    let qubed = Qubed::start();
+    qubed.create("vault", "good");
+    let words = ["sh", "-c", "sleep 1000"].map(str::to_owned);
+    qubed.create_with("work", "good", "disposables {\n    open \"sh\" \"-c\" \"sleep 1000\"\n}");
+    let mut compositor = attach(&qubed);
+    let waits = |info: &QubeInfo| info.disposable.is_some() && info.state == QubeState::Running;
+    let spare = await_event(&mut compositor, |event, _| match event {
+        Event::QubeState { qube } if waits(&qube) => Some(qube.name),
+        _ => None,
+    });
+    // The person would be asked about the first, and the second goes without saying.
+    for (service, to) in [("transom.copy", "vault"), ("transom.clock", "dom0")] {
+        End::call(&qubed, spare.as_str(), service, to).refused();
+    }
+    let mut client = qubed.client();
+    let program = Program::Command { argv: words.to_vec() };
+    let body = RequestBody::RunDisposable { pattern: "work".to_owned(), label: None, program };
+    call(&mut client, body).unwrap();
+    let mut clock = End::call(&qubed, spare.as_str(), "transom.clock", "dom0");
+    assert_eq!(clock.hear(), Heard::Allowed);
+    assert!(matches!(clock.hear(), Heard::Data(_)));
+    let _asks = End::call(&qubed, spare.as_str(), "transom.copy", "vault");
+    let asked = await_event(&mut compositor, |event, _| match event {
+        Event::Ask { ask } => Some(ask),
+        _ => None,
+    });
+    assert_eq!(asked.source, spare);
 }

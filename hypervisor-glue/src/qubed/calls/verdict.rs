@@ -51,6 +51,10 @@ impl Server {
         if self.closing || wish.and_then(Target::qube) == Some(&wanted.source) {
             return Ok(Verdict::Deny);
         }
+        // One that waits for its program has nobody who could want anything.
+        if self.qubes.get(wanted.source.as_str()).is_some_and(spare) {
+            return Ok(Verdict::Deny);
+        }
         // Qubes may have come or gone by hand.
         self.refresh_all();
         let policy = match self.calls.policy.now() {
