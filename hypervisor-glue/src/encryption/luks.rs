@@ -180,12 +180,12 @@ pub(super) fn copy_header(from: &Path, to: &File) -> Result<(), EncryptionError>
     let copy = || {
         to.set_len(offset)?;
         let source = File::open(from)?;
-        let mut chunk = vec![0; 4096];
+        let mut chunk = vec![0; 1 << 20];
         let mut at = 0;
         while at < offset {
-            let part = &mut chunk[..(offset - at).min(4096) as usize];
+            let part = &mut chunk[..(offset - at).min(1 << 20) as usize];
             source.read_exact_at(part, at)?;
-            // Most of it was never used.
+            // What was never used is a hole.
             if part.iter().any(|byte| *byte != 0) {
                 to.write_all_at(part, at)?;
             }
