@@ -33,10 +33,11 @@ impl Device {
         Self { pipe: File::options().write(true).open(path).unwrap() }
     }
 
+    /// Says all of it at once: the first of it may be enough for the other end to be cut off.
     fn say(&mut self, records: &[(u16, u16, i32)]) {
-        for (kind, code, value) in records {
-            self.pipe.write_all(&Record::new(*kind, *code, *value).to_bytes()).unwrap();
-        }
+        let bytes = |(kind, code, value): &(u16, u16, i32)| Record::new(*kind, *code, *value).to_bytes();
+        let bytes: Vec<u8> = records.iter().flat_map(bytes).collect();
+        self.pipe.write_all(&bytes).unwrap();
     }
 }
 
