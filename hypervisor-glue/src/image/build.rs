@@ -27,8 +27,8 @@ const BOOT: &str = "boot.cpio";
 /// Least free space, in bytes: for packages while they are unpacked, and for the image.
 const SPACE: (u64, u64) = (2 << 30, 1 << 30);
 
-/// Process 1 of a guest, with the names of its tools.
-fn init() -> String {
+/// Process 1 of a guest: a script, with the names of the tools that it is to have.
+pub fn init() -> String {
     INIT.replace("@TOOLS@", &super::TOOLS.join(" "))
 }
 

@@ -31,7 +31,7 @@ pub(crate) const TOOLS: [&str; 7] = [
 ];
 
 pub use self::{
-    build::{BuildError, Programs, build, replace_agent},
+    build::{BuildError, Programs, build, init, replace_agent},
     initramfs::settings,
     manifest::{Manifest, Recipe},
     own::{OWN_INITRAMFS, OpenVolume, make_volume, open_volume, write_initramfs},

@@ -84,7 +84,7 @@ fn until_reached(lab: &Lab, qube: &str, address: &str) {
 
 /// The image, with a process 1 that lets tests be root.
 pub(crate) fn networked(lab: &Lab) {
-    let init = include_str!("../../../hypervisor-glue/src/image/guest/init.sh");
+    let init = transom_hypervisor::image::init();
     let init = init.replacen('\n', ROOT, 1);
     add_to_initramfs(&own(lab, "networked"), &[("transom/init", init.as_bytes())]);
 }
