@@ -250,11 +250,16 @@ fn start(to: Option<&Target>, program: &str) -> Result<ExitCode, ServiceError> {
     if !is_program_id(program) || !is_argument(program) {
         return Err(ServiceError::Local(format!("{program:?} is no program's id that can be asked for")));
     }
-    let mut stream = Stream::call(START_PROGRAM, to, program, "")?;
+    let stream = Stream::call(START_PROGRAM, to, program, "")?;
+    ended(stream, "the other qube could not start it").map(|()| ExitCode::SUCCESS)
+}
+
+/// Waits for the end of a service that has nothing to say, and sees that it went well; else `why`.
+fn ended(mut stream: Stream, why: &'static str) -> Result<(), ServiceError> {
     loop {
         match stream.hear()? {
-            Heard::Exited(0) => return Ok(ExitCode::SUCCESS),
-            Heard::Exited(_) => return Err(ServiceError::Remote("the other qube could not start it")),
+            Heard::Exited(0) => return Ok(()),
+            Heard::Exited(_) => return Err(ServiceError::Remote(why)),
             Heard::Data(_) | Heard::End => {}
         }
     }
@@ -302,17 +307,11 @@ fn show_updates() -> Result<ExitCode, ServiceError> {
 
 fn tell_updates() -> Result<(), ServiceError> {
     let list = updates::list()?;
-    let mut stream = Stream::call(UPDATES, Some(&Target::Dom0), "", "")?;
+    let stream = Stream::call(UPDATES, Some(&Target::Dom0), "", "")?;
     let mut writer = stream.writer().map_err(ServiceError::Stream)?;
     writer.write_all(&list.encode()).map_err(ServiceError::Stream)?;
     writer.end()?;
-    loop {
-        match stream.hear()? {
-            Heard::Exited(0) => return Ok(()),
-            Heard::Exited(_) => return Err(ServiceError::Remote("dom0 does not take the list")),
-            Heard::Data(_) | Heard::End => {}
-        }
-    }
+    ended(stream, "dom0 does not take the list")
 }
 
 /// Until the qube ends. What fails one day may go well the next.

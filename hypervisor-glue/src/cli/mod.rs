@@ -327,8 +327,7 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
         QubeCommand::List { json } => {
             let qubes = client.list(Instant::now() + SOON)?;
             if json {
-                serde_json::to_writer_pretty(&mut *out, &qubes).map_err(io::Error::from)?;
-                writeln!(out)?;
+                write_json(&qubes, out)?;
             } else {
                 table(&qubes, out)?;
             }
@@ -447,6 +446,12 @@ fn qube(reply: ReplyBody) -> Result<QubeInfo, ClientError> {
         ReplyBody::Qube { qube } => Ok(qube),
         other => Err(unexpected(&other)),
     }
+}
+
+/// Says something to other programs.
+fn write_json(value: &impl serde::Serialize, out: &mut dyn io::Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    writeln!(out)
 }
 
 fn table(qubes: &[QubeInfo], out: &mut dyn io::Write) -> io::Result<()> {

@@ -8,7 +8,7 @@ use transom_protocol::{
     supervisor::QubeName,
 };
 
-use super::{CliError, SOON};
+use super::{CliError, SOON, write_json};
 use crate::client::{Client, ClientError};
 
 /// A program, for other programs.
@@ -62,9 +62,7 @@ pub(super) fn show(
     let known = list(client, qube)?;
     let programs: Vec<Shown<'_>> = known.iter().flat_map(ProgramList::programs).map(Shown::new).collect();
     if json {
-        serde_json::to_writer_pretty(&mut *out, &programs).map_err(io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return Ok(write_json(&programs, out)?);
     }
     if known.is_none() {
         writeln!(

@@ -6,7 +6,7 @@ use jiff::{Timestamp, tz::TimeZone};
 use serde::Serialize;
 use transom_protocol::{dom0_services::UpdateList, supervisor::QubeName};
 
-use super::{CliError, SOON};
+use super::{CliError, SOON, write_json};
 use crate::client::Client;
 
 /// What a qube has told, for other programs.
@@ -50,10 +50,7 @@ pub(super) fn show(
     let told = Timestamp::try_from(told).unwrap_or_default();
     let updates = shown(&list);
     if json {
-        serde_json::to_writer_pretty(&mut *out, &Told { told: told.to_string(), updates })
-            .map_err(io::Error::from)?;
-        writeln!(out)?;
-        return Ok(());
+        return Ok(write_json(&Told { told: told.to_string(), updates }, out)?);
     }
     let when = told.to_zoned(TimeZone::system()).strftime("%Y-%m-%d %H:%M");
     let plural = if updates.len() == 1 { "" } else { "s" };

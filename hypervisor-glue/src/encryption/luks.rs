@@ -183,13 +183,14 @@ pub(super) fn copy_header(from: &Path, to: &File) -> Result<(), EncryptionError>
         let mut chunk = vec![0; 1 << 20];
         let mut at = 0;
         while at < offset {
-            let part = &mut chunk[..(offset - at).min(1 << 20) as usize];
+            let length = (offset - at).min(chunk.len() as u64);
+            let part = &mut chunk[..length as usize];
             source.read_exact_at(part, at)?;
             // What was never used is a hole.
             if part.iter().any(|byte| *byte != 0) {
                 to.write_all_at(part, at)?;
             }
-            at += part.len() as u64;
+            at += length;
         }
         Ok(())
     };

@@ -48,11 +48,9 @@ fn spare(qube: &Qube) -> bool {
 impl Server {
     /// What may become of a call; `Err` what the person is told if it may not be.
     pub(super) fn verdict(&mut self, wanted: &Wanted, wish: Option<&Target>) -> Result<Verdict, CallFate> {
-        if self.closing || wish.and_then(Target::qube) == Some(&wanted.source) {
-            return Ok(Verdict::Deny);
-        }
-        // One that waits for its program has nobody who could want anything.
-        if self.qubes.get(wanted.source.as_str()).is_some_and(spare) {
+        // In one that waits for its program there is nobody who could want anything.
+        let waits = self.qubes.get(wanted.source.as_str()).is_some_and(spare);
+        if self.closing || waits || wish.and_then(Target::qube) == Some(&wanted.source) {
             return Ok(Verdict::Deny);
         }
         // Qubes may have come or gone by hand.
