@@ -77,15 +77,22 @@ fn place(machine: &mut Machine) {
     machine.point((800, 740));
 }
 
+/// Gives the keys to one of the two windows. A switch takes effect some time after its chord; a second
+/// chord in between would take the keys away again.
 fn switch_to(machine: &mut Machine, title: &str) {
-    machine.window(title);
-    until("it has the keys", || {
-        let has = machine.window(title).focused;
-        if !has {
-            machine.chord(&["alt", "tab"]);
+    let focused = |machine: &mut Machine| {
+        let windows = machine.state().windows;
+        (windows.len() == 2)
+            .then(|| windows.into_iter().find(|window| window.focused).map(|window| window.title))
+    };
+    loop {
+        let before = until("two windows", || focused(machine));
+        if before.as_deref() == Some(title) {
+            break;
         }
-        has.then_some(())
-    });
+        machine.chord(&["alt", "tab"]);
+        until("the keys move", || (focused(machine)? != before).then_some(()));
+    }
 }
 
 fn monitors(machine: &mut Machine) {
