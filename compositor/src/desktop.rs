@@ -179,6 +179,7 @@ impl Desktop {
             timers: crate::timers::Timers::default(),
             wayland: crate::wayland::Server::new(handle)?,
         };
+        desktop.arrange_as_configured();
         desktop.ui.cards.quiet = desktop.config.notifications.quiet;
         if time_of_day {
             desktop.show_time_of_day();

@@ -5,6 +5,7 @@ use std::fmt;
 use smithay::input::keyboard::xkb::{self, Keysym};
 
 use super::bound::Bound;
+use crate::shell::{Arrangement, Direction, Show};
 
 /// Consoles that have a key.
 const CONSOLES: i32 = 12;
@@ -166,14 +167,23 @@ pub enum Action {
     TileLeft,
     /// Fills the right half with it.
     TileRight,
-    /// Moves it a little.
-    MoveLeft,
-    /// See [`Action::MoveLeft`].
-    MoveRight,
-    /// See [`Action::MoveLeft`].
-    MoveUp,
-    /// See [`Action::MoveLeft`].
-    MoveDown,
+    /// What an arrow does: in columns the focus goes there. A floating window fills the left or the right
+    /// half; up fills the work area with it, down lets it float again.
+    Arrow(Direction),
+    /// The focus goes to the window on that side.
+    Focus(Direction),
+    /// Moves it: past others in columns, else a little.
+    Move(Direction),
+    /// Makes it larger or smaller, by steps to the right and down.
+    Grow(i32, i32),
+    /// Gives its column the next of the usual widths; `false`: the one before.
+    ColumnWidth(bool),
+    /// Shows the windows of its column in another way; `None`: the next one.
+    ColumnShow(Option<Show>),
+    /// Takes it out of the columns of its workspace, or puts it back.
+    Float,
+    /// Arranges the workspace anew; `None`: the other way.
+    Arrange(Option<Arrangement>),
     /// Shows a workspace.
     Workspace(u32),
     /// Shows the workspace after the current one; after the last nothing happens.
@@ -244,6 +254,30 @@ impl Action {
             "workspace" if rest == ["previous"] => return Ok(Self::WorkspacePrevious),
             "workspace" => return numbered(Self::Workspace),
             "move-to-workspace" => return numbered(Self::MoveToWorkspace),
+            "column-width" => {
+                return match rest {
+                    [way] if way == "next" => Ok(Self::ColumnWidth(true)),
+                    [way] if way == "previous" => Ok(Self::ColumnWidth(false)),
+                    _ => Err("\"column-width\" needs \"next\" or \"previous\"".into()),
+                };
+            }
+            "column-show" => {
+                return match rest {
+                    [way] if way == "next" => Ok(Self::ColumnShow(None)),
+                    [way] if way == "split" => Ok(Self::ColumnShow(Some(Show::Split))),
+                    [way] if way == "stacked" => Ok(Self::ColumnShow(Some(Show::Stacked))),
+                    [way] if way == "tabbed" => Ok(Self::ColumnShow(Some(Show::Tabbed))),
+                    _ => Err("\"column-show\" needs \"next\", \"split\", \"stacked\" or \"tabbed\"".into()),
+                };
+            }
+            "arrange" => {
+                return match rest {
+                    [way] if way == "next" => Ok(Self::Arrange(None)),
+                    [way] if way == "floating" => Ok(Self::Arrange(Some(Arrangement::Floating))),
+                    [way] if way == "columns" => Ok(Self::Arrange(Some(Arrangement::Columns))),
+                    _ => Err("\"arrange\" needs \"next\", \"floating\" or \"columns\"".into()),
+                };
+            }
             "console" => {
                 let number = rest.first().filter(|_| rest.len() == 1).and_then(|number| number.parse().ok());
                 return number
@@ -274,10 +308,23 @@ impl Action {
             "fullscreen" => Self::Fullscreen,
             "tile-left" => Self::TileLeft,
             "tile-right" => Self::TileRight,
-            "move-left" => Self::MoveLeft,
-            "move-right" => Self::MoveRight,
-            "move-up" => Self::MoveUp,
-            "move-down" => Self::MoveDown,
+            "left" => Self::Arrow(Direction::Left),
+            "right" => Self::Arrow(Direction::Right),
+            "up" => Self::Arrow(Direction::Up),
+            "down" => Self::Arrow(Direction::Down),
+            "focus-left" => Self::Focus(Direction::Left),
+            "focus-right" => Self::Focus(Direction::Right),
+            "focus-up" => Self::Focus(Direction::Up),
+            "focus-down" => Self::Focus(Direction::Down),
+            "move-left" => Self::Move(Direction::Left),
+            "move-right" => Self::Move(Direction::Right),
+            "move-up" => Self::Move(Direction::Up),
+            "move-down" => Self::Move(Direction::Down),
+            "wider" => Self::Grow(1, 0),
+            "narrower" => Self::Grow(-1, 0),
+            "higher" => Self::Grow(0, 1),
+            "lower" => Self::Grow(0, -1),
+            "float" => Self::Float,
             "copy-out" => Self::ClipboardCopyOut,
             "paste-in" => Self::ClipboardPasteIn,
             "screenshot" => Self::Screenshot,
@@ -323,12 +370,30 @@ impl Default for Bound<Chord> {
         bind(sup, k::KEY_n, Action::Minimise);
         bind(sup, k::KEY_m, Action::Maximise);
         bind(sup, k::KEY_f, Action::Fullscreen);
-        bind(sup, k::KEY_Left, Action::TileLeft);
-        bind(sup, k::KEY_Right, Action::TileRight);
-        bind(sup.with(shift), k::KEY_Left, Action::MoveLeft);
-        bind(sup.with(shift), k::KEY_Right, Action::MoveRight);
-        bind(sup.with(shift), k::KEY_Up, Action::MoveUp);
-        bind(sup.with(shift), k::KEY_Down, Action::MoveDown);
+        let arrows = [
+            (k::KEY_Left, Direction::Left),
+            (k::KEY_Right, Direction::Right),
+            (k::KEY_Up, Direction::Up),
+            (k::KEY_Down, Direction::Down),
+        ];
+        for (key, direction) in arrows {
+            bind(sup, key, Action::Arrow(direction));
+        }
+        for (key, direction) in arrows {
+            bind(sup.with(shift), key, Action::Move(direction));
+        }
+        for (key, direction) in arrows {
+            bind(sup.with(ctrl), key, Action::Focus(direction));
+        }
+        bind(sup, k::KEY_equal, Action::Grow(1, 0));
+        bind(sup, k::KEY_minus, Action::Grow(-1, 0));
+        bind(sup.with(ctrl), k::KEY_equal, Action::Grow(0, 1));
+        bind(sup.with(ctrl), k::KEY_minus, Action::Grow(0, -1));
+        bind(sup, k::KEY_w, Action::Arrange(None));
+        bind(sup, k::KEY_r, Action::ColumnWidth(true));
+        bind(sup.with(shift), k::KEY_r, Action::ColumnWidth(false));
+        bind(sup, k::KEY_s, Action::ColumnShow(None));
+        bind(sup, k::KEY_g, Action::Float);
         for number in 1..=crate::shell::WORKSPACES.min(9) {
             bind(sup, k::KEY_0 + number, Action::Workspace(number));
             bind(sup.with(shift), k::KEY_0 + number, Action::MoveToWorkspace(number));

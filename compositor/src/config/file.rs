@@ -13,7 +13,7 @@ use transom_theming::Variant;
 
 use super::{
     Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, NightConfig,
-    NotificationConfig, QubeConfig, ThemeConfig,
+    NotificationConfig, QubeConfig, ThemeConfig, arrangement,
     bindings::{Action, Chord},
     bound::Bound,
     cards::CardName,
@@ -55,6 +55,12 @@ struct File {
     qubes: Vec<QubeNode>,
     #[knus(child)]
     card: Option<CardNode>,
+    #[knus(child, unwrap(argument))]
+    arrange: Option<arrangement::Name>,
+    #[knus(child)]
+    columns: Option<arrangement::ColumnsNode>,
+    #[knus(children(name = "workspace"))]
+    workspaces: Vec<arrangement::WorkspaceNode>,
     #[knus(children(name = "output"))]
     outputs: Vec<outputs::OutputNode>,
 }
@@ -299,6 +305,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
         switches: Bound::default(),
         qubes: Vec::new(),
         cards: file.card.map_or_else(Vec::new, |node| [vec![node.first], node.others].concat()),
+        arrange: arrangement::arrange(file.arrange, file.columns, file.workspaces),
         outputs: Vec::new(),
     };
     if let Some(node) = file.night_colour {

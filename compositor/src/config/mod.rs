@@ -2,6 +2,7 @@
 //!
 //! `default.kdl` shows every setting with its default; a test holds the two together.
 
+mod arrangement;
 pub mod bindings;
 pub mod bound;
 pub mod cards;
@@ -16,6 +17,7 @@ mod outputs;
 
 use std::{path::Path, path::PathBuf, time::Duration};
 
+pub use arrangement::ArrangeConfig;
 pub use error::ConfigError;
 pub use outputs::OutputConfig;
 use transom_protocol::session::Limits;
@@ -59,6 +61,8 @@ pub struct Config {
     pub qubes: Vec<QubeConfig>,
     /// Graphics cards, the one that is liked best first.
     pub cards: Vec<CardName>,
+    /// How windows stand on workspaces.
+    pub arrange: ArrangeConfig,
     /// Monitors; the first that fits holds.
     pub outputs: Vec<OutputConfig>,
 }

@@ -2,6 +2,7 @@ use super::*;
 use crate::{
     config::bindings::{Action, Chord},
     screens::Identity,
+    shell::Arrangement,
     trust::policy::Decision,
 };
 
@@ -36,6 +37,10 @@ fn settings_are_taken_up() {
         output "HDMI-A-1" { scale 1.5; position 0 -20; mode "1920x1080@60"; transform "90"; vrr "fullscreen"; }
         output make="DEL" model="U2720Q" { off; scale 2; }
         card "01:00.0" "/dev/dri/card0"
+        arrange "columns"
+        columns { gap 0; width 33; }
+        workspace 9 { arrange "floating"; }
+        bind "Super+Tab" "focus-right"
     "#;
     let config = Config::parse("c.kdl", text).unwrap();
     assert_eq!(config.keyboard.layout, "us,ru");
@@ -65,6 +70,8 @@ fn settings_are_taken_up() {
     let time = |hour, minute| jiff::civil::time(hour, minute, 0, 0);
     let night = crate::screens::night::Schedule::new(time(20, 30), time(7, 0), Duration::from_hours(1));
     assert_eq!(config.night.schedule, night.ok());
+    assert_eq!([1, 9].map(|number| config.arrange.of(number)), [Arrangement::Columns, Arrangement::Floating]);
+    assert_eq!(config.arrange.columns, crate::shell::ColumnSettings { gap: 0, width: 3_300 });
     assert_eq!(config.cards, ["0000:01:00.0", "/dev/dri/card0"].map(|card| card.parse().unwrap()));
     let [hdmi, dell] = &config.outputs[..] else { panic!("{:?}", config.outputs) };
     assert!(hdmi.which.fits(&Identity::of("HDMI-A-1")) && !dell.which.fits(&Identity::of("HDMI-A-1")));
@@ -105,6 +112,11 @@ fn a_bad_file_says_where_and_why() {
         ("qube \"a\" {\n  idle-inhibit \"often\"\n}", 2, "limited"),
         ("\ncard \"1\"", 2, "PCI bus"),
         ("card", 1, ""),
+        ("arrange \"rows\"", 1, "\"floating\", \"columns\""),
+        ("columns {\n  width 101\n}", 2, "10 to 100"),
+        ("\nworkspace 10 { arrange \"columns\"; }", 2, "1 to 9"),
+        ("bind \"Super+x\" \"column-show\" \"piled\"", 1, "\"stacked\""),
+        ("bind \"Super+x\" \"arrange\"", 1, "\"floating\""),
         ("\noutput { off; }", 2, "which output"),
         ("output \"DP-1\" {\n  scale 9\n}", 2, "0.5 to 4"),
         ("output \"DP-1\" {\n  mode \"big\"\n}", 2, "1920x1080"),

@@ -21,45 +21,26 @@ impl Desktop {
             Action::SwitchPrevious => self.switcher_step(false, false),
             Action::SwitchNextOfQube => self.switcher_step(true, true),
             Action::SwitchPreviousOfQube => self.switcher_step(false, true),
-            Action::Close => {
+            Action::Close
+            | Action::Minimise
+            | Action::Maximise
+            | Action::Fullscreen
+            | Action::TileLeft
+            | Action::TileRight
+            | Action::Arrow(_)
+            | Action::Focus(_)
+            | Action::Move(_)
+            | Action::Grow(..)
+            | Action::ColumnWidth(_)
+            | Action::ColumnShow(_)
+            | Action::Float => {
                 if let Some(key) = focused {
-                    self.close_window(key);
+                    self.window_action(key, &action);
+                } else if let Action::Focus(to) | Action::Arrow(to) = action {
+                    self.focus_any(to);
                 }
             }
-            Action::Minimise => {
-                if let Some(key) = focused {
-                    self.minimise(key);
-                }
-            }
-            Action::Maximise => {
-                if let Some(key) = focused {
-                    self.toggle_maximised(key);
-                }
-            }
-            Action::Fullscreen => {
-                if let Some(key) = focused {
-                    self.toggle_fullscreen(key);
-                }
-            }
-            Action::TileLeft | Action::TileRight => {
-                if let Some(key) = focused {
-                    self.shell.tile(key, action == Action::TileLeft);
-                    self.windows_moved();
-                }
-            }
-            Action::MoveLeft | Action::MoveRight | Action::MoveUp | Action::MoveDown => {
-                if let Some(key) = focused {
-                    let step = 32;
-                    let (dx, dy) = match action {
-                        Action::MoveLeft => (-step, 0),
-                        Action::MoveRight => (step, 0),
-                        Action::MoveUp => (0, -step),
-                        _ => (0, step),
-                    };
-                    self.shell.move_by(key, dx, dy);
-                    self.windows_moved();
-                }
-            }
+            Action::Arrange(arrangement) => self.arrange(arrangement),
             Action::Workspace(number) => {
                 self.shell.switch_workspace(number);
                 self.follow_shell_focus();

@@ -1,5 +1,6 @@
 //! Devices, chords, and who hears of them.
 
+mod arranging;
 mod compose;
 pub mod devices;
 pub mod event;

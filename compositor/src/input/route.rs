@@ -271,7 +271,8 @@ impl Desktop {
             return Under::Ui;
         }
         let placed = self.placed_windows();
-        if self.screens.at(at).is_some_and(|screen| {
+        let screen = self.screens.at(at);
+        if screen.is_some_and(|screen| {
             at.y - f64::from(screen.area.loc.y) < f64::from(self.ui.theme().bar_height())
                 && !bar_is_covered(&placed, screen.id)
         }) {
@@ -287,7 +288,8 @@ impl Desktop {
                     return Under::PopupFrame(popup);
                 }
             }
-            if !window.outer.to_f64().contains(at) {
+            let there = screen.is_none_or(|screen| window.may_be_on(screen.id));
+            if !there || !window.outer.to_f64().contains(at) {
                 continue;
             }
             if window.content.to_f64().contains(at) {

@@ -104,7 +104,7 @@ impl Desktop {
     /// The window is on a screen that is lit, or will be with the next frame.
     pub(super) fn can_be_seen(&self, key: SurfaceKey) -> bool {
         self.placed_window(key).is_some_and(|window| {
-            self.screens.iter().any(|screen| screen.lit && screen.view().shows(window.outer))
+            self.screens.iter().any(|screen| screen.lit && screen.view().shows_window(&window))
         })
     }
 }

@@ -41,6 +41,11 @@ impl Desktop {
     }
 
     fn screen_of(&self, link: &Link, window: u32) -> Option<Told> {
+        let key = SurfaceKey { qube: link.id, window };
+        let bound = self.placed_window(key).filter(|window| window.on_that_only);
+        if let Some(screen) = bound.and_then(|window| self.screens.get(window.output)) {
+            return Some((screen.id, screen.scale));
+        }
         let place = self.place_of(link, window);
         let screen = match place {
             Some(place) => self.screens.best_for(place),

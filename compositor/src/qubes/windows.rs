@@ -53,6 +53,15 @@ pub struct PlacedWindow {
     pub attention: bool,
     /// The screen that it belongs to.
     pub output: u32,
+    /// No other screen shows it, wherever it reaches.
+    pub on_that_only: bool,
+}
+
+impl PlacedWindow {
+    /// A screen may show it, if it reaches there.
+    pub(crate) fn may_be_on(&self, screen: u32) -> bool {
+        !self.on_that_only || self.output == screen
+    }
 }
 
 impl From<shell::Placed<SurfaceKey>> for PlacedWindow {
@@ -61,7 +70,8 @@ impl From<shell::Placed<SurfaceKey>> for PlacedWindow {
             key: placed.key,
             outer: rect(placed.outer),
             content: rect(placed.content),
-            maximised: placed.state == shell::State::Maximised,
+            maximised: placed.maximised,
+            on_that_only: placed.state == shell::State::Column,
             fullscreen: placed.state == shell::State::Fullscreen,
             attention: placed.attention,
             output: placed.output,

@@ -54,7 +54,7 @@ impl Desktop {
             for popup in self.popups_of(window.key).into_iter().rev() {
                 self.compose_popup(view, popup, &mut items);
             }
-            if view.shows(window.outer) {
+            if view.shows_window(window) {
                 self.compose_window(view, window, &mut items);
             }
         }

@@ -29,6 +29,11 @@ impl View {
         self.area.overlaps(rect)
     }
 
+    /// Some of the window is on the screen: one that stands in a column may reach out of its own.
+    pub(crate) fn shows_window(&self, window: &crate::qubes::PlacedWindow) -> bool {
+        window.may_be_on(self.screen) && self.shows(window.outer)
+    }
+
     /// Device position of a logical position; the same rounding for all edges.
     pub(crate) fn to_device(self, at: Point<i32, Logical>) -> Point<i32, Physical> {
         let at = at - self.area.loc;

@@ -80,7 +80,7 @@ impl Desktop {
         let cover = self.lock.cover();
         // While locked no window is to be seen, and none is focused.
         let hidden = cover.is_some();
-        let windows = self.placed_windows().into_iter().filter(|window| !hidden && view.shows(window.outer));
+        let windows = self.placed_windows().into_iter().filter(|window| !hidden && view.shows_window(window));
         let shown = Shown {
             focus: self.trust.focus.wanted().filter(|_| !hidden),
             windows: windows.map(|window| window.key).collect(),

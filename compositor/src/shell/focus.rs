@@ -55,6 +55,7 @@ impl<K: Key> Shell<K> {
         }
         self.set_attention(key, false);
         self.bring_up(key);
+        self.lay();
     }
 
     /// The window in sight that the person used last, or its modal dialog.

@@ -3,6 +3,19 @@
 //! All arithmetic saturates: a guest or a pointer can name any number, and none may wrap around into
 //! a place that looks sensible. Sizes are never negative.
 
+/// Where something is, or goes, from something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// To the left.
+    Left,
+    /// To the right.
+    Right,
+    /// Up.
+    Up,
+    /// Down.
+    Down,
+}
+
 /// A place, in logical pixels; the desktop's origin is wherever the caller has put it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Point {

@@ -5,6 +5,8 @@
 
 use super::{
     Change, Edges, Key, Point, Rect, Shell, Size,
+    columns::{Place, Strip},
+    tiling::Desk,
     window::{Anchor, Base},
 };
 
@@ -16,9 +18,12 @@ const LOOSE: i128 = 8;
 pub(super) struct Drag<K> {
     pub(super) key: K,
     pub(super) kind: Kind,
-    /// Where the pointer was.
+    /// Where the pointer was, and is.
     from: Point,
+    to: Point,
     before: Before,
+    /// The strip that it stood on.
+    strip: Option<(Desk, Strip<K>)>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -27,6 +32,8 @@ pub(super) enum Kind {
     Move { grip: Point },
     /// Which sides are pulled, and where the window was.
     Resize { edges: Edges, outer: Rect, content: Size },
+    /// The same of a window in a column.
+    Pull { edges: Edges, outer: Rect },
 }
 
 /// What a cancelled one goes back to.
@@ -51,7 +58,9 @@ impl<K: Key> Shell<K> {
     }
 
     pub(super) fn is_resizing(&self, key: K) -> bool {
-        self.drag.as_ref().is_some_and(|d| d.key == key && matches!(d.kind, Kind::Resize { .. }))
+        self.drag
+            .as_ref()
+            .is_some_and(|d| d.key == key && matches!(d.kind, Kind::Resize { .. } | Kind::Pull { .. }))
     }
 
     /// Begins to move a window with the pointer. Not possible while another is moved or resized, for a
@@ -67,7 +76,8 @@ impl<K: Key> Shell<K> {
     }
 
     /// Begins to resize a window with the pointer. As for moving, and not possible for a maximised
-    /// window, nor without a side. A tiled window floats then.
+    /// window, nor without a side. A window that fills a half floats then; in a column it takes from its
+    /// neighbours.
     pub fn begin_resize(&mut self, key: K, edges: Edges, pointer: Point) {
         let edges = edges.without_contradiction();
         if !self.can_drag(key) || !edges.any() {
@@ -75,6 +85,10 @@ impl<K: Key> Shell<K> {
         }
         let Some(window) = self.windows.get(&key).filter(|w| w.base != Base::Maximised) else { return };
         let outer = self.outer_of(window);
+        if window.base == Base::Column {
+            self.begin(key, pointer, |outer, _| Kind::Pull { edges, outer });
+            return;
+        }
         self.begin(key, pointer, |outer, content| Kind::Resize { edges, outer, content });
         if let Some(window) = self.windows.get_mut(&key) {
             if window.base != Base::Floating {
@@ -107,13 +121,15 @@ impl<K: Key> Shell<K> {
             output: window.output,
         };
         let kind = kind(outer, window.insets.shrink(outer.size()));
-        self.drag = Some(Drag { key, kind, from, before });
+        let strip = self.strip_of(key);
+        self.drag = Some(Drag { key, kind, from, to: from, before, strip });
         self.change |= Change::WANTED;
     }
 
     /// The pointer went to a place.
     pub fn drag(&mut self, pointer: Point) {
-        let Some(drag) = &self.drag else { return };
+        let Some(drag) = &mut self.drag else { return };
+        drag.to = pointer;
         let (key, from) = (drag.key, drag.from);
         match drag.kind {
             Kind::Move { grip } => self.drag_move(key, from, pointer, grip),
@@ -121,6 +137,7 @@ impl<K: Key> Shell<K> {
                 let by = pointer.minus(from);
                 self.drag_resize(key, edges, by, outer, content);
             }
+            Kind::Pull { edges, outer } => self.pull(key, edges, pointer.minus(from), outer),
         }
     }
 
@@ -142,6 +159,7 @@ impl<K: Key> Shell<K> {
                 drag.kind = Kind::Move { grip };
             }
             self.change |= Change::LAYOUT | Change::WANTED;
+            self.stand(Place::End);
         }
         self.put(key, pointer.minus(grip));
     }
@@ -178,9 +196,14 @@ impl<K: Key> Shell<K> {
         }
     }
 
-    /// The person let go: the window stays so.
+    /// The person let go: the window stays so; one that came out of a column stands where it was let go.
     pub fn end_drag(&mut self) {
+        let from_column = self.drag.as_ref().filter(|drag| drag.strip.is_some());
+        let dropped = from_column.map(|drag| (drag.key, drag.to));
         self.stop_drag();
+        if let Some((key, at)) = dropped {
+            self.drop_into_column(key, at);
+        }
     }
 
     /// The person changed their mind: the window goes back to where it was, and is asked for the size
@@ -194,6 +217,7 @@ impl<K: Key> Shell<K> {
                 window.at = before.at;
                 window.base = before.base;
             }
+            Kind::Pull { .. } => {}
             Kind::Resize { .. } if before.base == Base::Floating => window.ask(before.asked),
             Kind::Resize { .. } => {
                 window.anchor = None;
@@ -206,6 +230,14 @@ impl<K: Key> Shell<K> {
             window.output = before.output;
         }
         self.change |= Change::LAYOUT | Change::WANTED;
+        match drag.strip {
+            Some((desk, strip)) => {
+                // It may have become a dialog meanwhile.
+                self.fit_in(drag.key);
+                self.put_back(desk, strip);
+            }
+            None => self.stand(Place::Beside),
+        }
         self.reach(drag.key);
     }
 

@@ -19,6 +19,7 @@ impl<K: Key> Shell<K> {
         self.check_families()?;
         self.check_focus()?;
         self.check_interactions()?;
+        self.check_strips()?;
         for key in self.windows.keys() {
             self.check_geometry(*key)?;
         }
@@ -75,7 +76,10 @@ impl<K: Key> Shell<K> {
                 format_args!("{key:?} is dragged in fullscreen"),
             )?;
             let floats = self.windows.get(&key).is_some_and(|w| w.base == Base::Floating);
-            must(floats || !self.is_resizing(key), format_args!("{key:?} is resized and does not float"))?;
+            must(
+                floats || self.stands(key) || !self.is_resizing(key),
+                format_args!("{key:?} is resized and does not float"),
+            )?;
         }
         if let Some(switcher) = &self.switcher {
             let list = &switcher.windows;
@@ -111,6 +115,10 @@ impl<K: Key> Shell<K> {
                     format_args!("{key:?} is not at a side"),
                 )?;
             }
+            State::Column => must(
+                window.laid.is_none_or(|laid| laid.outer == outer),
+                format_args!("{key:?} is not where its column is"),
+            )?,
             State::Normal => {
                 let least = window.committed.at_least(LEAST_CONTENT);
                 must(

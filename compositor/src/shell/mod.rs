@@ -17,6 +17,7 @@
 //! and inserted again when it comes back.
 
 mod change;
+mod columns;
 mod focus;
 mod geometry;
 mod interactive;
@@ -28,21 +29,26 @@ mod states;
 mod switcher;
 #[cfg(test)]
 mod tests;
+mod tiling;
 mod window;
 mod workspace;
 
 use std::{collections::BTreeMap, fmt::Debug, hash::Hash};
 
 pub use change::Change;
+pub use columns::{ColumnSettings, Show, WHOLE};
 pub use focus::Fallback;
-pub use geometry::{Edges, Insets, Point, Rect, Size};
+pub use geometry::{Direction, Edges, Insets, Point, Rect, Size};
 pub use output::{BAR_HEIGHT, Output, REACH};
 pub use switcher::Switcher;
+pub use tiling::Arrangement;
 pub use window::{Hit, LEAST_CONTENT, MAX_SIDE, Part, Placed, Spec, State, Wanted};
 pub use workspace::WORKSPACES;
 
+use columns::Place;
 use interactive::Drag;
 use output::{Outputs, Set};
+use tiling::Tiling;
 use window::{Base, Displaced, Limits, MAX_INSET, Window};
 
 /// What can name a window.
@@ -65,6 +71,7 @@ pub struct Shell<K: Key> {
     fallback: Fallback,
     outputs: Outputs,
     workspace: u32,
+    tiling: Tiling<K>,
     drag: Option<Drag<K>>,
     switcher: Option<Switcher<K>>,
     change: Change,
@@ -80,6 +87,7 @@ impl<K: Key> Default for Shell<K> {
             fallback: Fallback::default(),
             outputs: Outputs::default(),
             workspace: 1,
+            tiling: Tiling::default(),
             drag: None,
             switcher: None,
             change: Change::NONE,
@@ -125,9 +133,11 @@ impl<K: Key> Shell<K> {
         *self.outputs.at(at)
     }
 
-    /// The windows in sight on the workspace that is shown, bottom first.
+    /// The windows in sight on the workspace that is shown, bottom first; of a strip of columns only what
+    /// its screen shows.
     pub fn visible(&self) -> impl Iterator<Item = Placed<K>> {
-        self.stack.iter().filter(|key| self.is_visible(**key)).filter_map(|key| self.placed(*key))
+        let in_sight = |key: &&K| self.is_visible(**key) && self.is_in_view(**key);
+        self.stack.iter().filter(in_sight).filter_map(|key| self.placed(*key))
     }
 
     /// A window on any workspace, minimised or not, where it is or would be.
@@ -141,6 +151,7 @@ impl<K: Key> Shell<K> {
             focused: self.focused == Some(key),
             attention: window.attention,
             state: window.state(),
+            maximised: self.is_maximised(key),
             output: window.output,
         })
     }
@@ -158,24 +169,32 @@ impl<K: Key> Shell<K> {
     /// What a window is to be asked to be.
     pub fn wanted(&self, key: K) -> Option<Wanted> {
         let window = self.windows.get(&key)?;
-        let content =
-            if window.floats() { window.asked } else { window.frame().shrink(self.outer_of(window).size()) };
         let state = window.state();
+        let laid = window.laid.filter(|_| state == State::Column);
+        let content = match laid {
+            _ if window.floats() => window.asked,
+            Some(laid) => window.frame().shrink(laid.whole),
+            None => window.frame().shrink(self.outer_of(window).size()),
+        };
         Some(Wanted {
             content,
-            maximised: state == State::Maximised,
+            maximised: self.is_maximised(key),
             fullscreen: state == State::Fullscreen,
             activated: self.focused == Some(key),
             resizing: self.is_resizing(key),
-            suspended: !self.is_visible(key),
-            tiled: matches!(state, State::TiledLeft | State::TiledRight),
+            suspended: !self.is_visible(key) || !self.is_in_view(key) || laid.is_some_and(|laid| !laid.shown),
+            tiled: matches!(state, State::TiledLeft | State::TiledRight | State::Column),
         })
     }
 
     /// The topmost window in sight at a place, and which part of it is there.
     pub fn window_at(&self, at: Point) -> Option<Hit<K>> {
         let on_top = self.stack.iter().rev().filter(|key| self.is_visible(**key));
-        let placed = on_top.filter_map(|key| self.placed(*key)).find(|p| p.outer.contains(at))?;
+        let there = |placed: &Placed<K>| {
+            let beyond = || !self.outputs.get(placed.output).rect.contains(at);
+            placed.outer.contains(at) && (placed.state != State::Column || !beyond())
+        };
+        let placed = on_top.filter_map(|key| self.placed(*key)).find(there)?;
         let window = self.windows.get(&placed.key)?;
         Some(Hit { key: placed.key, part: part_at(&placed, window.frame(), at) })
     }
@@ -211,6 +230,7 @@ impl<K: Key> Shell<K> {
             _ if window.fullscreen => output.rect,
             Base::Floating => window.floating(),
             Base::Tiled { left } => output.half(left),
+            Base::Column => window.laid.map_or(window.floating(), |laid| laid.outer),
             Base::Maximised => output.usable,
         }
     }
@@ -242,7 +262,9 @@ impl<K: Key> Shell<K> {
         self.windows.insert(key, window);
         self.stack_new(key, parent);
         self.history.push(key);
+        self.fit_in(key);
         self.reach(key);
+        self.stand(if grant { Place::Beside } else { Place::End });
         self.change |= Change::WORKSPACE | Change::WANTED;
         if grant {
             self.focus(key);
@@ -287,6 +309,7 @@ impl<K: Key> Shell<K> {
             self.change |= Change::SWITCHER;
         }
         self.change |= Change::LAYOUT | Change::WORKSPACE | Change::WANTED;
+        self.stand(Place::End);
         self.settle(window.parent);
     }
 
@@ -348,6 +371,10 @@ impl<K: Key> Shell<K> {
             }
             self.above_parent(key, parent);
         }
+        if parent.is_some() {
+            self.fit_in(key);
+        }
+        self.stand(Place::End);
         self.settle(None);
     }
 
@@ -377,6 +404,7 @@ impl<K: Key> Shell<K> {
         window.insets = insets.sane(MAX_INSET);
         window.fullscreen_insets = fullscreen_insets.sane(MAX_INSET);
         self.change |= Change::LAYOUT | Change::WANTED;
+        self.lay();
         self.reach(key);
     }
 
@@ -448,6 +476,7 @@ impl<K: Key> Shell<K> {
         for window in self.windows.values_mut() {
             window.at = self.outputs.within_reach(window.floating());
         }
+        self.stand(Place::End);
     }
 
     /// Moves a window so that a person can take hold of it.
@@ -467,7 +496,7 @@ fn part_at<K>(placed: &Placed<K>, frame: Insets, at: Point) -> Part {
     if content.contains(at) {
         return Part::Content(at.minus(content.location()));
     }
-    if placed.state != State::Normal {
+    if !matches!(placed.state, State::Normal | State::Column) {
         return Part::Title;
     }
     // The border is as wide at the top as at the sides; the rest of the top is the title bar.

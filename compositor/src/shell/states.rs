@@ -1,13 +1,14 @@
 //! Maximised, tiled, fullscreen, minimised, and moving and resizing by keys.
 
-use super::{Change, Key, Point, Shell, Size, window::Base};
+use super::{Change, Key, Point, Shell, Size, columns::Place, window::Base};
 
 impl<K: Key> Shell<K> {
-    /// Lets a window fill the usable area of its screen, or float again where it was. A window that
-    /// does not fill it is not changed by `false`.
+    /// Lets a window fill the usable area of its screen, or float again where it was; its column be as
+    /// wide as the area, or as it was before. A window that does not fill it is not changed by `false`.
     pub fn set_maximised(&mut self, key: K, maximised: bool) {
         let Some(window) = self.windows.get(&key) else { return };
         match (maximised, window.base) {
+            (_, Base::Column) => self.set_wide(key, maximised),
             (true, _) => self.set_base(key, Base::Maximised),
             (false, Base::Maximised) => self.set_base(key, Base::Floating),
             (false, _) => {}
@@ -25,7 +26,7 @@ impl<K: Key> Shell<K> {
         self.set_base(key, Base::Floating);
     }
 
-    fn set_base(&mut self, key: K, base: Base) {
+    pub(super) fn set_base(&mut self, key: K, base: Base) {
         let Some(window) = self.windows.get_mut(&key) else { return };
         if window.base == base {
             return;
@@ -35,6 +36,7 @@ impl<K: Key> Shell<K> {
             window.back_to_floating();
         }
         self.change |= Change::LAYOUT | Change::WANTED;
+        self.stand(Place::Beside);
         self.reach(key);
         if self.drag.as_ref().is_some_and(|drag| drag.key == key) {
             self.stop_drag();
@@ -64,6 +66,7 @@ impl<K: Key> Shell<K> {
         {
             window.output = output;
             self.change |= Change::LAYOUT | Change::WANTED;
+            self.stand(Place::End);
         }
         self.set_fullscreen(key, true);
     }
@@ -78,6 +81,7 @@ impl<K: Key> Shell<K> {
         {
             window.minimised = true;
             self.change |= Change::LAYOUT | Change::WANTED;
+            self.stand(Place::End);
             self.settle(None);
         }
     }
@@ -93,6 +97,7 @@ impl<K: Key> Shell<K> {
                 self.change |= Change::LAYOUT | Change::WANTED;
             }
         }
+        self.stand(Place::Beside);
     }
 
     /// Moves a floating or tiled window by keys. It stays within reach. A tiled one floats then.

@@ -1,6 +1,9 @@
 //! What the shell keeps of a window, and what it says about one.
 
-use super::geometry::{Edges, Insets, Point, Rect, Size};
+use super::{
+    columns::Laid,
+    geometry::{Edges, Insets, Point, Rect, Size},
+};
 
 /// Longest side of a content, in logical pixels (the protocol's `MAX_DIMENSION`).
 pub const MAX_SIDE: i32 = 16_384;
@@ -40,6 +43,8 @@ pub enum State {
     TiledLeft,
     /// Fills the right half.
     TiledRight,
+    /// Stands in a column. It is shown on its own screen only, of which it may reach out.
+    Column,
     /// Fills the usable area.
     Maximised,
     /// Fills the screen.
@@ -61,6 +66,8 @@ pub struct Placed<K> {
     pub attention: bool,
     /// How it stands.
     pub state: State,
+    /// It fills its area, or its column is as wide as that.
+    pub maximised: bool,
     /// The screen it belongs to.
     pub output: u32,
 }
@@ -78,9 +85,10 @@ pub struct Wanted {
     pub activated: bool,
     /// The person is resizing it.
     pub resizing: bool,
-    /// Nobody sees it: minimised, or on another workspace.
+    /// Nobody sees it: minimised, on another workspace, or the person looks at another piece of its
+    /// strip.
     pub suspended: bool,
-    /// Fills a half of the usable area.
+    /// Fills a half of the usable area, or stands in a column.
     pub tiled: bool,
 }
 
@@ -108,7 +116,11 @@ pub enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Base {
     Floating,
-    Tiled { left: bool },
+    Tiled {
+        left: bool,
+    },
+    /// In a column, unless it is minimised; a dialog never is.
+    Column,
     Maximised,
 }
 
@@ -179,6 +191,8 @@ pub(super) struct Window<K> {
     pub(super) hold: bool,
     pub(super) anchor: Option<Anchor>,
     pub(super) displaced: Option<Displaced>,
+    /// Where it stands, of a window in a column.
+    pub(super) laid: Option<Laid<K>>,
 }
 
 impl<K> Window<K> {
@@ -207,7 +221,15 @@ impl<K> Window<K> {
             hold: false,
             anchor: None,
             displaced: None,
+            laid: None,
         }
+    }
+
+    /// It may stand in a column: it is no dialog, and its size can change.
+    pub(super) fn can_stand(&self) -> bool {
+        let Limits { min, max } = self.limits;
+        let fixed = max.w > 0 && max.h > 0 && max.w <= min.w && max.h <= min.h;
+        self.parent.is_none() && !fixed
     }
 
     /// It floats now.
@@ -231,6 +253,7 @@ impl<K> Window<K> {
             Base::Floating => State::Normal,
             Base::Tiled { left: true } => State::TiledLeft,
             Base::Tiled { left: false } => State::TiledRight,
+            Base::Column => State::Column,
             Base::Maximised => State::Maximised,
         }
     }

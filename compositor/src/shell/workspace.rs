@@ -1,6 +1,6 @@
 //! Workspaces: numbered desks of which one is shown, over all screens.
 
-use super::{Change, Key, Shell};
+use super::{Change, Key, Shell, columns::Place};
 
 /// Workspaces are numbered from 1 to this.
 pub const WORKSPACES: u32 = 9;
@@ -62,7 +62,9 @@ impl<K: Key> Shell<K> {
             if let Some(window) = self.windows.get_mut(&key) {
                 window.workspace = number;
             }
+            self.fit_in(key);
         }
         self.change |= Change::WORKSPACE | Change::LAYOUT | Change::WANTED;
+        self.stand(Place::Beside);
     }
 }

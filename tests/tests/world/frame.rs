@@ -108,7 +108,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         3 => at().prop_map(|(x, y)| Step::Point { x, y }),
         2 => any::<bool>().prop_map(Step::Press),
         3 => (at(), at()).prop_map(|(from, to)| Step::Drag { from, to }),
-        2 => (0usize..6).prop_map(Step::Key),
+        2 => (0usize..12).prop_map(Step::Key),
         2 => (0i32..3, 0usize..4, at()).prop_map(|(finger, what, place)| Step::Touch(finger, what, place)),
         4 => Just(Step::Frame),
     ]
@@ -234,9 +234,14 @@ impl Tale {
                 world.desktop.input(InputEvent::Button { code: BTN_LEFT, pressed: false });
             }
             Step::Key(which) => {
-                // Alt+Tab, maximise, fullscreen, a tile, another workspace, and back.
-                let chord: [u32; 2] = [[56, 15], [125, 50], [125, 33], [125, 105], [125, 3], [125, 2]][which];
-                self.world.chord(&chord);
+                // Alt+Tab, maximise, fullscreen, a half, another workspace, and back.
+                let plain: [&[u32]; 6] =
+                    [&[56, 15], &[125, 50], &[125, 33], &[125, 105], &[125, 3], &[125, 2]];
+                // Columns; wider, shown in another way, into the column beside it, out of it, floating.
+                let columns: [&[u32]; 6] =
+                    [&[125, 17], &[125, 19], &[125, 31], &[125, 42, 105], &[125, 42, 106], &[125, 34]];
+                let chord = [plain, columns].concat()[which];
+                self.world.chord(chord);
             }
             Step::Touch(id, what, (x, y)) => {
                 let desktop = &mut self.world.desktop;

@@ -4,6 +4,7 @@
 mod backstage;
 mod bad_input;
 mod clipboard;
+mod columns;
 mod dom0;
 mod focus;
 mod frame;

@@ -1,5 +1,6 @@
 //! Tests of the shell: single operations, rooms of it, and random operations.
 
+mod columns;
 mod desk;
 mod geometry;
 mod model;

@@ -3,7 +3,10 @@
 use proptest::prelude::*;
 
 use super::{OUTPUT, spec};
-use crate::shell::{Change, Edges, Fallback, Insets, Output, Placed, Point, Rect, Shell, Size, Spec, Wanted};
+use crate::shell::{
+    Arrangement, Change, ColumnSettings, Direction, Edges, Fallback, Insets, Output, Placed, Point, Rect,
+    Shell, Show, Size, Spec, Wanted,
+};
 
 const KEYS: u32 = 7;
 
@@ -41,6 +44,14 @@ enum Op {
     ResizeBy(u32, i32, i32),
     Workspace(u32),
     ToWorkspace(u32, u32),
+    Arrange(u32, bool),
+    Columns(i32, u32),
+    Floating(u32, bool),
+    Towards(u32, u8),
+    Shift(u32, u8),
+    Grow(u32, i32, i32),
+    NextWidth(u32, bool),
+    Show(u32, u8),
     BeginMove(u32, Point),
     BeginResize(u32, u8, Point),
     Drag(Point),
@@ -112,6 +123,16 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0u32..11).prop_map(Op::Workspace),
         2 => (key(), 0u32..11).prop_map(|(k, n)| Op::ToWorkspace(k, n)),
     ];
+    let columns = prop_oneof![
+        4 => (1u32..4, prop::bool::weighted(0.8)).prop_map(|(n, c)| Op::Arrange(n, c)),
+        1 => (-1i32..40, 1u32..10_001).prop_map(|(g, w)| Op::Columns(g, w)),
+        2 => (key(), flag()).prop_map(|(k, f)| Op::Floating(k, f)),
+        2 => (key(), 0u8..4).prop_map(|(k, d)| Op::Towards(k, d)),
+        6 => (key(), 0u8..4).prop_map(|(k, d)| Op::Shift(k, d)),
+        3 => (key(), -9i32..9, -9i32..9).prop_map(|(k, w, h)| Op::Grow(k, w, h)),
+        2 => (key(), flag()).prop_map(|(k, w)| Op::NextWidth(k, w)),
+        3 => (key(), 0u8..4).prop_map(|(k, s)| Op::Show(k, s)),
+    ];
     let hand = prop_oneof![
         2 => (key(), point()).prop_map(|(k, p)| Op::BeginMove(k, p)),
         3 => (key(), any::<u8>(), point()).prop_map(|(k, e, p)| Op::BeginResize(k, e, p)),
@@ -123,11 +144,15 @@ fn op() -> impl Strategy<Value = Op> {
         1 => key().prop_map(Op::Select),
         1 => flag().prop_map(Op::Close),
     ];
-    prop_oneof![1 => cables, 4 => qubes, 4 => states, 3 => hand]
+    prop_oneof![1 => cables, 4 => qubes, 4 => states, 3 => columns, 3 => hand]
 }
 
 fn edges(bits: u8) -> Edges {
     Edges { top: bits & 1 != 0, bottom: bits & 2 != 0, left: bits & 4 != 0, right: bits & 8 != 0 }
+}
+
+fn direction(number: u8) -> Direction {
+    [Direction::Left, Direction::Right, Direction::Up, Direction::Down][usize::from(number % 4)]
 }
 
 fn apply(shell: &mut Shell<u32>, op: &Op) {
@@ -169,6 +194,25 @@ fn apply(shell: &mut Shell<u32>, op: &Op) {
         Op::ResizeBy(key, dw, dh) => shell.resize_by(key, dw, dh),
         Op::Workspace(number) => shell.switch_workspace(number),
         Op::ToWorkspace(key, number) => shell.move_to_workspace(key, number),
+        Op::Arrange(number, columns) => {
+            shell.arrange(number, if columns { Arrangement::Columns } else { Arrangement::Floating });
+        }
+        Op::Columns(gap, width) => shell.set_columns(ColumnSettings { gap, width }),
+        Op::Floating(key, floating) => shell.set_floating(key, floating),
+        Op::Towards(key, to) => {
+            if let Some(next) = shell.neighbour(key, direction(to)) {
+                shell.focus(next);
+            }
+        }
+        Op::Shift(key, to) => shell.shift(key, direction(to)),
+        Op::Grow(key, wider, higher) => shell.grow(key, wider, higher),
+        Op::NextWidth(key, wider) => shell.next_width(key, wider),
+        Op::Show(key, show) => {
+            shell.set_show(
+                key,
+                [None, Some(Show::Split), Some(Show::Stacked), Some(Show::Tabbed)][usize::from(show)],
+            );
+        }
         Op::BeginMove(key, at) => shell.begin_move(key, at),
         Op::BeginResize(key, bits, at) => shell.begin_resize(key, edges(bits), at),
         Op::Drag(at) => shell.drag(at),
@@ -253,6 +297,18 @@ fn check_focus(op: &Op, before: &Seen, shell: &Shell<u32>) -> Result<(), TestCas
     Ok(())
 }
 
+/// Rule INTENT: a window that nobody asked for moves no other, and makes none smaller.
+fn check_rest(op: &Op, before: &Seen, after: &Seen) -> Result<(), TestCaseError> {
+    if let Op::Insert(new, _, _, false) = op {
+        for (key, (before, after)) in before.placed.iter().zip(&after.placed).enumerate() {
+            if before.is_some() && key != *new as usize {
+                prop_assert_eq!(before, after, "{} moved", key);
+            }
+        }
+    }
+    Ok(())
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 768, max_shrink_iters: 20_000, ..ProptestConfig::default() })]
 
@@ -271,7 +327,9 @@ proptest! {
                 return Err(TestCaseError::fail(format!("after {op:?}: {broken}")));
             }
             let change = shell.take_change();
-            check_change(&before, &look(&shell), change).map_err(|e| TestCaseError::fail(format!("{op:?}: {e}")))?;
+            let after = look(&shell);
+            check_rest(&op, &before, &after)?;
+            check_change(&before, &after, change).map_err(|e| TestCaseError::fail(format!("{op:?}: {e}")))?;
             check_focus(&op, &before, &shell).map_err(|e| TestCaseError::fail(format!("{op:?}: {e}")))?;
             if let Op::Focus(key) = op && shell.contains(key) {
                 let focused = shell.focused();

@@ -1,0 +1,80 @@
+//! How windows stand on workspaces.
+
+use std::collections::BTreeMap;
+
+use knus::span::Span;
+
+use super::{file::Number, named::named};
+use crate::shell::{Arrangement, ColumnSettings, WHOLE};
+
+/// How windows stand on workspaces.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ArrangeConfig {
+    /// Where nothing else is said.
+    pub otherwise: Arrangement,
+    /// Of single workspaces.
+    pub workspaces: BTreeMap<u32, Arrangement>,
+    /// How columns look.
+    pub columns: ColumnSettings,
+}
+
+impl ArrangeConfig {
+    /// How a workspace begins.
+    pub fn of(&self, workspace: u32) -> Arrangement {
+        self.workspaces.get(&workspace).copied().unwrap_or(self.otherwise)
+    }
+}
+
+named! {
+    /// As the file says it.
+    pub enum Name {
+        /// See [`Arrangement::Floating`].
+        Floating "floating",
+        /// See [`Arrangement::Columns`].
+        Columns "columns",
+    }
+}
+
+impl From<Name> for Arrangement {
+    fn from(name: Name) -> Self {
+        match name {
+            Name::Floating => Self::Floating,
+            Name::Columns => Self::Columns,
+        }
+    }
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+pub(super) struct ColumnsNode {
+    #[knus(child, unwrap(argument))]
+    gap: Option<Number<0, 128>>,
+    #[knus(child, unwrap(argument))]
+    width: Option<Number<10, 100>>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+pub(super) struct WorkspaceNode {
+    #[knus(argument)]
+    number: Number<1, { crate::shell::WORKSPACES }>,
+    #[knus(child, unwrap(argument))]
+    arrange: Name,
+}
+
+pub(super) fn arrange(
+    otherwise: Option<Name>,
+    columns: Option<ColumnsNode>,
+    workspaces: Vec<WorkspaceNode>,
+) -> ArrangeConfig {
+    let mut settings = ColumnSettings::default();
+    if let Some(columns) = columns {
+        settings.gap = columns.gap.map_or(settings.gap, |gap| gap.0 as i32);
+        settings.width = columns.width.map_or(settings.width, |percent| percent.0 * (WHOLE / 100));
+    }
+    ArrangeConfig {
+        otherwise: otherwise.map_or_else(Arrangement::default, Into::into),
+        workspaces: workspaces.into_iter().map(|node| (node.number.0, node.arrange.into())).collect(),
+        columns: settings,
+    }
+}
