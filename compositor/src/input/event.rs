@@ -4,6 +4,20 @@ use transom_protocol::types::{AxisSource, GestureKind, GesturePhase, ToolKind};
 
 use crate::config::gestures::SwitchEvent;
 
+impl InputEvent {
+    /// The person begins something else with it than looking or moving the pointer.
+    pub(crate) fn is_act(&self) -> bool {
+        match self {
+            Self::Key { pressed, .. } | Self::Button { pressed, .. } => *pressed,
+            Self::TouchDown { .. } | Self::Gesture(_) => true,
+            Self::Tool { act, .. } => {
+                matches!(act, ToolAct::Tip(true) | ToolAct::Button { pressed: true, .. })
+            }
+            _ => false,
+        }
+    }
+}
+
 /// Something a person did with a device. Positions are logical, in dom0's layout.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum InputEvent {

@@ -42,6 +42,9 @@ impl Desktop {
         if !matches!(event, InputEvent::Lost | InputEvent::Switch(SwitchEvent::LidClose)) {
             self.person_active();
         }
+        if event.is_act() {
+            self.ui.starting.person_went_on();
+        }
         if self.lock.covers() {
             self.lock_input(event, now);
             return;

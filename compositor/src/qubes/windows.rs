@@ -162,8 +162,8 @@ impl Desktop {
                 record.backstage = false;
                 let record = std::mem::take(record);
                 let qube = link.qube.name.clone();
-                self.map(key, content, parent, record);
-                self.start_shown(&qube);
+                let granted = self.start_shown(&qube);
+                self.map(key, content, parent, record, granted);
             }
             (true, true) => self.shell.content_committed(key, content),
             (true, false) => {
@@ -183,14 +183,13 @@ impl Desktop {
         content: shell::Size,
         parent: Option<SurfaceKey>,
         record: WindowRecord,
+        granted: bool,
     ) {
         let theme = self.ui.theme();
         let insets = |kind| {
             let i = theme.insets(kind);
             shell::Insets { top: i.top, right: i.right, bottom: i.bottom, left: i.left }
         };
-        // The person's own launch is known to qubed only as a request; until it carries a token, a
-        // first window is marked, not focused (FOCUS).
         let spec = Spec {
             content,
             min: record.limits.0,
@@ -198,7 +197,7 @@ impl Desktop {
             insets: insets(FrameKind::Toplevel),
             fullscreen_insets: insets(FrameKind::Fullscreen),
             parent,
-            grant_focus: false,
+            grant_focus: granted,
         };
         self.shell.insert(key, spec);
         if record.wants_maximised {
@@ -208,6 +207,7 @@ impl Desktop {
             self.shell.set_fullscreen(key, true);
         }
         self.windows.insert(key, record);
+        self.follow_shell_focus();
         self.attention(key);
         self.count_windows(key.qube);
     }

@@ -112,6 +112,11 @@ fn chosen(world: &World) -> String {
     world.desktop.state().launcher.and_then(|launcher| launcher.chosen).expect("a chosen row")
 }
 
+fn focused(world: &World) -> String {
+    let windows = world.desktop.state().windows;
+    windows.into_iter().find(|window| window.focused).map(|window| window.title).unwrap_or_default()
+}
+
 fn is_open(world: &World) -> bool {
     world.desktop.state().launcher.is_some()
 }
@@ -188,9 +193,38 @@ fn return_starts_what_is_chosen_and_it_is_seen_coming() {
     let client = world.add_client(qube);
     world.add_window(client, "three", (100, 80), 0xff80_0000);
     assert!(starts(&world).is_empty());
+    assert_eq!(focused(&world), "three", "the person asked for it and waited");
     // What was started last comes first.
     world.chord(&[SUPER, D]);
     assert_eq!(rows(&world)[0], "untrusted: Firefox");
+}
+
+#[test]
+fn what_was_started_takes_no_keys_from_a_person_who_went_on() {
+    let (mut world, qubed) = desk();
+    for went_on in [false, true] {
+        world.chord(&[SUPER, D]);
+        world.types("writer");
+        world.chord(&[ENTER]);
+        // Looking around is no reason.
+        world.input(&[InputEvent::PointerTo { x: 500.0, y: 400.0 }]);
+        if went_on {
+            world.click_into("one");
+            world.chord(&[D]);
+        }
+        let [(id, _)] = qubed.orders()[..] else { panic!() };
+        qubed.answer(id, Ok(ReplyBody::Done));
+        world.turn();
+        let client = world.add_client(0);
+        let title = format!("started {went_on}");
+        let window = world.add_window(client, &title, (100, 80), 0xff00_8080);
+        // A second one that nobody asked for.
+        world.add_window(client, "uninvited", (100, 80), 0xff00_8080);
+        assert_eq!(focused(&world), if went_on { "one".to_owned() } else { title });
+        world.clients[client].windows()[window].surface.attach(None, 0, 0);
+        world.clients[client].windows()[window].surface.commit();
+        world.turn();
+    }
 }
 
 #[test]

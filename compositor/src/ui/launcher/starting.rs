@@ -35,6 +35,11 @@ impl Starting {
         self.starts.next_deadline()
     }
 
+    /// The person does something else: what comes now gets the focus no more.
+    pub(crate) fn person_went_on(&mut self) {
+        self.starts.person_went_on();
+    }
+
     pub(crate) fn forget_pictures(&mut self) {
         self.pictures.clear();
     }
@@ -71,17 +76,18 @@ impl Desktop {
     /// A program that was asked for runs. False if the request was about something else.
     pub(crate) fn start_runs(&mut self, request: u64, disposable: Option<&QubeInfo>) -> bool {
         let qube = disposable.map(|info| info.name.as_str().to_owned());
-        let shown = qube.as_deref().is_some_and(|name| {
-            self.qubes.by_name(name).is_some_and(|link| {
-                self.windows.iter().any(|(key, record)| key.qube == link.id && record.mapped)
-            })
-        });
+        let link = qube.as_deref().and_then(|name| self.qubes.by_name(name)).map(|link| link.id);
+        let mut windows = self.windows.iter().filter(|(key, record)| Some(key.qube) == link && record.mapped);
+        let shown = windows.next().map(|(key, _)| *key);
         let now = self.clock.now();
-        let known = self.ui.starting.starts.runs(request, qube, shown, now);
-        if known {
-            self.damage_all();
+        let Some(come) = self.ui.starting.starts.runs(request, qube, shown.is_some(), now) else {
+            return false;
+        };
+        if let Some(window) = shown.filter(|_| come.is_some_and(|come| come.granted)) {
+            self.focus_window(window);
         }
-        known
+        self.damage_all();
+        true
     }
 
     /// A program that was asked for does not start. False if the request was about something else.
@@ -91,11 +97,14 @@ impl Desktop {
         true
     }
 
-    /// A window of this qube is there for the first time.
-    pub(crate) fn start_shown(&mut self, qube: &str) {
-        if self.ui.starting.starts.window(qube) {
+    /// A window of this qube comes for the first time. True if it is that of a program that the person
+    /// asked for, and they did nothing since: then it gets the focus.
+    pub(crate) fn start_shown(&mut self, qube: &str) -> bool {
+        let come = self.ui.starting.starts.window(qube);
+        if come.is_some() {
             self.damage_all();
         }
+        come.is_some_and(|come| come.granted)
     }
 
     /// Nobody answers any more.

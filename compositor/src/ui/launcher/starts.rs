@@ -27,63 +27,91 @@ pub(crate) struct Start {
 
 /// All of them, the first that was asked for first.
 #[derive(Debug, Default)]
-pub(crate) struct Starts(Vec<Start>);
+pub(crate) struct Starts {
+    list: Vec<Start>,
+    /// The request whose window gets the focus: the last one, if the person did nothing since.
+    grant: Option<u64>,
+}
+
+/// A window that was waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Come {
+    /// The person did nothing since they asked for it: it gets the focus (rule FOCUS).
+    pub(crate) granted: bool,
+}
 
 impl Starts {
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Start> {
-        self.0.iter()
+        self.list.iter()
     }
 
     /// One was asked for.
     pub(crate) fn begin(&mut self, start: Start) {
-        if self.0.len() < MOST {
-            self.0.push(start);
+        self.grant = Some(start.request);
+        if self.list.len() < MOST {
+            self.list.push(start);
         }
     }
 
-    /// It runs; of a disposable, in this qube, whose windows may be there already.
-    pub(crate) fn runs(&mut self, request: u64, qube: Option<String>, shown: bool, now: Duration) -> bool {
-        let Some(at) = self.0.iter().position(|start| start.request == request) else { return false };
+    /// The person does something else: what comes now gets the focus no more.
+    pub(crate) fn person_went_on(&mut self) {
+        self.grant = None;
+    }
+
+    fn come(&mut self, at: usize) -> Come {
+        let start = self.list.remove(at);
+        Come { granted: self.grant.take_if(|request| *request == start.request).is_some() }
+    }
+
+    /// It runs; of a disposable, in this qube, whose windows may be there already. `None`: it is none of
+    /// these; within, what is known of its window.
+    pub(crate) fn runs(
+        &mut self,
+        request: u64,
+        qube: Option<String>,
+        shown: bool,
+        now: Duration,
+    ) -> Option<Option<Come>> {
+        let at = self.list.iter().position(|start| start.request == request)?;
         if shown {
-            self.0.remove(at);
-            return true;
+            return Some(Some(self.come(at)));
         }
-        let start = &mut self.0[at];
+        let start = &mut self.list[at];
         start.runs = Some(now);
         if let Some(qube) = qube {
             start.qube = qube;
         }
-        true
+        Some(None)
     }
 
     /// It does not come.
     pub(crate) fn failed(&mut self, request: u64) -> Option<Start> {
-        let at = self.0.iter().position(|start| start.request == request)?;
-        Some(self.0.remove(at))
+        let at = self.list.iter().position(|start| start.request == request)?;
+        Some(self.list.remove(at))
     }
 
-    /// A window of this qube is there: that of the program that was asked for first. False if none was.
-    pub(crate) fn window(&mut self, qube: &str) -> bool {
+    /// A window of this qube comes: that of the program that was asked for first. `None` if none was.
+    pub(crate) fn window(&mut self, qube: &str) -> Option<Come> {
         let waits = |start: &Start| start.qube == qube && (!start.disposable || start.runs.is_some());
-        let at = self.0.iter().position(waits);
-        at.map(|at| self.0.remove(at)).is_some()
+        let at = self.list.iter().position(waits)?;
+        Some(self.come(at))
     }
 
     /// Nobody answers any more.
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.list.clear();
     }
 
     /// When to look again.
     pub(crate) fn next_deadline(&self) -> Option<Duration> {
-        self.0.iter().filter_map(|start| Some(start.runs? + PATIENCE)).min()
+        self.list.iter().filter_map(|start| Some(start.runs? + PATIENCE)).min()
     }
 
     /// True if one has gone because it shows nothing.
     pub(crate) fn expire(&mut self, now: Duration) -> bool {
-        let before = self.0.len();
-        self.0.retain(|start| start.runs.is_none_or(|since| since + PATIENCE > now));
-        self.0.len() != before
+        let before = self.list.len();
+        self.list.retain(|start| start.runs.is_none_or(|since| since + PATIENCE > now));
+        self.list.len() != before
     }
 }
 
@@ -106,27 +134,44 @@ mod tests {
         for request in 1..=3 {
             starts.begin(start(request, "work", false));
         }
-        assert!(!starts.window("web") && starts.window("work"));
+        assert!(starts.window("web").is_none() && starts.window("work").is_some());
         assert_eq!(names(&starts), ["p2", "p3"]);
         assert_eq!(starts.failed(3).unwrap().name, "p3");
         assert!(starts.failed(3).is_none());
         assert_eq!(starts.next_deadline(), None, "one that does not run yet is waited for");
-        assert!(starts.runs(2, None, false, Duration::from_secs(7)));
+        assert_eq!(starts.runs(2, None, false, Duration::from_secs(7)), Some(None));
         assert_eq!(starts.next_deadline(), Some(Duration::from_secs(22)));
         assert!(!starts.expire(Duration::from_secs(21)) && starts.expire(Duration::from_secs(22)));
-        assert!(names(&starts).is_empty() && !starts.window("work"));
+        assert!(names(&starts).is_empty() && starts.window("work").is_none());
     }
 
     #[test]
     fn a_window_of_its_pattern_is_none_of_a_disposable() {
         let mut starts = Starts::default();
         starts.begin(start(1, "work", true));
-        assert!(!starts.window("work"));
-        assert!(starts.runs(1, Some("disp-7".into()), false, Duration::ZERO));
-        assert!(!starts.window("work") && starts.window("disp-7"));
+        assert!(starts.window("work").is_none());
+        assert_eq!(starts.runs(1, Some("disp-7".into()), false, Duration::ZERO), Some(None));
+        assert!(starts.window("work").is_none() && starts.window("disp-7").is_some());
         starts.begin(start(2, "work", true));
-        assert!(starts.runs(2, Some("disp-8".into()), true, Duration::ZERO), "its window was quicker");
+        let come = starts.runs(2, Some("disp-8".into()), true, Duration::ZERO);
+        assert_eq!(come, Some(Some(Come { granted: true })), "its window was quicker");
         assert!(names(&starts).is_empty());
+    }
+
+    #[test]
+    fn only_the_last_one_gets_the_focus_and_only_if_the_person_waits_for_it() {
+        let mut starts = Starts::default();
+        starts.begin(start(1, "work", false));
+        starts.begin(start(2, "web", false));
+        assert_eq!(starts.window("work"), Some(Come { granted: false }));
+        assert_eq!(starts.window("web"), Some(Come { granted: true }));
+        starts.begin(start(3, "work", false));
+        starts.person_went_on();
+        assert_eq!(starts.window("work"), Some(Come { granted: false }));
+        starts.begin(start(4, "work", false));
+        starts.begin(start(5, "work", false));
+        assert_eq!(starts.failed(5).map(|start| start.request), Some(5));
+        assert_eq!(starts.window("work"), Some(Come { granted: false }), "nobody inherits it");
     }
 
     #[test]
