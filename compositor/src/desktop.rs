@@ -132,6 +132,7 @@ pub struct Desktop {
     pub(crate) supervisor: Option<Supervisor>,
     pub(crate) figures: crate::ipc::Figures,
     pub(crate) timers: crate::timers::Timers,
+    pub(crate) watched: crate::reload::Watched,
     /// dom0's own programs.
     pub(crate) wayland: crate::wayland::Server,
 }
@@ -177,6 +178,7 @@ impl Desktop {
             supervisor: None,
             figures: crate::ipc::Figures::default(),
             timers: crate::timers::Timers::default(),
+            watched: crate::reload::Watched::default(),
             wayland: crate::wayland::Server::new(handle)?,
         };
         desktop.arrange_as_configured();

@@ -14,6 +14,7 @@ pub mod ipc;
 pub mod lock;
 pub mod logind;
 pub mod qubes;
+pub mod reload;
 pub mod render;
 pub mod screens;
 pub mod shell;

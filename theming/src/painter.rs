@@ -13,13 +13,23 @@ pub struct Painter {
     pub(crate) theme: Theme,
     pub(crate) writer: Writer,
     pub(crate) patterns: Patterns,
+    fonts: Fonts,
 }
 
 impl Painter {
     /// A painter for this theme with these fonts.
     pub fn new(theme: Theme, fonts: Fonts) -> Self {
         let writer = Writer::new(FontBook::new(&fonts, theme.fonts()));
-        Self { theme, writer, patterns: Patterns::default() }
+        Self { theme, writer, patterns: Patterns::default(), fonts }
+    }
+
+    /// Another theme, with the same fonts to choose from.
+    pub fn set_theme(&mut self, theme: Theme) {
+        if theme.fonts() != self.theme.fonts() {
+            self.writer = Writer::new(FontBook::new(&self.fonts, theme.fonts()));
+        }
+        self.theme = theme;
+        self.patterns = Patterns::default();
     }
 
     /// The theme.

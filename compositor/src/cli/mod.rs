@@ -295,7 +295,7 @@ fn load_config(named: Option<&PathBuf>) -> Result<(Config, Option<PathBuf>), Str
             None => return Ok((Config::default(), None)),
         },
     };
-    let config = crate::config::load(&path).map_err(|e| e.to_string())?;
+    let config = crate::config::load(&path).config.map_err(|e| e.to_string())?;
     Ok((config, Some(path)))
 }
 

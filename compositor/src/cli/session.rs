@@ -11,12 +11,12 @@ use transom_hypervisor::{
 };
 use transom_theming::{Fonts, Theme};
 
-use super::{Session, load_config, socket_path};
+use super::{Session, config_path, socket_path};
 use crate::{
     Desktop, Options,
     backend::{Pace, drm, nested},
     clock::Clock,
-    config::Config,
+    config::{Config, Loaded},
     lock::{LockOptions, auth::HELPER, marker::MARKER_NAME},
     logind::Bus,
     render::canvas::RendererKind,
@@ -33,17 +33,12 @@ pub(super) fn start_logging() {
 
 /// The theme that the config names; a bad one is reported and the built-in one used.
 pub(super) fn load_theme(config: &Config) -> (Option<Theme>, Option<String>) {
-    let variant = config.theme.variant;
-    let Some(path) = &config.theme.file else { return (Some(Theme::builtin(variant)), None) };
-    let name = path.display().to_string();
-    let parsed = std::fs::read_to_string(path)
-        .map_err(|e| format!("{name}: {e}"))
-        .and_then(|text| Theme::parse(&name, &text).map_err(|e| e.to_string()));
-    match parsed {
+    match crate::reload::theme(config) {
         Ok(theme) => (Some(theme), None),
-        Err(problem) => {
-            (Some(Theme::builtin(variant)), Some(format!("{problem}; the built-in theme is used")))
-        }
+        Err(problem) => (
+            Some(Theme::builtin(config.theme.variant)),
+            Some(format!("{problem}; the built-in theme is used")),
+        ),
     }
 }
 
@@ -62,12 +57,16 @@ pub(super) enum On {
 pub(super) fn run(session: &Session, on: On) -> Result<(), String> {
     start_logging();
     // A bad config never keeps a person from their desktop: it is shown, defaults are used.
-    let (config, mut problems) = match load_config(session.config.as_ref()) {
-        Ok((config, _)) => (config, Vec::new()),
-        Err(problem) => (Config::default(), vec![format!("{problem}; the built-in settings are used")]),
+    let path = session.config.clone().or_else(config_path);
+    let there = path.as_ref().filter(|path| session.config.is_some() || path.exists());
+    let loaded = there.map_or_else(Loaded::default, |path| crate::config::load(path));
+    let (config, mut problem) = match loaded.config {
+        Ok(config) => (config, None),
+        Err(error) => (Config::default(), Some(format!("{error}; the built-in settings are used"))),
     };
     let (theme, theme_problem) = load_theme(&config);
-    problems.extend(theme_problem);
+    problem = problem.or(theme_problem);
+    let files = [loaded.files, config.theme.file.clone().into_iter().collect()].concat();
     let options = Options {
         clock: Clock::default(),
         config,
@@ -89,13 +88,18 @@ pub(super) fn run(session: &Session, on: On) -> Result<(), String> {
     };
     let mut event_loop = EventLoop::<Desktop>::try_new().map_err(|e| e.to_string())?;
     let mut desktop = Desktop::new(event_loop.handle(), options).map_err(|e| e.to_string())?;
-    for problem in &problems {
+    if let Some(problem) = problem {
         error!("{problem}");
+        desktop.tell_of_settings(Some(problem));
     }
-    // What is wrong with the fonts is in the log already.
-    problems.extend(desktop.font_problem().map(str::to_owned));
-    for problem in problems {
+    // It is in the log already.
+    if let Some(problem) = desktop.font_problem().map(str::to_owned) {
         desktop.notify(Notice::Text(problem));
+    }
+    if let Some(path) = &path
+        && let Err(problem) = desktop.watch_settings(path, files)
+    {
+        warn!(%problem, "changes of the settings are not noticed");
     }
     desktop.set_signal(event_loop.get_signal());
     let signals = Generic::new(asked_to_end().map_err(|e| e.to_string())?, Interest::READ, Mode::Level);

@@ -23,6 +23,21 @@ impl ArrangeConfig {
     pub fn of(&self, workspace: u32) -> Arrangement {
         self.workspaces.get(&workspace).copied().unwrap_or(self.otherwise)
     }
+
+    pub(super) fn take_up(
+        &mut self,
+        otherwise: Option<Name>,
+        columns: Option<ColumnsNode>,
+        workspaces: Vec<WorkspaceNode>,
+    ) {
+        self.otherwise = otherwise.map_or(self.otherwise, Into::into);
+        self.workspaces.extend(workspaces.into_iter().map(|node| (node.number.0, node.arrange.into())));
+        if let Some(node) = columns {
+            let columns = &mut self.columns;
+            columns.gap = node.gap.map_or(columns.gap, |gap| gap.0 as i32);
+            columns.width = node.width.map_or(columns.width, |percent| percent.0 * (WHOLE / 100));
+        }
+    }
 }
 
 named! {
@@ -60,21 +75,4 @@ pub(super) struct WorkspaceNode {
     number: Number<1, { crate::shell::WORKSPACES }>,
     #[knus(child, unwrap(argument))]
     arrange: Name,
-}
-
-pub(super) fn arrange(
-    otherwise: Option<Name>,
-    columns: Option<ColumnsNode>,
-    workspaces: Vec<WorkspaceNode>,
-) -> ArrangeConfig {
-    let mut settings = ColumnSettings::default();
-    if let Some(columns) = columns {
-        settings.gap = columns.gap.map_or(settings.gap, |gap| gap.0 as i32);
-        settings.width = columns.width.map_or(settings.width, |percent| percent.0 * (WHOLE / 100));
-    }
-    ArrangeConfig {
-        otherwise: otherwise.map_or_else(Arrangement::default, Into::into),
-        workspaces: workspaces.into_iter().map(|node| (node.number.0, node.arrange.into())).collect(),
-        columns: settings,
-    }
 }

@@ -1,6 +1,9 @@
 //! The form of the config file.
 
-use std::time::Duration;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use knus::{
     DecodeScalar,
@@ -12,14 +15,12 @@ use knus::{
 use transom_theming::Variant;
 
 use super::{
-    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, NightConfig,
-    NotificationConfig, QubeConfig, ThemeConfig, arrangement,
+    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, NotificationConfig,
+    QubeConfig, ThemeConfig, arrangement,
     bindings::{Action, Chord},
-    bound::Bound,
     cards::CardName,
     device_nodes::InputNode,
-    devices::DeviceConfig,
-    gestures::{GestureName, Gestures, SwitchEvent},
+    gestures::{GestureName, SwitchEvent},
     night_node::{self, NightNode},
     outputs,
 };
@@ -28,9 +29,15 @@ use crate::trust::{
     policy::{Decision, Rule, Who},
 };
 
+/// Deepest chain of files that include each other, and most files.
+const MOST_INCLUDES: usize = 8;
+const MOST_FILES: usize = 64;
+
 #[derive(Debug, knus::Decode)]
 #[knus(span_type = Span)]
 struct File {
+    #[knus(children(name = "include"))]
+    includes: Vec<IncludeNode>,
     #[knus(child)]
     keyboard: Option<KeyboardNode>,
     #[knus(child)]
@@ -63,6 +70,15 @@ struct File {
     workspaces: Vec<arrangement::WorkspaceNode>,
     #[knus(children(name = "output"))]
     outputs: Vec<outputs::OutputNode>,
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct IncludeNode {
+    #[knus(span)]
+    span: Span,
+    #[knus(argument)]
+    path: String,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -285,44 +301,87 @@ impl<const MIN: u32, const MAX: u32> DecodeScalar<Span> for Number<MIN, MAX> {
     }
 }
 
-pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> {
-    let file: File =
-        knus::parse(file_name, text).map_err(|error| ConfigError::from_knus(file_name, text, &error))?;
+/// Settings, and the files that they were read from.
+#[derive(Debug, Default)]
+pub(super) struct Read {
+    pub(super) config: Config,
+    pub(super) files: Vec<PathBuf>,
+}
+
+impl Read {
+    /// Takes up a file: first what it includes, then its own settings, which go before.
+    pub(super) fn take(&mut self, file_name: &str, text: &str) -> Result<(), ConfigError> {
+        self.take_at(file_name, text, 0)
+    }
+
+    fn take_at(&mut self, file_name: &str, text: &str, depth: usize) -> Result<(), ConfigError> {
+        let file: File =
+            knus::parse(file_name, text).map_err(|error| ConfigError::from_knus(file_name, text, &error))?;
+        for node in &file.includes {
+            let wrong = |reason: &str| ConfigError::in_span(file_name, text, &node.span, reason);
+            let path = included(file_name, &node.path);
+            self.files.push(path.clone());
+            if depth >= MOST_INCLUDES || self.files.len() > MOST_FILES {
+                return Err(wrong("files include each other in a circle, or there are too many"));
+            }
+            let other = std::fs::read_to_string(&path)
+                .map_err(|error| wrong(&format!("{} cannot be read: {error}", path.display())))?;
+            self.take_at(&path.display().to_string(), &other, depth + 1)?;
+        }
+        take_up(&mut self.config, file, file_name, text)
+    }
+}
+
+/// Where an included file is: beside the one that names it, if it is not said in full.
+fn included(file_name: &str, path: &str) -> PathBuf {
+    let home = path.strip_prefix("~/").zip(std::env::var_os("HOME"));
+    match home {
+        Some((rest, home)) => PathBuf::from(home).join(rest),
+        None => Path::new(file_name).parent().unwrap_or(Path::new("")).join(path),
+    }
+}
+
+fn take_up(config: &mut Config, file: File, file_name: &str, text: &str) -> Result<(), ConfigError> {
     let wrong = |span: &Span, reason: &str| ConfigError::in_span(file_name, text, span, reason);
-    let keyboard_at = file.keyboard.as_ref().map(|node| node.span);
-    let mut config = Config {
-        keyboard: file.keyboard.map_or_else(KeyboardConfig::default, keyboard),
-        devices: file.input.map_or_else(DeviceConfig::default, Into::into),
-        clipboard: file.clipboard.map_or_else(ClipboardConfig::default, clipboard),
-        theme: file.theme.map_or_else(ThemeConfig::default, |node| ThemeConfig {
-            variant: node.variant,
-            file: node.file.map(Into::into),
-        }),
-        idle: file.idle.map_or_else(IdleConfig::default, idle),
-        night: NightConfig::default(),
-        notifications: file.notifications.map_or_else(NotificationConfig::default, notifications),
-        gestures: Gestures::default(),
-        switches: Bound::default(),
-        qubes: Vec::new(),
-        cards: file.card.map_or_else(Vec::new, |node| [vec![node.first], node.others].concat()),
-        arrange: arrangement::arrange(file.arrange, file.columns, file.workspaces),
-        outputs: Vec::new(),
-    };
-    if let Some(node) = file.night_colour {
+    if let Some(node) = file.keyboard {
         let span = node.span;
-        config.night = night_node::night(node).map_err(|reason| wrong(&span, &reason))?;
-    }
-    for node in file.outputs {
-        let span = node.span;
-        config.outputs.push(outputs::output(node).map_err(|reason| wrong(&span, reason))?);
-    }
-    if let Some(span) = keyboard_at {
+        keyboard(node, &mut config.keyboard);
         // Where XKB has no data at all, no file is to blame.
         let known = |config: &KeyboardConfig| crate::input::keyboard::check(config);
         known(&config.keyboard)
             .or_else(|reason| known(&KeyboardConfig::default()).map_or(Ok(()), |()| Err(reason)))
             .map_err(|reason| wrong(&span, &reason))?;
     }
+    if let Some(node) = file.input {
+        config.devices = node.into();
+    }
+    if let Some(node) = file.clipboard {
+        clipboard(node, &mut config.clipboard);
+    }
+    if let Some(node) = file.theme {
+        config.theme = ThemeConfig { variant: node.variant, file: node.file.map(Into::into) };
+    }
+    if let Some(node) = file.idle {
+        idle(node, &mut config.idle);
+    }
+    if let Some(node) = file.notifications {
+        notifications(node, &mut config.notifications);
+    }
+    if let Some(node) = file.card {
+        config.cards = [vec![node.first], node.others].concat();
+    }
+    config.arrange.take_up(file.arrange, file.columns, file.workspaces);
+    if let Some(node) = file.night_colour {
+        let span = node.span;
+        config.night = night_node::night(node).map_err(|reason| wrong(&span, &reason))?;
+    }
+    // The first that fits holds.
+    let mut outputs = Vec::new();
+    for node in file.outputs {
+        let span = node.span;
+        outputs.push(outputs::output(node).map_err(|reason| wrong(&span, reason))?);
+    }
+    config.outputs.splice(0..0, outputs);
     for node in &file.unbinds {
         let there = if let Some(gesture) = GestureName::parse(&node.chord) {
             config.gestures.unbind(gesture.map_err(|reason| wrong(&node.span, &reason))?)
@@ -331,7 +390,7 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
             config.keyboard.bindings.unbind(chord)
         };
         if !there {
-            return Err(wrong(&node.span, &format!("\"{}\" does nothing by default", node.chord)));
+            return Err(wrong(&node.span, &format!("\"{}\" does nothing", node.chord)));
         }
     }
     for node in &file.binds {
@@ -358,11 +417,10 @@ pub(super) fn parse(file_name: &str, text: &str) -> Result<Config, ConfigError> 
             status_icons: node.status_icons,
         });
     }
-    Ok(config)
+    Ok(())
 }
 
-fn keyboard(node: KeyboardNode) -> KeyboardConfig {
-    let mut config = KeyboardConfig::default();
+fn keyboard(node: KeyboardNode, config: &mut KeyboardConfig) {
     let set = |place: &mut String, value: Option<String>| {
         if let Some(value) = value {
             *place = value;
@@ -380,32 +438,25 @@ fn keyboard(node: KeyboardNode) -> KeyboardConfig {
     if let Some(rate) = node.repeat_rate {
         config.repeat_interval = (rate.0 > 0).then(|| Duration::from_millis(u64::from(1_000 / rate.0)));
     }
-    config
 }
 
-fn idle(node: IdleNode) -> IdleConfig {
-    let default = IdleConfig::default();
-    IdleConfig {
-        lock: node.lock.map_or(default.lock, |span| span.0),
-        screens_off: node.screens_off.map_or(default.screens_off, |span| span.0),
-        inhibit_at_most: node
-            .inhibit_at_most
-            .map_or(default.inhibit_at_most, |span| span.0.unwrap_or_default()),
-    }
+fn idle(node: IdleNode, config: &mut IdleConfig) {
+    config.lock = node.lock.map_or(config.lock, |span| span.0);
+    config.screens_off = node.screens_off.map_or(config.screens_off, |span| span.0);
+    config.inhibit_at_most =
+        node.inhibit_at_most.map_or(config.inhibit_at_most, |span| span.0.unwrap_or_default());
 }
 
-fn notifications(node: NotificationsNode) -> NotificationConfig {
-    let default = NotificationConfig::default();
+fn notifications(node: NotificationsNode, config: &mut NotificationConfig) {
     let seconds = |n: Number<1, 3_600>| Duration::from_secs(n.0.into());
-    NotificationConfig {
-        low: node.low_seconds.map_or(default.low, seconds),
-        normal: node.normal_seconds.map_or(default.normal, seconds),
-        quiet: node.do_not_disturb.unwrap_or(default.quiet),
-    }
+    config.low = node.low_seconds.map_or(config.low, seconds);
+    config.normal = node.normal_seconds.map_or(config.normal, seconds);
+    config.quiet = node.do_not_disturb.unwrap_or(config.quiet);
 }
 
-fn clipboard(node: ClipboardNode) -> ClipboardConfig {
-    let mut config = ClipboardConfig::default();
+fn clipboard(node: ClipboardNode, config: &mut ClipboardConfig) {
+    // The first rule that fits decides: a file's own stand before those of what it includes.
+    let mut rules = Vec::new();
     let seconds = |n: u32| Duration::from_secs(n.into());
     for setting in node.settings {
         let (decision, pair) = match setting {
@@ -433,7 +484,7 @@ fn clipboard(node: ClipboardNode) -> ClipboardConfig {
                 continue;
             }
         };
-        config.policy.rules.push(Rule { from: Who::new(&pair.from), to: Who::new(&pair.to), decision });
+        rules.push(Rule { from: Who::new(&pair.from), to: Who::new(&pair.to), decision });
     }
-    config
+    config.policy.rules.splice(0..0, rules);
 }

@@ -172,12 +172,15 @@ pub enum IdleInhibit {
 }
 
 impl Config {
-    /// Reads settings. `file_name` is only for messages.
+    /// Reads settings. `file_name` is for messages, and says where included files are looked for.
     ///
     /// # Errors
-    /// Syntax, unknown settings, values out of range; with line and column.
+    /// Syntax, unknown settings, values out of range, an included file that cannot be read; with file,
+    /// line and column.
     pub fn parse(file_name: &str, text: &str) -> Result<Self, ConfigError> {
-        file::parse(file_name, text)
+        let mut read = file::Read::default();
+        read.take(file_name, text)?;
+        Ok(read.config)
     }
 
     /// How far a qube may keep the screens on.
@@ -214,13 +217,30 @@ impl Config {
     }
 }
 
+/// A config file as it was read.
+#[derive(Debug)]
+pub struct Loaded {
+    /// Its settings, or what is wrong with them.
+    pub config: Result<Config, ConfigError>,
+    /// It, and the files that it includes, as far as it was read: a change of one of them is a reason to
+    /// read it again.
+    pub files: Vec<PathBuf>,
+}
+
+impl Default for Loaded {
+    /// No file: the built-in settings.
+    fn default() -> Self {
+        Self { config: Ok(Config::default()), files: Vec::new() }
+    }
+}
+
 /// Reads a config file.
-///
-/// # Errors
-/// As [`Config::parse`]; and a file that cannot be read.
-pub fn load(path: &Path) -> Result<Config, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|error| ConfigError::unreadable(path, &error))?;
-    Config::parse(&path.display().to_string(), &text)
+pub fn load(path: &Path) -> Loaded {
+    let mut read = file::Read { files: vec![path.to_owned()], ..file::Read::default() };
+    let taken = std::fs::read_to_string(path)
+        .map_err(|error| ConfigError::unreadable(path, &error))
+        .and_then(|text| read.take(&path.display().to_string(), &text));
+    Loaded { config: taken.map(|()| read.config), files: read.files }
 }
 
 #[cfg(test)]

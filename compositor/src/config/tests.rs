@@ -94,7 +94,7 @@ fn a_bad_file_says_where_and_why() {
         ("bind \"Super+c\" \"dance\"", 1, "no action"),
         ("bind \"Super+c\"", 1, "something to do"),
         ("bind \"Super+1\" \"workspace\" \"77\"", 1, "needs a number"),
-        ("unbind \"Super+F12\"", 1, "does nothing by default"),
+        ("unbind \"Super+F12\"", 1, "does nothing"),
         ("\nnight-colour { temperature 2500; }", 2, "2500 K is too warm: below 3000 K trust labels"),
         ("night-colour { temperature 9000; }", 1, "colder than the screen's own white"),
         ("night-colour { from \"20:00\"; }", 1, "both \"from\" and \"until\""),
@@ -130,7 +130,7 @@ fn a_bad_file_says_where_and_why() {
         ("bind \"Super+c\" \"layout\" \"33\"", 1, "1 to 32"),
         ("bind \"2-swipe-left\" \"close\"", 1, "3 to 5"),
         ("bind \"3-dance\" \"close\"", 1, "is no gesture"),
-        ("unbind \"4-hold\"", 1, "does nothing by default"),
+        ("unbind \"4-hold\"", 1, "does nothing"),
         ("\nswitch \"lid\" \"close\"", 2, "\"lid-close\", \"lid-open\""),
         ("switch \"lid-close\" \"dance\"", 1, "no action"),
         ("input {\n  touchpad {\n    tap \"yes\"\n  }\n}", 3, ""),
@@ -151,7 +151,7 @@ fn a_bad_file_says_where_and_why() {
 
 #[test]
 fn a_missing_file_is_named() {
-    let error = load(Path::new("/nowhere/config.kdl")).expect_err("there is none");
+    let error = load(Path::new("/nowhere/config.kdl")).config.expect_err("there is none");
     assert!(error.to_string().contains("/nowhere/config.kdl"), "{error}");
 }
 
@@ -215,4 +215,57 @@ fn settings_are_written_as_they_are_read() {
     assert_eq!(settings.iter().count(), 15);
     let written: Vec<String> = settings.iter().map(ToString::to_string).collect();
     assert_eq!(parse(&written.join("\n")), settings);
+}
+
+#[test]
+fn a_file_goes_before_what_it_includes() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write(
+        "config.kdl",
+        r#"
+        include "parts/keys.kdl"
+        keyboard { layout "de"; }
+        clipboard { allow from="vault" to="work"; }
+        output "DP-1" { scale 2; }
+        unbind "Super+F12"
+        "#,
+    );
+    std::fs::create_dir(dir.path().join("parts")).unwrap();
+    write("parts/keys.kdl", "include \"more.kdl\"\nkeyboard { layout \"fr\"; repeat-rate 50; }\n");
+    write(
+        "parts/more.kdl",
+        r#"
+        bind "Super+F12" "close"
+        clipboard { deny from="vault" to="*"; wipe-seconds 5; }
+        output "DP-1" { scale 1; }
+        "#,
+    );
+    let loaded = load(&dir.path().join("config.kdl"));
+    let config = loaded.config.unwrap();
+    assert_eq!(config.keyboard.layout, "de");
+    assert_eq!(config.keyboard.repeat_interval, Some(Duration::from_millis(20)));
+    assert_eq!(config.clipboard.wipe_after, Duration::from_secs(5));
+    assert_eq!(config.clipboard.policy.decide("vault", "work"), Decision::Allow);
+    assert_eq!(config.clipboard.policy.decide("vault", "web"), Decision::Deny);
+    assert_eq!(
+        config.outputs.iter().map(|output| output.said.scale).collect::<Vec<_>>(),
+        [Some(240), Some(120)]
+    );
+    assert_eq!(config.keyboard.bindings.action(Chord::parse("Super+F12").unwrap()), None);
+    let names: Vec<_> = loaded.files.iter().filter_map(|path| path.file_name()).collect();
+    assert_eq!(names, ["config.kdl", "keys.kdl", "more.kdl"]);
+
+    // What is wrong in one of them is said of that one.
+    write("parts/more.kdl", "\n\nkeybord {\n}\n");
+    let loaded = load(&dir.path().join("config.kdl"));
+    let error = loaded.config.unwrap_err().to_string();
+    assert!(error.contains("more.kdl:3:1: ") && error.contains("keybord"), "{error}");
+    assert_eq!(loaded.files.len(), 3, "mending it is a reason to read it again");
+    write("parts/more.kdl", "include \"keys.kdl\"\n");
+    let error = load(&dir.path().join("config.kdl")).config.unwrap_err().to_string();
+    assert!(error.contains("in a circle"), "{error}");
+    write("parts/keys.kdl", "\ninclude \"gone.kdl\"\n");
+    let error = load(&dir.path().join("config.kdl")).config.unwrap_err().to_string();
+    assert!(error.contains("keys.kdl:2:1: ") && error.contains("gone.kdl cannot be read"), "{error}");
 }

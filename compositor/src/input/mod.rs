@@ -19,6 +19,7 @@ mod unseen;
 use std::collections::{BTreeSet, VecDeque};
 
 pub(crate) use compose::Compose;
+pub(crate) use layouts::Layouts;
 pub(crate) use pointer::Cursor;
 use transom_theming::TitleButton;
 
@@ -39,7 +40,7 @@ pub(crate) struct Input {
     pub(crate) touch: Touch,
     gestures: gestures::Gestures,
     pub(crate) tool: tool::Tool,
-    layouts: layouts::Layouts,
+    pub(crate) layouts: layouts::Layouts,
     forwarded: forwarded::Forwarded,
     /// Keys for a window that has the focus but was not drawn so yet.
     pub(crate) waiting_keys: VecDeque<(Option<SurfaceKey>, Outcome)>,

@@ -140,7 +140,7 @@ impl Desktop {
         self.tool_gone(now);
     }
 
-    pub(super) fn outcomes(&mut self, outcomes: Vec<Outcome>, now: Duration) {
+    pub(crate) fn outcomes(&mut self, outcomes: Vec<Outcome>, now: Duration) {
         for outcome in outcomes {
             match outcome {
                 Outcome::Forward { .. } | Outcome::Modifiers(_) => self.key_for_focus(outcome, now),

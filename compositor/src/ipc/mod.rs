@@ -163,6 +163,9 @@ pub struct State {
     pub windows: Vec<Window>,
     /// Number of the current workspace.
     pub workspace: u32,
+    /// How it is arranged: `floating` or `columns`.
+    #[serde(default)]
+    pub arrangement: String,
     /// Windows in the open switcher, and the chosen one.
     pub switcher: Option<(Vec<String>, usize)>,
     /// What dom0 asks the person now.

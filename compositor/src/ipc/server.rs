@@ -6,7 +6,7 @@ use smithay::reexports::calloop::{Interest, Mode, PostAction, generic::Generic};
 use tracing::{debug, warn};
 
 use super::{Qube, Reply, Request, State, Window};
-use crate::{Desktop, DesktopError};
+use crate::{Desktop, DesktopError, shell::Arrangement};
 
 /// Longest request, in bytes.
 const MAX_REQUEST: usize = 64 << 10;
@@ -219,6 +219,10 @@ impl Desktop {
                 .collect(),
             windows,
             workspace: self.shell.current_workspace(),
+            arrangement: match self.shell.arrangement(self.shell.current_workspace()) {
+                Arrangement::Floating => "floating".into(),
+                Arrangement::Columns => "columns".into(),
+            },
             switcher: self.shell.switcher().map(|s| (s.windows.iter().map(title).collect(), s.selected)),
             prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
             passphrase: self.passphrase_text(),

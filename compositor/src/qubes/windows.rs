@@ -177,6 +177,15 @@ impl Desktop {
         }
     }
 
+    /// Frames of windows, and of those that fill the screen.
+    pub(crate) fn window_insets(&self) -> (shell::Insets, shell::Insets) {
+        let insets = |kind| {
+            let i = self.ui.theme().insets(kind);
+            shell::Insets { top: i.top, right: i.right, bottom: i.bottom, left: i.left }
+        };
+        (insets(FrameKind::Toplevel), insets(FrameKind::Fullscreen))
+    }
+
     fn map(
         &mut self,
         key: SurfaceKey,
@@ -185,17 +194,13 @@ impl Desktop {
         record: WindowRecord,
         granted: bool,
     ) {
-        let theme = self.ui.theme();
-        let insets = |kind| {
-            let i = theme.insets(kind);
-            shell::Insets { top: i.top, right: i.right, bottom: i.bottom, left: i.left }
-        };
+        let (insets, fullscreen_insets) = self.window_insets();
         let spec = Spec {
             content,
             min: record.limits.0,
             max: record.limits.1,
-            insets: insets(FrameKind::Toplevel),
-            fullscreen_insets: insets(FrameKind::Fullscreen),
+            insets,
+            fullscreen_insets,
             parent,
             grant_focus: granted,
         };

@@ -94,6 +94,13 @@ impl Ui {
         self.painter.theme()
     }
 
+    /// Another theme.
+    pub(crate) fn set_theme(&mut self, theme: Theme) {
+        self.painter.set_theme(theme);
+        self.backdrops.clear();
+        self.forget_pictures();
+    }
+
     /// Forgets every picture: scale or theme have changed.
     pub(crate) fn forget_pictures(&mut self) {
         self.frames = FrameCache::default();

@@ -58,6 +58,8 @@ type Drawn = (u32, Rc<Picture>);
 #[derive(Debug, Default)]
 pub(crate) struct Notices {
     shown: VecDeque<(Duration, Notice, Option<Drawn>)>,
+    /// One that stays until it is taken away.
+    standing: Option<(Notice, Option<Drawn>)>,
 }
 
 impl Notices {
@@ -66,6 +68,11 @@ impl Notices {
         while self.shown.len() > MOST {
             self.shown.pop_front();
         }
+    }
+
+    /// One that stays above the others until it is replaced or taken away.
+    pub(crate) fn stand(&mut self, notice: Option<Notice>) {
+        self.standing = notice.map(|notice| (notice, None));
     }
 
     /// When the next one goes.
@@ -82,14 +89,17 @@ impl Notices {
 
     /// Texts on screen now, for the control socket.
     pub(crate) fn texts(&self) -> Vec<String> {
-        self.shown.iter().map(|(_, notice, _)| notice.to_string()).collect()
+        let standing = self.standing.iter().map(|(notice, _)| notice);
+        standing.chain(self.shown.iter().map(|(_, notice, _)| notice)).map(Notice::to_string).collect()
     }
 
     /// Pictures on screen, oldest first.
     pub(crate) fn pictures(&mut self, painter: &mut Painter, scale: u32) -> Vec<Rc<Picture>> {
-        self.shown
-            .iter_mut()
-            .map(|(_, notice, drawn)| {
+        let standing = self.standing.iter_mut().map(|(notice, drawn)| (notice, drawn));
+        let passing = self.shown.iter_mut().map(|(_, notice, drawn)| (notice, drawn));
+        standing
+            .chain(passing)
+            .map(|(notice, drawn)| {
                 drawn.take_if(|(kept, _)| *kept != scale);
                 drawn.get_or_insert_with(|| (scale, draw(painter, notice, scale))).1.clone()
             })
@@ -97,7 +107,8 @@ impl Notices {
     }
 
     pub(crate) fn forget_pictures(&mut self) {
-        for (_, _, picture) in &mut self.shown {
+        let passing = self.shown.iter_mut().map(|(_, _, picture)| picture);
+        for picture in passing.chain(self.standing.as_mut().map(|(_, picture)| picture)) {
             *picture = None;
         }
     }
@@ -136,4 +147,23 @@ fn draw(painter: &mut Painter, notice: &Notice, scale: u32) -> Rc<Picture> {
         })
         .collect();
     Picture::new(painter.notice(&NoticeSpec { runs: &runs, scale: Scale::new(scale) }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_that_stands_is_there_until_it_is_taken_away() {
+        let mut notices = Notices::default();
+        notices.stand(Some(Notice::Text("wrong".into())));
+        for number in 0..MOST + 2 {
+            notices.push(Notice::Text(number.to_string()), Duration::from_secs(1));
+        }
+        assert_eq!(notices.texts(), ["wrong", "2", "3", "4", "5"]);
+        assert!(notices.expire(Duration::from_hours(1)));
+        assert_eq!((notices.texts(), notices.next_deadline()), (vec!["wrong".into()], None));
+        notices.stand(None);
+        assert!(notices.texts().is_empty());
+    }
 }

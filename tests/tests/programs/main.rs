@@ -18,5 +18,6 @@ mod outputs;
 mod passphrase;
 mod services;
 mod session;
+mod settings;
 mod shortages;
 mod signals;

@@ -1,7 +1,9 @@
 //! Several keyboard layouts: who has which, and what is typed with them inside a qube.
 
 use smithay::input::keyboard::xkb;
+use transom::{config::Config, input::event::InputEvent};
 use transom_tests::fixture::{Client, World};
+use transom_theming::{Theme, Variant};
 
 const E: u32 = 18;
 const APOSTROPHE: u32 = 40;
@@ -95,4 +97,23 @@ fn the_bar_shows_the_layout_where_there_are_several() {
     assert!(second != first);
     two.chord(&[SUPER, SPACE]);
     assert!(two.picture() == first);
+}
+
+#[test]
+fn another_layout_in_the_settings_is_typed_at_once_and_no_key_is_left_down() {
+    const Y: u32 = 21;
+    let mut world = two_qubes(r#"layout "us""#);
+    world.click_into("work");
+    world.input(&[InputEvent::Key { code: E, pressed: true }]);
+    let config =
+        Config::parse("c.kdl", "keyboard { layout \"de\"; }\nbind \"Super+space\" \"minimise\"").unwrap();
+    world.desktop.reconfigure(config, Theme::builtin(Variant::Dark));
+    world.turn();
+    assert_eq!(world.clients[0].heard.keys, [(E, true), (E, false)], "the program hears that it is up");
+    world.input(&[InputEvent::Key { code: E, pressed: false }]);
+    world.clients[0].heard.keys.clear();
+    world.chord(&[Y]);
+    assert_eq!(typed(&world.clients[0], &world.clients[0].heard.keys), "z");
+    world.chord(&[SUPER, SPACE]);
+    assert_eq!(world.desktop.state().windows.len(), 1, "chords are those of the new settings");
 }

@@ -102,6 +102,18 @@ impl Devices {
         self.known.push(Known { device, name, settings, refused });
     }
 
+    /// Other settings, for the devices that are there too. What they say nothing of any more stays as it
+    /// is until a device comes again.
+    pub(crate) fn take_up(&mut self, config: &DeviceConfig) {
+        for known in &mut self.known {
+            known.settings = config.of(&known.name);
+            known.refused = apply(&mut Settable(&mut known.device), &known.settings);
+            for (setting, why) in &known.refused {
+                warn!(device = ?known.name.name, %setting, %why, "a setting is not in force");
+            }
+        }
+    }
+
     fn removed(&mut self, device: &Device) {
         self.known.retain(|known| known.device != *device);
     }

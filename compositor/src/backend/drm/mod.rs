@@ -131,6 +131,11 @@ impl Drm {
         self.cards.recovery.is_seated()
     }
 
+    /// Other settings of devices.
+    pub(crate) fn set_devices(&mut self, config: &crate::config::devices::DeviceConfig) {
+        self.devices.take_up(config);
+    }
+
     /// The card in use.
     pub(super) fn card_name(&self) -> Option<String> {
         self.card.as_ref().map(|card| card.path.display().to_string())

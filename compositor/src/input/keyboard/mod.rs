@@ -167,6 +167,22 @@ impl Keyboard {
         })
     }
 
+    /// Other settings. No key should be held: see [`Keyboard::release_all`]. True if the layout is another one.
+    ///
+    /// # Errors
+    /// XKB knows no such layout; the old one stays, all else is taken up.
+    pub fn reconfigure(&mut self, config: &KeyboardConfig) -> Result<bool, String> {
+        self.bindings = config.bindings.clone();
+        (self.delay, self.interval) = (config.repeat_delay, config.repeat_interval);
+        let layout = Layout::new(config)?;
+        let changes = layout.names != self.layout.names;
+        if changes {
+            self.layout = layout;
+            self.told = ModifierState::default();
+        }
+        Ok(changes)
+    }
+
     /// Rules, model, layout, variant and options in force.
     pub fn names(&self) -> &[String; 5] {
         &self.layout.names

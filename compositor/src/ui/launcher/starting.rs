@@ -79,11 +79,13 @@ impl Desktop {
         let link = qube.as_deref().and_then(|name| self.qubes.by_name(name)).map(|link| link.id);
         let mut windows = self.windows.iter().filter(|(key, record)| Some(key.qube) == link && record.mapped);
         let shown = windows.next().map(|(key, _)| *key);
-        let now = self.clock.now();
-        let Some(come) = self.ui.starting.starts.runs(request, qube, shown.is_some(), now) else {
-            return false;
+        let starts = &mut self.ui.starting.starts;
+        let granted = match shown {
+            Some(window) => starts.shown(request).map(|come| come.granted.then_some(window)),
+            None => starts.runs(request, qube, self.clock.now()).then_some(None),
         };
-        if let Some(window) = shown.filter(|_| come.is_some_and(|come| come.granted)) {
+        let Some(granted) = granted else { return false };
+        if let Some(window) = granted {
             self.focus_window(window);
         }
         self.damage_all();

@@ -63,25 +63,20 @@ impl Starts {
         Come { granted: self.grant.take_if(|request| *request == start.request).is_some() }
     }
 
-    /// It runs; of a disposable, in this qube, whose windows may be there already. `None`: it is none of
-    /// these; within, what is known of its window.
-    pub(crate) fn runs(
-        &mut self,
-        request: u64,
-        qube: Option<String>,
-        shown: bool,
-        now: Duration,
-    ) -> Option<Option<Come>> {
-        let at = self.list.iter().position(|start| start.request == request)?;
-        if shown {
-            return Some(Some(self.come(at)));
-        }
-        let start = &mut self.list[at];
+    /// It runs; of a disposable, in this qube. False if it is none of these.
+    pub(crate) fn runs(&mut self, request: u64, qube: Option<String>, now: Duration) -> bool {
+        let Some(start) = self.list.iter_mut().find(|start| start.request == request) else { return false };
         start.runs = Some(now);
         if let Some(qube) = qube {
             start.qube = qube;
         }
-        Some(None)
+        true
+    }
+
+    /// It runs, in a disposable whose windows are there already. `None` if it is none of these.
+    pub(crate) fn shown(&mut self, request: u64) -> Option<Come> {
+        let at = self.list.iter().position(|start| start.request == request)?;
+        Some(self.come(at))
     }
 
     /// It does not come.
@@ -139,7 +134,7 @@ mod tests {
         assert_eq!(starts.failed(3).unwrap().name, "p3");
         assert!(starts.failed(3).is_none());
         assert_eq!(starts.next_deadline(), None, "one that does not run yet is waited for");
-        assert_eq!(starts.runs(2, None, false, Duration::from_secs(7)), Some(None));
+        assert!(starts.runs(2, None, Duration::from_secs(7)));
         assert_eq!(starts.next_deadline(), Some(Duration::from_secs(22)));
         assert!(!starts.expire(Duration::from_secs(21)) && starts.expire(Duration::from_secs(22)));
         assert!(names(&starts).is_empty() && starts.window("work").is_none());
@@ -150,11 +145,10 @@ mod tests {
         let mut starts = Starts::default();
         starts.begin(start(1, "work", true));
         assert!(starts.window("work").is_none());
-        assert_eq!(starts.runs(1, Some("disp-7".into()), false, Duration::ZERO), Some(None));
+        assert!(starts.runs(1, Some("disp-7".into()), Duration::ZERO));
         assert!(starts.window("work").is_none() && starts.window("disp-7").is_some());
         starts.begin(start(2, "work", true));
-        let come = starts.runs(2, Some("disp-8".into()), true, Duration::ZERO);
-        assert_eq!(come, Some(Some(Come { granted: true })), "its window was quicker");
+        assert_eq!(starts.shown(2), Some(Come { granted: true }), "its window was quicker");
         assert!(names(&starts).is_empty());
     }
 
