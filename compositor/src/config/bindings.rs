@@ -174,6 +174,8 @@ pub enum Action {
     Focus(Direction),
     /// Moves it: past others in columns, else a little.
     Move(Direction),
+    /// Moves it to the screen on that side.
+    MoveToOutput(Direction),
     /// Makes it larger or smaller, by steps to the right and down.
     Grow(i32, i32),
     /// Gives its column the next of the usual widths; `false`: the one before.
@@ -320,6 +322,10 @@ impl Action {
             "move-right" => Self::Move(Direction::Right),
             "move-up" => Self::Move(Direction::Up),
             "move-down" => Self::Move(Direction::Down),
+            "move-to-output-left" => Self::MoveToOutput(Direction::Left),
+            "move-to-output-right" => Self::MoveToOutput(Direction::Right),
+            "move-to-output-up" => Self::MoveToOutput(Direction::Up),
+            "move-to-output-down" => Self::MoveToOutput(Direction::Down),
             "wider" => Self::Grow(1, 0),
             "narrower" => Self::Grow(-1, 0),
             "higher" => Self::Grow(0, 1),
@@ -384,6 +390,9 @@ impl Default for Bound<Chord> {
         }
         for (key, direction) in arrows {
             bind(sup.with(ctrl), key, Action::Focus(direction));
+        }
+        for (key, direction) in arrows {
+            bind(sup.with(ctrl).with(shift), key, Action::MoveToOutput(direction));
         }
         bind(sup, k::KEY_equal, Action::Grow(1, 0));
         bind(sup, k::KEY_minus, Action::Grow(-1, 0));

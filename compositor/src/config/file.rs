@@ -22,7 +22,7 @@ use super::{
     device_nodes::InputNode,
     gestures::{GestureName, SwitchEvent},
     night_node::{self, NightNode},
-    outputs,
+    outputs, window_rules,
 };
 use crate::trust::{
     clipboard::ClipboardConfig,
@@ -68,6 +68,8 @@ struct File {
     columns: Option<arrangement::ColumnsNode>,
     #[knus(children(name = "workspace"))]
     workspaces: Vec<arrangement::WorkspaceNode>,
+    #[knus(children(name = "window"))]
+    windows: Vec<window_rules::WindowNode>,
     #[knus(children(name = "output"))]
     outputs: Vec<outputs::OutputNode>,
 }
@@ -406,6 +408,10 @@ fn take_up(config: &mut Config, file: File, file_name: &str, text: &str) -> Resu
     for node in &file.switches {
         let action = Action::parse(&node.action).map_err(|reason| wrong(&node.span, &reason))?;
         config.switches.bind(node.event, action);
+    }
+    for node in file.windows {
+        let span = node.span;
+        config.windows.push(window_rules::rule(node).map_err(|reason| wrong(&span, reason))?);
     }
     for node in file.qubes {
         config.qubes.push(QubeConfig {

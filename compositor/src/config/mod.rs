@@ -14,6 +14,7 @@ pub mod gestures;
 mod named;
 mod night_node;
 mod outputs;
+pub mod window_rules;
 
 use std::{path::Path, path::PathBuf, time::Duration};
 
@@ -63,6 +64,8 @@ pub struct Config {
     pub cards: Vec<CardName>,
     /// How windows stand on workspaces.
     pub arrange: ArrangeConfig,
+    /// What holds of windows that come; of several rules what is said last.
+    pub windows: Vec<window_rules::WindowRule>,
     /// Monitors; the first that fits holds.
     pub outputs: Vec<OutputConfig>,
 }

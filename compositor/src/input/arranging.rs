@@ -19,6 +19,11 @@ impl Desktop {
             Action::Arrow(to) => self.arrow(key, to),
             Action::Focus(to) => self.focus_towards(key, to),
             Action::Move(to) => self.shell.shift(key, to),
+            Action::MoveToOutput(to) => {
+                if let Some(output) = self.shell.output_towards(key, to) {
+                    self.shell.move_to_output(key, output);
+                }
+            }
             Action::Grow(wider, higher) => self.shell.grow(key, wider, higher),
             Action::ColumnWidth(wider) => self.shell.next_width(key, wider),
             Action::ColumnShow(show) => self.shell.set_show(key, show),

@@ -30,6 +30,7 @@ impl Desktop {
             | Action::Arrow(_)
             | Action::Focus(_)
             | Action::Move(_)
+            | Action::MoveToOutput(_)
             | Action::Grow(..)
             | Action::ColumnWidth(_)
             | Action::ColumnShow(_)

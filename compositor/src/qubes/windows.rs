@@ -12,6 +12,7 @@ use transom_theming::FrameKind;
 
 use crate::{
     Desktop,
+    config::window_rules::{self, Ruled, Stand},
     render::scene::SurfaceKey,
     shell::{self, Spec, Wanted},
     trust::QubeId,
@@ -177,6 +178,31 @@ impl Desktop {
         }
     }
 
+    /// What the person's rules say of a window.
+    fn ruled(&self, key: SurfaceKey) -> Ruled {
+        let Some((link, surface)) = self.qubes.surface(key) else { return Ruled::default() };
+        window_rules::ruled(&self.config.windows, &link.qube.name, &surface.app_id, &surface.title)
+    }
+
+    fn apply_rules(&mut self, key: SurfaceKey, ruled: &Ruled) {
+        let screen = ruled.output.as_ref().and_then(|name| self.screens.iter().find(|s| s.name == *name));
+        if let Some(screen) = screen {
+            self.shell.move_to_output(key, screen.id);
+        }
+        match ruled.stand {
+            Some(Stand::Floating) => self.shell.set_floating(key, true),
+            Some(Stand::Maximised) => self.shell.set_maximised(key, true),
+            Some(Stand::Fullscreen) => self.shell.set_fullscreen(key, true),
+            Some(Stand::Left) => self.shell.tile(key, true),
+            Some(Stand::Right) => self.shell.tile(key, false),
+            Some(Stand::Minimised) => self.shell.minimise(key),
+            None => {}
+        }
+        if let Some(workspace) = ruled.workspace {
+            self.shell.move_to_workspace(key, workspace);
+        }
+    }
+
     /// Frames of windows, and of those that fill the screen.
     pub(crate) fn window_insets(&self) -> (shell::Insets, shell::Insets) {
         let insets = |kind| {
@@ -194,6 +220,7 @@ impl Desktop {
         record: WindowRecord,
         granted: bool,
     ) {
+        let ruled = if parent.is_none() { self.ruled(key) } else { Ruled::default() };
         let (insets, fullscreen_insets) = self.window_insets();
         let spec = Spec {
             content,
@@ -202,7 +229,7 @@ impl Desktop {
             insets,
             fullscreen_insets,
             parent,
-            grant_focus: granted,
+            grant_focus: granted && ruled.focus != Some(false),
         };
         self.shell.insert(key, spec);
         if record.wants_maximised {
@@ -211,6 +238,7 @@ impl Desktop {
         if record.wants_fullscreen {
             self.shell.set_fullscreen(key, true);
         }
+        self.apply_rules(key, &ruled);
         self.windows.insert(key, record);
         self.follow_shell_focus();
         self.attention(key);

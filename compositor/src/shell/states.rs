@@ -1,6 +1,6 @@
 //! Maximised, tiled, fullscreen, minimised, and moving and resizing by keys.
 
-use super::{Change, Key, Point, Shell, Size, columns::Place, window::Base};
+use super::{Change, Direction, Key, Point, Shell, Size, columns::Place, window::Base};
 
 impl<K: Key> Shell<K> {
     /// Lets a window fill the usable area of its screen, or float again where it was; its column be as
@@ -69,6 +69,42 @@ impl<K: Key> Shell<K> {
             self.stand(Place::End);
         }
         self.set_fullscreen(key, true);
+    }
+
+    /// Moves a window and its dialogs to another screen, to where they were on theirs. A screen that is not
+    /// there does nothing.
+    pub fn move_to_output(&mut self, key: K, output: u32) {
+        if !self.outputs.has(output) || !self.windows.contains_key(&key) {
+            return;
+        }
+        for key in self.subtree(self.root(key)) {
+            let Some(window) = self.windows.get_mut(&key) else { continue };
+            let from = self.outputs.get(window.output).rect.location();
+            let to = self.outputs.get(output).rect.location();
+            window.at = window.at.plus(to.minus(from));
+            window.output = output;
+            window.displaced = None;
+            self.reach(key);
+        }
+        self.change |= Change::LAYOUT | Change::WANTED;
+        self.stand(Place::Beside);
+        self.settle(None);
+    }
+
+    /// The screen on that side of a window's own; the nearest of several.
+    pub fn output_towards(&self, key: K, to: Direction) -> Option<u32> {
+        let own = self.outputs.get(self.windows.get(&key)?.output);
+        let beyond = |other: &&super::Output| {
+            let (a, b) = (own.rect.center(), other.rect.center());
+            match to {
+                Direction::Left => b.x < a.x && other.rect.right() <= own.rect.x,
+                Direction::Right => b.x > a.x && other.rect.x >= own.rect.right(),
+                Direction::Up => b.y < a.y && other.rect.bottom() <= own.rect.y,
+                Direction::Down => b.y > a.y && other.rect.y >= own.rect.bottom(),
+            }
+        };
+        let distance = |other: &&super::Output| other.rect.center().distance_squared(own.rect.center());
+        self.outputs.real().iter().filter(beyond).min_by_key(distance).map(|output| output.id)
     }
 
     /// Puts a window out of sight, with its dialogs; a modal dialog takes its parent along. It comes

@@ -169,3 +169,21 @@ fn a_column_is_on_its_own_screen_only() {
     world.click(650.0, 200.0);
     assert_eq!(focused(&world).as_deref(), Some(reaches_out.title.as_str()));
 }
+
+#[test]
+fn rules_say_where_windows_come_to_stand() {
+    let rules = r#"
+        arrange "floating"
+        window qube="web" { workspace 4; }
+        window qube="web" title="*1" { workspace 1; stand "left"; }
+        window qube="work" app="te?t" { stand "maximised"; }
+    "#;
+    let mut world = World::with(Config::parse("rules.kdl", rules).unwrap(), (640, 400), 120);
+    open(&mut world);
+    let windows = world.desktop.state().windows;
+    let [work, web] = &windows[..] else { panic!("{windows:?}") };
+    assert!(work.maximised && work.title == "work 1", "{work:?}");
+    assert_eq!((web.title.as_str(), web.outer), ("web 1", [0, 28, 320, 372]));
+    world.chord(&[SUPER, 5]);
+    assert_eq!(in_sight(&world), ["web 2"]);
+}

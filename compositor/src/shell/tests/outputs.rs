@@ -1,7 +1,7 @@
 //! Screens that come, go and change.
 
-use super::{OUTPUT, shell};
-use crate::shell::{Change, Output, Point, Rect, Shell, State};
+use super::{OUTPUT, shell, spec};
+use crate::shell::{Change, Direction, Output, Point, Rect, Shell, Spec, State};
 
 fn second() -> Output {
     Output::with_bar(2, Rect::new(1280, 0, 1920, 1080))
@@ -64,6 +64,24 @@ fn without_a_screen_nothing_is_lost() {
     shell.set_maximised(0, false);
     shell.set_output(OUTPUT);
     assert_eq!(shell.visible().collect::<Vec<_>>(), before);
+}
+
+#[test]
+fn a_window_goes_to_the_screen_on_that_side_with_its_dialog() {
+    let mut shell = shell(2);
+    let right = Output { id: 2, rect: Rect::new(1280, 0, 800, 600), usable: Rect::new(1280, 28, 800, 572) };
+    shell.set_output(right);
+    shell.insert(7, Spec { parent: Some(1), ..spec(100, 80) });
+    let [own, dialog] = [1, 7].map(|key| shell.outer(key).expect("it is there"));
+    assert_eq!([Direction::Left, Direction::Up].map(|to| shell.output_towards(1, to)), [None; 2]);
+    assert_eq!(shell.output_towards(1, Direction::Right), Some(2));
+    shell.move_to_output(1, 2);
+    let after = [1, 7].map(|key| shell.placed(key).expect("it is there"));
+    assert_eq!(after.map(|placed| placed.output), [2, 2]);
+    assert_eq!(after.map(|placed| placed.outer.x), [own.x + 1280, dialog.x + 1280]);
+    assert_eq!(shell.output_towards(1, Direction::Left), Some(1));
+    shell.move_to_output(1, 9);
+    assert_eq!(shell.placed(1).map(|placed| placed.output), Some(2), "there is none of that number");
 }
 
 #[test]

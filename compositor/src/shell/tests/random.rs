@@ -49,6 +49,8 @@ enum Op {
     Floating(u32, bool),
     Towards(u32, u8),
     Shift(u32, u8),
+    ToOutput(u32, u32),
+    OutputTowards(u32, u8),
     Grow(u32, i32, i32),
     NextWidth(u32, bool),
     Show(u32, u8),
@@ -129,6 +131,8 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (key(), flag()).prop_map(|(k, f)| Op::Floating(k, f)),
         2 => (key(), 0u8..4).prop_map(|(k, d)| Op::Towards(k, d)),
         6 => (key(), 0u8..4).prop_map(|(k, d)| Op::Shift(k, d)),
+        2 => (key(), 0u32..4).prop_map(|(k, o)| Op::ToOutput(k, o)),
+        2 => (key(), 0u8..4).prop_map(|(k, d)| Op::OutputTowards(k, d)),
         3 => (key(), -9i32..9, -9i32..9).prop_map(|(k, w, h)| Op::Grow(k, w, h)),
         2 => (key(), flag()).prop_map(|(k, w)| Op::NextWidth(k, w)),
         3 => (key(), 0u8..4).prop_map(|(k, s)| Op::Show(k, s)),
@@ -205,6 +209,12 @@ fn apply(shell: &mut Shell<u32>, op: &Op) {
             }
         }
         Op::Shift(key, to) => shell.shift(key, direction(to)),
+        Op::ToOutput(key, output) => shell.move_to_output(key, output),
+        Op::OutputTowards(key, to) => {
+            if let Some(output) = shell.output_towards(key, direction(to)) {
+                shell.move_to_output(key, output);
+            }
+        }
         Op::Grow(key, wider, higher) => shell.grow(key, wider, higher),
         Op::NextWidth(key, wider) => shell.next_width(key, wider),
         Op::Show(key, show) => {
