@@ -28,6 +28,7 @@ mod paused;
 mod picture;
 mod programs;
 mod services;
+mod turns;
 mod usb;
 mod volume;
 mod vpn;
