@@ -191,7 +191,7 @@ impl Hypervisor for Qemu {
             .stderr(Stdio::from(theirs()?));
         let daemon = Process::spawn(&mut command, "run the vsock daemon")?;
         drop(held);
-        let connector = Connector::start(spec.run_dir.join(VHOST), uid)?;
+        let connector = Connector::start(spec.run_dir, VHOST, uid)?;
 
         let mut inherited: Vec<OwnedFd> = vec![qmp_theirs.into()];
         let mut pass = |file: File| -> RawFd {

@@ -30,6 +30,18 @@ fn give_by(
     if !dir.exists() {
         return unable(format!("there is no device {device}; `lspci -D` shows those that are"));
     }
+    // Before all else: without it the kernel binds nothing to `vfio-pci`, and whoever was told to would wonder.
+    let group: PathBuf = match fs::canonicalize(dir.join("iommu_group")) {
+        // A group of its name keeps the device from nothing (`enable_unsafe_noiommu_mode`).
+        Ok(group) if !fs::read_to_string(group.join("name")).is_ok_and(|name| name.contains("noiommu")) => {
+            vfio.join(group.file_name().unwrap_or_default())
+        }
+        _ => {
+            return unable(
+                "this computer has no IOMMU, or it is off (VT-d, AMD-Vi): no device can be given".to_owned(),
+            );
+        }
+    };
     let driver = fs::read_link(dir.join("driver")).ok();
     let driver = driver.as_deref().and_then(Path::file_name);
     if driver.is_none_or(|name| name != "vfio-pci") {
@@ -37,14 +49,6 @@ fn give_by(
             "{device} is not free for a qube: bind it with `driverctl set-override {device} vfio-pci`"
         ));
     }
-    let group: PathBuf = match fs::read_link(dir.join("iommu_group")) {
-        Ok(link) => vfio.join(link.file_name().unwrap_or_default()),
-        Err(_) => {
-            return unable(
-                "this computer has no IOMMU, or it is off (VT-d, AMD-Vi): no device can be given".to_owned(),
-            );
-        }
-    };
     let others = fs::read_dir(dir.join("iommu_group/devices")).into_iter().flatten().filter_map(Result::ok);
     for other in others {
         let bound = fs::read_link(other.path().join("driver")).ok();
@@ -58,7 +62,8 @@ fn give_by(
         }
     }
     user::give(uid, &[&group]).map_err(StartError::at("give the qube its device"))?;
-    Ok(vec!["-device".to_owned(), format!("vfio-pci,host={device}")])
+    // No program for booting from it.
+    Ok(vec!["-device".to_owned(), format!("vfio-pci,host={device},rombar=0")])
 }
 
 #[cfg(test)]
@@ -68,7 +73,11 @@ mod tests {
     use super::*;
 
     /// A computer with a card, and a neighbour in its group.
-    fn computer(driver: Option<&str>, neighbour: Option<&str>, iommu: bool) -> Result<Vec<String>, String> {
+    fn computer(
+        driver: Option<&str>,
+        neighbour: Option<&str>,
+        iommu: Option<&str>,
+    ) -> Result<Vec<String>, String> {
         let temp = tempfile::tempdir().unwrap();
         let (sys, vfio) = (temp.path().join("sys"), temp.path().join("vfio"));
         let devices = sys.join("bus/pci/devices");
@@ -82,24 +91,27 @@ mod tests {
             if let Some(driver) = driver {
                 symlink(Path::new("/sys/bus/pci/drivers").join(driver), dir.join("driver")).unwrap();
             }
-            if iommu {
+            if iommu.is_some() {
                 symlink(sys.join("kernel/iommu_groups/7"), dir.join("iommu_group")).unwrap();
             }
             symlink(&dir, group.join(name)).unwrap();
         }
+        fs::write(group.join("../name"), iommu.unwrap_or_default()).unwrap();
         give_by(&"0000:00:1f.6".parse().unwrap(), &sys, &vfio, None).map_err(|error| error.to_string())
     }
 
     #[test]
     fn a_card_is_given_only_if_dom0_has_let_it_go() {
-        let given = ["-device", "vfio-pci,host=0000:00:1f.6"].map(str::to_owned);
-        assert_eq!(computer(Some("vfio-pci"), None, true), Ok(given.to_vec()));
-        assert_eq!(computer(Some("vfio-pci"), Some("pcieport"), true), Ok(given.to_vec()));
+        let given = ["-device", "vfio-pci,host=0000:00:1f.6,rombar=0"].map(str::to_owned);
+        assert_eq!(computer(Some("vfio-pci"), None, Some("DMAR")), Ok(given.to_vec()));
+        assert_eq!(computer(Some("vfio-pci"), Some("pcieport"), Some("DMAR")), Ok(given.to_vec()));
         for (driver, neighbour, iommu, says) in [
-            (Some("e1000e"), None, true, "driverctl"),
-            (None, None, true, "driverctl"),
-            (Some("vfio-pci"), Some("ahci"), true, "in one group"),
-            (Some("vfio-pci"), None, false, "IOMMU"),
+            (Some("e1000e"), None, Some(""), "driverctl"),
+            (None, None, Some(""), "driverctl"),
+            (Some("vfio-pci"), Some("ahci"), Some(""), "in one group"),
+            // Nothing can be bound to vfio-pci then.
+            (Some("e1000e"), None, None, "IOMMU"),
+            (Some("vfio-pci"), None, Some("vfio-noiommu\n"), "IOMMU"),
         ] {
             let reason = computer(driver, neighbour, iommu).unwrap_err();
             assert!(reason.contains(says), "{reason}");

@@ -98,7 +98,7 @@ fn keep(lab: &mut Lab, what: &str) {
 
 #[test]
 fn a_machine_for_one_program_shows_at_once_and_leaves_nothing() {
-    let Some(mut lab) = Lab::new() else { return };
+    let Some(mut lab) = Lab::undisturbed() else { return };
     lab.house.start_desktop();
     lab.create("paper", "red", "memory \"512MiB\"\nvolume \"64MiB\"");
     let (name, cold) = open(&lab, "cold");

@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    os::unix::fs::FileExt as _,
+    os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
 };
 
@@ -191,4 +191,37 @@ fn a_plain_volume_is_encrypted_with_all_that_is_in_it() {
     assert_eq!(lab.ends_with("work", &format!("test \"$(cat ~/kept)\" = '{MARKER}'")), 0);
     lab.house.must(&["qube", "stop", "work"]);
     assert!(!needs_recovery(&lab, "work"), "{}", lab.log("work"));
+}
+
+/// A qube that has the marker in its encrypted volume, and has halted, is cloned. Both go on, and neither hears of
+/// what the other writes; all of it is there after another start.
+pub(crate) fn clones_go_apart(lab: &Lab, qube: &str) {
+    lab.house.must(&["qube", "clone", qube, "copy"]);
+    let dir = |qube: &str| lab.data().join("qubes").join(qube);
+    // The machine's disk shares no blocks by itself.
+    let shared = |qube: &str| {
+        assert!(dir(qube).join("private.luks.overlay").exists());
+        let base = fs::metadata(dir(qube).join("private.luks.base")).unwrap();
+        (base.ino(), base.blocks(), base.modified().unwrap())
+    };
+    let before = shared(qube);
+    assert_eq!(before, shared("copy"));
+    let (backend, storage) = (lab.info("copy")["backend"].clone(), lab.info("copy")["storage"].clone());
+    assert_eq!((backend, &storage), (lab.info(qube)["backend"].clone(), &"encrypted".into()));
+    let kept = format!("test \"$(cat ~/kept)\" = '{MARKER}");
+    let noise = "head -c 8000000 /dev/urandom > ~/noise && sha256sum ~/noise > ~/sum && sync";
+    for (qube, script) in [
+        ("copy", format!("{kept}' && {noise}")),
+        (qube, format!("{kept}' && test ! -e ~/noise && echo more >> ~/kept && sync")),
+        ("copy", format!("{kept}' && sha256sum --check --quiet ~/sum")),
+        (qube, format!("{kept}\nmore' && test ! -e ~/noise")),
+    ] {
+        let stages = lab.start(qube);
+        assert!(!stages.contains_key("volume-made"), "{stages:?}");
+        assert_eq!(lab.ends_with(qube, &script), 0, "{qube}: {script}\n{}", lab.log(qube));
+        lab.house.must(&["qube", "stop", qube]);
+        assert!(!needs_recovery(lab, qube), "{}", lab.log(qube));
+    }
+    assert_eq!((before, before), (shared(qube), shared("copy")), "what they share was written");
+    is_nowhere(lab, &[("the marker", MARKER.as_bytes())]);
 }

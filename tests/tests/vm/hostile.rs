@@ -222,7 +222,7 @@ fn memory() -> (u64, u64) {
 
 #[test]
 fn a_hostile_qube_harms_itself_only() {
-    let Some(mut lab) = Lab::new() else { return };
+    let Some(mut lab) = Lab::undisturbed() else { return };
     lab.house.start_desktop();
     hostile_image(&lab);
     let (mib, end) = memory();

@@ -24,6 +24,9 @@ const MAKER: [&str; 5] = [
     include_str!("../../../hypervisor-glue/src/image/rootfs.rs"),
 ];
 
+/// The name of an image whose kernel has drivers of real devices.
+pub(crate) const DRIVERS: &str = "drivers";
+
 /// The folder with the image, or why there is none.
 pub(crate) fn kept() -> Result<&'static Path, String> {
     static KEPT: OnceLock<Result<PathBuf, String>> = OnceLock::new();
@@ -41,16 +44,15 @@ fn make() -> Result<PathBuf, String> {
     Ok(target.join("images"))
 }
 
-/// The name of an image whose kernel has drivers of real devices, which is made beside the usual one.
+/// The image [`DRIVERS`], made beside the usual one.
 pub(crate) fn with_drivers() -> &'static str {
-    const NAME: &str = "drivers";
     static MADE: OnceLock<()> = OnceLock::new();
     MADE.get_or_init(|| {
         let target = kept().ok().and_then(Path::parent).expect("the usual image");
         let recipe = ["--kernel", "linux-image-amd64", "--packages", "kmod"];
-        make_one(target, NAME, &recipe).expect("an image");
+        make_one(target, DRIVERS, &recipe).expect("an image");
     });
-    NAME
+    DRIVERS
 }
 
 /// Makes an image where it is missing or was made in another way, and puts today's agent into it.
@@ -82,18 +84,29 @@ fn make_one(target: &Path, name: &str, recipe: &[&str]) -> Result<(), String> {
 /// An image of the lab's own with the files of the kept one, to be changed; the kept one stays beside
 /// it, unless it has the same name.
 pub(crate) fn own(lab: &Lab, name: &str) -> PathBuf {
+    own_of(lab, DEFAULT_NAME, name)
+}
+
+/// The same of another image.
+pub(crate) fn own_of(lab: &Lab, image: &str, name: &str) -> PathBuf {
     let images = lab.data().join("images");
-    let kept = fs::read_link(&images).unwrap().join(DEFAULT_NAME);
-    fs::remove_file(&images).unwrap();
+    if let Ok(kept) = fs::read_link(&images) {
+        fs::remove_file(&images).unwrap();
+        fs::create_dir(&images).unwrap();
+        for image in fs::read_dir(kept).unwrap().map(|entry| entry.unwrap()) {
+            symlink(image.path(), images.join(image.file_name())).unwrap();
+        }
+    }
+    let kept = images.join(image).canonicalize().unwrap();
     let own = images.join(name);
-    fs::create_dir_all(&own).unwrap();
+    if name == image {
+        fs::remove_file(&own).unwrap();
+    }
+    fs::create_dir(&own).unwrap();
     for file in ["kernel", "initramfs", "root.erofs", "image.json"] {
         // Another file system may hold the kept one.
         let linked = fs::hard_link(kept.join(file), own.join(file));
         linked.or_else(|_| symlink(kept.join(file), own.join(file))).unwrap();
-    }
-    if name != DEFAULT_NAME {
-        symlink(kept, images.join(DEFAULT_NAME)).unwrap();
     }
     own
 }

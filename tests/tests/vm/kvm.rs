@@ -10,7 +10,8 @@ use transom_tests::{figure::figure, process::until, procs};
 use transom_theming::Label;
 
 use super::{
-    encryption,
+    devices::{self, Around},
+    encryption, images,
     lab::Lab,
     life::{STRANGERS, must, needs_recovery},
     mirror::Mirror,
@@ -18,6 +19,7 @@ use super::{
     outer::{End, emulated, until_it_ends_by_itself, watch},
     paused,
     picture::{is_painted_within_its_frame, painted},
+    usb,
 };
 
 /// Set inside the machine.
@@ -25,23 +27,23 @@ const INSIDE: &str = "TRANSOM_INSIDE";
 /// The last line.
 const GOOD: &str = "KVM all good";
 /// The machine's life at most, in seconds; about 100 on 2 cores for the window, 190 for the cables.
-const LIMIT: u64 = 600;
+const LIMIT: u64 = 900;
 /// Modules for KVM with their parameters, in order.
 const MODULES: [(&str, &str); 4] =
     [("irqbypass", ""), ("ccp", ""), ("kvm", ""), ("kvm-amd", "vgif=0 avic=0 nested=0 vls=0")];
 
 #[test]
 fn a_window_of_the_linked_vmm() {
-    in_a_machine("kvm::window");
+    in_a_machine("kvm::window", false);
 }
 
 #[test]
-fn cables_of_the_linked_vmm() {
-    in_a_machine("kvm::cables");
+fn cables_of_the_linked_vmm_and_devices_of_the_computer() {
+    in_a_machine("kvm::cables_and_devices", true);
 }
 
-/// Runs a test of this binary in a machine with AMD-V.
-fn in_a_machine(test: &str) {
+/// Runs a test of this binary in a machine with AMD-V, and devices to give away if there are to be any.
+fn in_a_machine(test: &str, with_devices: bool) {
     if env::var_os(INSIDE).is_some() {
         return;
     }
@@ -54,26 +56,42 @@ fn in_a_machine(test: &str) {
             return;
         }
     };
-    let initramfs = tempfile::NamedTempFile::new().unwrap();
+    let (mut modules, mut words) = (MODULES.to_vec(), "");
+    if with_devices {
+        images::with_drivers();
+        modules.extend(devices::MODULES.map(|name| (name, "")));
+        words = devices::WORDS;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let initramfs = folder.path().join("initramfs");
     // As Debian's udev leaves it.
     let groups = "busybox mount -t cgroup2 groups /sys/fs/cgroup\n\
         busybox chown 0:108 /dev/kvm; busybox chmod 660 /dev/kvm";
-    let archive = mirror.archive(MODULES, &format!("{INSIDE}=1"), groups, test);
+    let archive = mirror.archive(modules, &format!("{INSIDE}=1"), groups, test);
     fs::write(&initramfs, archive).unwrap();
     let end = until_it_ends_by_itself(test, || {
-        let mut command = emulated(LIMIT, 3072, "", &mirror.kernel.image, initramfs.path());
+        let mut command = emulated(LIMIT, 3072, words, &mirror.kernel.image, &initramfs);
         mirror.share(&mut command);
-        watch(command.spawn().unwrap(), GOOD, |_| false)
+        let around = with_devices.then(|| Around::give(&mut command, folder.path()));
+        watch(command.spawn().unwrap(), GOOD, |line| {
+            if let Some(around) = &around {
+                around.hear(line);
+            }
+            false
+        })
     });
     assert_ne!(end, End::Failed, "{test}: the machine ended without saying that all is good");
 }
 
 #[test]
-fn cables() {
+fn cables_and_devices() {
     if env::var_os(INSIDE).is_none() {
         return;
     }
-    network::cables_on_the_processor(&Lab::alone(Path::new("/target/vm/images")));
+    let mut lab = Lab::alone(Path::new("/target/vm/images"));
+    network::cables_on_the_processor(&mut lab);
+    lab.start("sys-usb");
+    usb::mouse_and_keyboard(&lab, devices::ports());
     println!("\n{GOOD}");
 }
 
@@ -106,7 +124,9 @@ fn window() {
     assert_eq!(lab.info("work")["state"]["is"], "halted");
     assert!(!needs_recovery(&lab, "work"), "{}", lab.log("work"));
     until("its window is gone", || lab.house.state().windows.is_empty().then_some(()));
+    encryption::clones_go_apart(&lab, "work");
     paused::a_sandbox_is_frozen(&lab);
+    devices::none_is_given_without_an_iommu(&lab);
     println!("\n{GOOD}");
 }
 

@@ -7,7 +7,6 @@ use std::{
     os::unix::fs::symlink,
     path::{Path, PathBuf},
     process::{Output, Stdio},
-    sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
@@ -25,24 +24,29 @@ use transom_tests::{
     process::{House, until},
 };
 
-use super::images;
+use super::{images, turns::Turn};
 
 /// Of the person who lives here. It is opened without much work, unlike a real one.
 pub(crate) const PASSPHRASE: &str = "correct horse battery";
 
-/// Two machines at once would each be half as fast, and find the limits of time.
-static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-
 pub(crate) struct Lab {
     pub(crate) house: House,
     pub(crate) backend: &'static str,
-    _turn: MutexGuard<'static, ()>,
+    _turn: Turn,
 }
 
 impl Lab {
-    /// A house with the image; `None`, and a line that says why, where there can be none.
+    /// A house with the image, beside another one; `None`, and a line that says why, where there can be none.
     pub(crate) fn new() -> Option<Self> {
-        let turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
+        Self::at(Turn::beside_another())
+    }
+
+    /// The same with nobody beside it.
+    pub(crate) fn undisturbed() -> Option<Self> {
+        Self::at(Turn::alone())
+    }
+
+    fn at(turn: Turn) -> Option<Self> {
         match images::kept() {
             Ok(images) => Some(Self::with(images, "qemu", turn)),
             Err(missing) => {
@@ -54,10 +58,10 @@ impl Lab {
 
     /// A house on a computer with nothing else on it, where qubes get the best that works.
     pub(crate) fn alone(images: &Path) -> Self {
-        Self::with(images, "auto", ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner))
+        Self::with(images, "auto", Turn::alone())
     }
 
-    fn with(images: &Path, backend: &'static str, turn: MutexGuard<'static, ()>) -> Self {
+    fn with(images: &Path, backend: &'static str, turn: Turn) -> Self {
         let lab = Self { house: House::new(), backend, _turn: turn };
         let data = lab.data();
         fs::create_dir_all(&data).unwrap();

@@ -30,7 +30,7 @@ pub(crate) fn must(lab: &Lab, words: &[String]) {
 
 #[test]
 fn programs_of_a_machine_outlive_the_desktop_and_its_home_outlives_the_machine() {
-    let Some(mut lab) = Lab::new() else { return };
+    let Some(mut lab) = Lab::undisturbed() else { return };
     lab.house.start_desktop();
     lab.create("work", "blue", "memory \"512MiB\"\nvcpus 2\nvolume \"256MiB\"");
     let info = lab.info("work");

@@ -8,6 +8,7 @@
 mod broken;
 #[path = "../../../hypervisor-glue/tests/lane5/debian.rs"]
 mod debian;
+mod devices;
 mod disposable;
 mod encryption;
 mod hostile;
@@ -18,6 +19,7 @@ mod initramfs;
 mod kvm;
 mod lab;
 mod life;
+mod manager;
 mod manners;
 mod mirror;
 mod network;
@@ -28,6 +30,7 @@ mod paused;
 mod picture;
 mod programs;
 mod services;
+mod turns;
 mod usb;
 mod volume;
 mod vpn;

@@ -4,16 +4,22 @@
 
 use std::{fs, path::PathBuf, time::Instant};
 
+use transom_hypervisor::image::DEFAULT_NAME;
 use transom_tests::{
     figure::figure,
     process::{until, wait_for},
 };
 
 use super::{
-    images::{add_to_initramfs, own},
+    devices,
+    images::{DRIVERS, add_to_initramfs, own_of},
     lab::Lab,
+    manager::{self, Figures},
     outside::{EIGHT, Outside, SEVEN},
 };
+
+/// The image of these tests.
+pub(crate) const NETWORKED: &str = "networked";
 
 /// What process 1 does besides: runs as root what the test writes to a pipe. It waits without a processor's
 /// time, of which an emulated machine has little.
@@ -31,10 +37,15 @@ const ROOT: &str = r"
 
 /// Sends a MB to an address and compares what comes back: 0 if it is the same, 3 if nobody is there.
 fn client(address: &str) -> String {
+    sends(address, 100)
+}
+
+/// The same with so many pieces of 10 kB.
+fn sends(address: &str, pieces: u32) -> String {
     format!(
         "perl -MIO::Socket::INET -e '
         my $s = IO::Socket::INET->new(PeerAddr => \"{address}\", Timeout => 4) or exit 3; alarm 30;
-        for my $n (1 .. 100) {{
+        for my $n (1 .. {pieces}) {{
             my ($out, $in) = (chr($n) x 10000, \"\");
             syswrite($s, $out) == 10000 or exit 4;
             while (length $in < 10000) {{ sysread($s, $in, 10000 - length $in, length $in) or exit 5 }}
@@ -56,12 +67,12 @@ pub(crate) fn file(lab: &Lab, qube: &str) -> PathBuf {
 }
 
 pub(crate) fn create(lab: &Lab, qube: &str, network: &str) {
-    create_on(lab, lab.backend, qube, network);
+    create_from(lab, NETWORKED, lab.backend, qube, network);
 }
 
-fn create_on(lab: &Lab, backend: &str, qube: &str, network: &str) {
-    lab.create_on(backend, qube, "blue", "memory \"256MiB\"\nvolume \"64MiB\"");
-    let text = fs::read_to_string(file(lab, qube)).unwrap().replace("debian-12", "networked");
+fn create_from(lab: &Lab, image: &str, backend: &str, qube: &str, network: &str) {
+    lab.create_from(image, backend, qube, "blue", "memory \"256MiB\"\nvolume \"64MiB\"");
+    let text = fs::read_to_string(file(lab, qube)).unwrap();
     fs::write(file(lab, qube), format!("{text}{network}\n")).unwrap();
 }
 
@@ -82,11 +93,16 @@ fn until_reached(lab: &Lab, qube: &str, address: &str) {
     });
 }
 
-/// The image, with a process 1 that lets tests be root.
+/// The usual image, with a process 1 that lets tests be root.
 pub(crate) fn networked(lab: &Lab) {
+    with_root(lab, DEFAULT_NAME, NETWORKED);
+}
+
+/// An image of this name from another one, with a process 1 that lets tests be root.
+fn with_root(lab: &Lab, image: &str, name: &str) {
     let init = transom_hypervisor::image::init();
     let init = init.replacen('\n', ROOT, 1);
-    add_to_initramfs(&own(lab, "networked"), &[("transom/init", init.as_bytes())]);
+    add_to_initramfs(&own_of(lab, image, name), &[("transom/init", init.as_bytes())]);
 }
 
 /// Sends back what it gets, at two ports.
@@ -142,27 +158,39 @@ fn reaches_gateway(lab: &Lab, qube: &str, gateway: &str) {
 }
 
 /// Cables between machines that the processor runs, exchanged while all run: a disposable and a network
-/// qube of the linked VMM, and one of QEMU.
-pub(crate) fn cables_on_the_processor(lab: &Lab) {
+/// qube of the linked VMM, and one of QEMU, whose way out is a card of the computer.
+pub(crate) fn cables_on_the_processor(lab: &mut Lab) {
+    const WITH_CARD: &str = "networked-drivers";
     networked(lab);
-    create_on(lab, "qemu", "outer", "");
-    create(lab, "net", "network \"outer\"");
+    with_root(lab, DRIVERS, WITH_CARD);
+    create_from(lab, WITH_CARD, "qemu", "sys-net", &format!("uplink \"pci\" \"{}\"", devices::CARD));
+    create(lab, "net", "network \"sys-net\"");
     create(lab, "one", "network \"net\"");
-    let backends = ["outer", "net", "one"].map(|qube| lab.info(qube)["backend"].clone());
+    let backends = ["sys-net", "net", "one"].map(|qube| lab.info(qube)["backend"].clone());
     assert_eq!(backends, ["qemu", "kvm", "kvm"]);
-    let reason = lab.info("outer")["backend_reason"].to_string();
+    let reason = lab.info("sys-net")["backend_reason"].to_string();
     assert!(reason.contains("on the processor by KVM"), "{reason}");
-    for qube in ["outer", "net"] {
+    let controller = format!("memory \"256MiB\"\nvolume \"64MiB\"\ndevice \"{}\"", devices::CONTROLLER);
+    lab.create_from(DRIVERS, "qemu", "sys-usb", "red", &controller);
+    devices::are_let_go(lab, "sys-net", "sys-usb");
+    for qube in ["sys-net", "net"] {
         lab.start(qube);
         serve(lab, qube);
     }
-    reaches_gateway(lab, "net", "outer");
+    reaches_gateway(lab, "net", "sys-net");
     let outer = gateway_of(lab, "net");
-    calls(lab, "outer", "net");
+    // Through the card's own driver.
+    let server = format!("{}:7000", devices::SERVER);
+    until("the server outside", || (lab.ends_with("net", &sends(&server, 3)) == 0).then_some(()));
+    assert_eq!(lab.ends_with("sys-net", "ls -d /sys/bus/pci/drivers/e1000e/0*"), 0, "{}", lab.log("sys-net"));
+    calls(lab, "sys-net", "net");
 
     // A disposable comes while its network qube runs, into a card that was spare, with the rules of its
     // pattern.
-    let rules = format!("firewall {{\n allow \"tcp\" to=\"{outer}\" port=7000\n}}\n");
+    let rules = format!(
+        "firewall {{\n allow \"tcp\" to=\"{outer}\" port=7000\n allow \"tcp\" to=\"{}\" port=7000\n}}\n",
+        devices::SERVER
+    );
     let text = fs::read_to_string(file(lab, "one")).unwrap();
     fs::write(file(lab, "one"), text + &rules).unwrap();
     let made = lab.house.run(&["qube", "run", "--disposable", "one", "sleep", "100000"]);
@@ -172,23 +200,38 @@ pub(crate) fn cables_on_the_processor(lab: &Lab) {
     reaches_gateway(lab, &one, "net");
     let net = gateway_of(lab, &one);
     let ends = |address: &str, port: u16| lab.ends_with(&one, &knock(&format!("{address}:{port}")));
+    assert_eq!(ends(devices::SERVER, 7000), 0, "its rules allow it");
     assert_eq!(ends(&outer, 7000), 0, "its rules allow it");
     assert_ne!(ends(&outer, 7001), 0, "its rules do not allow it");
 
     // Plugged elsewhere, and back, and nowhere.
-    lab.house.must(&["qube", "network", &one, "outer"]);
-    reaches_gateway(lab, &one, "outer");
+    lab.house.must(&["qube", "network", &one, "sys-net"]);
+    reaches_gateway(lab, &one, "sys-net");
     assert_eq!(gateway_of(lab, &one), outer);
     assert_eq!(ends(&outer, 7001), 0, "it was there all the time");
     open_to_clients(lab, "net");
     assert_ne!(ends(&net, 7000), 0, "it still reaches the one that it had before");
     lab.house.must(&["qube", "network", &one, "net"]);
     reaches_gateway(lab, &one, "net");
+
+    // The qube that it goes through ends and comes again. It has noticed nothing but silence.
+    lab.house.must(&["qube", "stop", "net"]);
+    assert_ne!(ends(&outer, 7000), 0, "nobody takes its packets on");
+    lab.start("net");
+    until("it reaches the server again", || (ends(devices::SERVER, 7000) == 0).then_some(()));
+    assert_ne!(ends(&outer, 7001), 0, "its rules do not allow it");
     lab.house.must(&["qube", "network", &one, "none"]);
     assert!(ends(&net, 7000) != 0 && ends(&outer, 7000) != 0, "it reaches somebody without a cable");
 
+    lab.house.start_desktop();
+    manager::with(lab, "net", |figures| {
+        let Figures { memory, disk, says } = figures().unwrap();
+        assert!(memory[0] > 64.0 && memory[0] <= 256.0 && disk[0] > 0.0 && disk[1] as u32 == 64);
+        assert!(says.contains("network through sys-net"), "{says}");
+    });
+    Outside::has_no_part_of_dom0();
     lab.house.must(&["qube", "kill", &one]);
-    for qube in ["net", "outer"] {
+    for qube in ["net", "sys-net"] {
         lab.house.must(&["qube", "stop", qube]);
         assert_eq!(lab.info(qube)["state"]["is"], "halted");
     }

@@ -21,7 +21,7 @@ pub(crate) fn is_painted_within_its_frame(lab: &Lab, title: &str, label: Label) 
 
 #[test]
 fn memory_above_the_hole_is_shown_right() {
-    let Some(mut lab) = Lab::new() else { return };
+    let Some(mut lab) = Lab::undisturbed() else { return };
     lab.house.start_desktop();
     lab.create("big", "green", "memory \"3072MiB\"");
     lab.unlocked();

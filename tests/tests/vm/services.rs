@@ -1,11 +1,19 @@
 //! Files from one machine to another.
 
-use std::{fs, time::Instant};
+use std::{fs, process::Command, time::Instant};
 
-use transom::{input::event::BTN_LEFT, ipc::Request};
+use transom::{
+    input::event::{BTN_LEFT, BTN_RIGHT},
+    ipc::Request,
+};
+use transom_hypervisor::image::DEFAULT_NAME;
 use transom_tests::{figure::figure, process::until};
 
-use super::lab::{Lab, PASSPHRASE};
+use super::{
+    images::{add_to_initramfs, own},
+    lab::{Lab, PASSPHRASE},
+    manager::{self, Figures},
+};
 
 #[test]
 fn files_go_from_machine_to_machine_by_rule() {
@@ -14,6 +22,7 @@ fn files_go_from_machine_to_machine_by_rule() {
     fs::create_dir_all(&config).unwrap();
     fs::write(config.join("policy.kdl"), "allow \"transom.copy\" from=\"work\" to=\"vault\"\n").unwrap();
     lab.house.start_desktop();
+    with_icon(&lab);
     lab.create("work", "blue", "memory \"256MiB\"\nvolume \"128MiB\"");
     lab.create("vault", "black", "memory \"256MiB\"\nvolume \"128MiB\"");
     lab.start("work");
@@ -49,6 +58,8 @@ fn files_go_from_machine_to_machine_by_rule() {
     );
     tells_of_updates(&lab);
     tells_the_person(&lab);
+    has_an_icon(&lab);
+    is_seen_in_the_manager(&lab);
     let second = "sha256sum < ~/QubesIncoming/work/one";
     assert_eq!(lab.ends_with("vault", second), 0, "{}", lab.log("vault"));
 }
@@ -69,6 +80,15 @@ fn tells_of_updates(lab: &Lab) {
     assert_eq!(lab.ends_with("work", clock), 0, "{}", lab.log("work"));
 }
 
+/// Puts a program with a status icon into the machines.
+fn with_icon(lab: &Lab) {
+    let small = tempfile::NamedTempFile::new().unwrap();
+    let program = env!("CARGO_BIN_EXE_transom-status-icon");
+    let done = Command::new("strip").arg("-o").arg(small.path()).arg(program).status().unwrap();
+    assert!(done.success());
+    add_to_initramfs(&own(lab, DEFAULT_NAME), &[("transom/status-icon", &fs::read(&small).unwrap())]);
+}
+
 /// A notification of a guest's program stands behind the guest's name, and its button is heard there.
 fn tells_the_person(lab: &Lab) {
     let said = "notify-send --wait --action=yes=Yes 'From the guest' 'its own words' > chosen";
@@ -76,15 +96,66 @@ fn tells_the_person(lab: &Lab) {
     let card = || lab.house.state().cards.into_iter().find(|card| card.summary == "From the guest");
     let shown = until("the card", || card().filter(|card| card.area.is_some()));
     assert_eq!((shown.qube.as_str(), shown.body.as_str()), ("work", "its own words"));
-    // What has just appeared under the pointer takes no click yet.
-    until("its button takes a click", || {
-        let Some([x, y, w, h]) = card().map(|card| card.buttons[0]) else { return Some(()) };
-        lab.house.ask(&Request::Pointer { x: f64::from(x + w / 2), y: f64::from(y + h / 2) });
-        for pressed in [true, false] {
-            lab.house.ask(&Request::Button { code: BTN_LEFT, pressed });
-        }
-        None
-    });
+    // It has a button as long as it waits.
+    click(
+        lab,
+        "its button takes a click",
+        || card().map(|card| card.buttons[0]),
+        BTN_LEFT,
+        || card().is_none(),
+    );
     let heard = "while ! grep -q . chosen; do sleep 0.1; done; test $(cat chosen) = yes";
     assert_eq!(lab.ends_with("work", heard), 0, "{}", lab.log("work"));
+}
+
+/// Clicks in the middle of what has just appeared, which may take no click yet, until that has come about.
+fn click(lab: &Lab, what: &str, area: impl Fn() -> Option<[i32; 4]>, button: u32, done: impl Fn() -> bool) {
+    until(what, || {
+        if let Some([x, y, w, h]) = area() {
+            lab.house.ask(&Request::Pointer { x: f64::from(x + w / 2), y: f64::from(y + h / 2) });
+            for pressed in [true, false] {
+                lab.house.ask(&Request::Button { code: button, pressed });
+            }
+        }
+        done().then_some(())
+    });
+}
+
+/// A status icon of a guest's program is in the bar, in its own colours; the program hears of clicks, and the icon goes
+/// with it.
+fn has_an_icon(lab: &Lab) {
+    lab.house.must(&["qube", "run", "work", "/usr/lib/transom/status-icon", "/home/user/told"]);
+    let icons = || lab.house.state().status_icons;
+    let icon = until("the icon", || icons().into_iter().next());
+    assert_eq!((icon.qube.as_str(), icon.title.as_str(), icons().len()), ("work", "Of a guest", 1));
+    let [x, y, w, h] = icon.area;
+    until("its picture", || {
+        let pixel = *lab.picture().get_pixel((x + w / 2) as u32, (y + h / 2) as u32);
+        (pixel.0 == [9, 200, 30]).then_some(())
+    });
+    // Where the pointer was is not told.
+    for (button, word) in [(BTN_LEFT, "activate 0 0"), (BTN_RIGHT, "menu 0 0")] {
+        let told = format!("grep -qx '{word}' ~/told");
+        click(lab, word, || Some(icon.area), button, || lab.ends_with("work", &told) == 0);
+    }
+    assert_eq!(lab.ends_with("work", "kill $(pidof status-icon)"), 0);
+    until("it is gone", || icons().is_empty().then_some(()));
+}
+
+/// What the manager says of a machine that runs is so, and follows what it does.
+fn is_seen_in_the_manager(lab: &Lab) {
+    manager::with(lab, "work", |figures| {
+        let Figures { memory, disk, says } = figures().unwrap();
+        assert!(memory[0] > 64.0 && memory[0] <= 256.0 && memory[1] as u32 == 256, "{memory:?}");
+        assert!(disk[0] > 0.0 && disk[1] as u32 == 128, "{disk:?}");
+        assert!(says.contains("made from debian-12; no network") && says.contains("1 update"), "{says}");
+        assert_eq!(lab.ends_with("work", "head -c 20000000 /dev/urandom > ~/large && sync"), 0);
+        until("what it wrote is counted", || figures().filter(|now| now.disk[0] > disk[0] + 15.0));
+        lab.house.must(&["qube", "pause", "work"]);
+        until("it is paused", || {
+            lab.house.state().manager?.rows.iter().any(|row| row.starts_with("work: paused")).then_some(())
+        });
+        lab.house.must(&["qube", "resume", "work"]);
+        until("it goes on", figures);
+    });
 }

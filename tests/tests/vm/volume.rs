@@ -2,12 +2,20 @@
 
 use std::fs;
 
-use super::{lab::Lab, life::needs_recovery};
+use transom_tests::process::until;
+
+use super::{
+    lab::Lab,
+    life::needs_recovery,
+    network::{NETWORKED, as_root, networked},
+};
 
 #[test]
 fn a_volume_grows_and_is_cloned() {
     let Some(lab) = Lab::new() else { return };
-    lab.create("work", "blue", "memory \"512MiB\"\nvolume \"256MiB\"\nencryption \"off\"");
+    networked(&lab);
+    let machine = "memory \"512MiB\"\nvolume \"256MiB\"\nencryption \"off\"";
+    lab.create_from(NETWORKED, lab.backend, "work", "blue", machine);
     lab.start("work");
     assert_eq!(lab.ends_with("work", "echo mine > ~/kept"), 0);
     let refused = lab.house.run(&["qube", "clone", "work", "copy"]);
@@ -35,6 +43,7 @@ fn a_volume_grows_and_is_cloned() {
     let stages = lab.start("copy");
     assert!(!stages.contains_key("volume-grown") && !stages.contains_key("volume-made"), "{stages:?}");
     assert_eq!(lab.ends_with("copy", &format!("test $(cat ~/own) = copy && {kept}")), 0);
+    gives_back(&lab, "copy");
     // What is shared is there for the other one when one is gone, and was never written.
     lab.house.must(&["qube", "kill", "copy"]);
     lab.house.must(&["qube", "remove", "--yes", "copy"]);
@@ -45,6 +54,22 @@ fn a_volume_grows_and_is_cloned() {
     fs::write(&file, text.replace("640MiB", "128MiB")).unwrap();
     lab.start("office");
     assert_eq!(lab.ends_with("office", &format!("test $(cat ~/own) = office && {kept}")), 0);
+}
+
+/// What a guest deletes and gives back is free on dom0's disk.
+fn gives_back(lab: &Lab, qube: &str) {
+    use std::os::unix::fs::MetadataExt as _;
+    const MIB: u64 = 1 << 20;
+    let dir = lab.data().join("qubes").join(qube);
+    let own = ["private.img.overlay", "private.img"].map(|name| dir.join(name));
+    let own = own.iter().find(|path| path.exists()).unwrap();
+    let bytes = || fs::metadata(own).unwrap().blocks() * 512;
+    let before = bytes();
+    assert_eq!(lab.ends_with(qube, "head -c 50000000 /dev/urandom > ~/large && sync"), 0);
+    until("it is stored", || (bytes() > before + 40 * MIB).then_some(()));
+    assert_eq!(as_root(lab, qube, "rm /home/user/large && sync && fstrim -v /rw"), 0, "{}", lab.log(qube));
+    until("it is free", || (bytes() < before + 20 * MIB).then_some(()));
+    println!("{qube}: {} MiB, and {} MiB after it gave back", before / MIB, bytes() / MIB);
 }
 
 /// The file that a qube's volume shares with clones: which it is, and a digest of what is in it. `None` if the

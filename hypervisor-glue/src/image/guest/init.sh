@@ -70,6 +70,12 @@ if [ "$usb" ] && [ -x $lib/transom-input ]; then
         exec $lib/transom-input
     ) &
 fi
+# A real card of the network has a driver that nobody has loaded yet.
+for device in /sys/bus/pci/devices/*; do
+    if [ -e "$device/driver" ] || [ ! -r "$device/class" ]; then continue; fi
+    read -r is < "$device/class"
+    case $is in 0x02*) read -r alias < "$device/modalias" && modprobe -q "$alias" ;; esac
+done
 # The network is what dom0 says; nobody else here has a say in it.
 if [ -x $lib/transom-net ]; then
     (while :; do $lib/transom-net; sleep 1; done) &

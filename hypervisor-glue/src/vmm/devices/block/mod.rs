@@ -33,8 +33,10 @@ enum Status {
     Unsupported = 2,
 }
 
-/// Most bytes of one request.
-const MAX_REQUEST: u64 = 1 << 20;
+/// Most bytes of a segment, as the guest is told.
+const SEGMENT: u32 = 8 << 10;
+/// Most bytes of one request: what its segments can hold, for the guest hears of no other limit.
+const MAX_REQUEST: u64 = SEGMENT as u64 * SEGMENTS as u64;
 /// Bytes moved before others get their turn.
 const BUDGET: u64 = 4 << 20;
 /// Most segments of a request: what a chain holds besides header and status.
@@ -58,8 +60,7 @@ impl Block {
         }
         let mut config = [0; 24];
         config[..8].copy_from_slice(&(disk.size() / SECTOR).to_le_bytes());
-        config[8..12]
-            .copy_from_slice(&((MAX_REQUEST / u64::from(SEGMENTS)) as u32).next_power_of_two().to_le_bytes());
+        config[8..12].copy_from_slice(&SEGMENT.to_le_bytes());
         config[12..16].copy_from_slice(&SEGMENTS.to_le_bytes());
         config[20..24].copy_from_slice(&(SECTOR as u32).to_le_bytes());
         Self { disk, id, config }
@@ -150,5 +151,23 @@ impl Device for Block {
     fn finish(&mut self) {
         // What a guest wrote and forgot to flush is not lost with it.
         self.disk.flush();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_largest_request_that_a_guest_may_make_is_legal() {
+        let file = tempfile::tempfile().unwrap();
+        file.set_len(16 << 20).unwrap();
+        let block = Block::new(Disk::raw(file, false).unwrap(), "fake");
+        // `size_max` and `seg_max` (virtio 1.2, section 5.2.4).
+        let [segment, segments] = [8, 12]
+            .map(|at| u64::from(u32::from_le_bytes(std::array::from_fn(|byte| block.config()[at + byte]))));
+        assert!(segment >= 4096 && segments > 0);
+        assert_eq!(block.range(0, segment * segments), Some(0));
+        assert_eq!(block.range(0, MAX_REQUEST + SECTOR), None);
     }
 }
