@@ -65,6 +65,8 @@ pub struct Config {
     pub arrange: ArrangeConfig,
     /// Monitors; the first that fits holds.
     pub outputs: Vec<OutputConfig>,
+    /// The desktop draws no bar: a program of dom0 does.
+    pub no_bar: bool,
 }
 
 named! {

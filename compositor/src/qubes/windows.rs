@@ -123,10 +123,16 @@ impl Desktop {
     // What qubes say.
 
     pub(super) fn toplevel_initial(&mut self, key: SurfaceKey) {
-        self.windows.entry(key).or_default();
+        if !self.layers.contains(key) {
+            self.windows.entry(key).or_default();
+        }
     }
 
     pub(super) fn committed(&mut self, key: SurfaceKey) {
+        if self.layers.contains(key) {
+            self.layer_committed(key);
+            return;
+        }
         let before = self.placed_window(key).map(|window| window.outer);
         self.take_commit(key);
         let after = self.placed_window(key).map(|window| window.outer);
@@ -219,6 +225,7 @@ impl Desktop {
 
     /// A toplevel is gone.
     pub(super) fn unmap(&mut self, key: SurfaceKey) {
+        self.layer_gone(key);
         let (mapped, backstage) =
             self.windows.remove(&key).map_or((false, false), |record| (record.mapped, record.backstage));
         if mapped {
@@ -330,6 +337,11 @@ impl Desktop {
 
     /// Gives a window the focus. Only ever called for something a person did.
     pub(crate) fn focus_window(&mut self, key: SurfaceKey) {
+        if self.layers.contains(key) {
+            self.click_layer(Some(key));
+            return;
+        }
+        self.click_layer(None);
         self.shell.focus(key);
         self.shell.set_attention(key, false);
         self.follow_shell_focus();
@@ -338,7 +350,7 @@ impl Desktop {
 
     /// The focus is where the shell has it; keys follow once it was drawn.
     pub(crate) fn follow_shell_focus(&mut self) {
-        let focused = self.shell.focused();
+        let focused = self.layers.focus().or(self.shell.focused());
         if self.trust.focus.wanted() != focused {
             let now = self.clock.now();
             self.release_constraint();
@@ -416,8 +428,10 @@ impl Desktop {
     /// Ends popups if the person pressed somewhere else. `true`: that was what the press was for.
     pub(crate) fn dismiss_on_press(&mut self, under: crate::input::pointer::Under) -> bool {
         use crate::input::pointer::Under;
-        let Some(focused) = self.shell.focused() else { return false };
-        let Some(grabbing) = self.grabbing_popup(focused) else { return false };
+        let layers = self.layers.shown().map(|layer| layer.key);
+        let holders: Vec<SurfaceKey> = self.shell.focused().into_iter().chain(layers).collect();
+        let held = holders.into_iter().find_map(|key| Some((key, self.grabbing_popup(key)?)));
+        let Some((focused, grabbing)) = held else { return false };
         let inside = match under {
             Under::Content(key, _) | Under::PopupFrame(key) => {
                 key.qube == grabbing.qube && self.popups_of(focused).contains(&key)

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Desktop,
     input::Cursor,
+    layers::Band,
     qubes::{PlacedWindow, surface::Content},
     ui::frames::FrameLook,
 };
@@ -47,9 +48,11 @@ impl Desktop {
         self.compose_cursor(view, &mut items);
         self.compose_overlays(view, &mut items);
         let placed = self.placed_windows();
-        if !bar_is_covered(&placed, view.screen) {
+        let filled = bar_is_covered(&placed, view.screen);
+        if !filled && !self.config.no_bar {
             self.compose_bar(view, &mut items);
         }
+        self.compose_layers(view, Band::Above, filled, &mut items);
         for window in placed.iter().rev() {
             for popup in self.popups_of(window.key).into_iter().rev() {
                 self.compose_popup(view, popup, &mut items);
@@ -61,6 +64,8 @@ impl Desktop {
         if placed.is_empty() {
             self.compose_welcome(view, &mut items);
         }
+        self.compose_layers(view, Band::Between, filled, &mut items);
+        self.compose_layers(view, Band::Below, filled, &mut items);
         Scene { screen: view.screen, size: view.size, items, background: color(self.ui.theme().background()) }
     }
 
@@ -87,7 +92,7 @@ impl Desktop {
         items.push(self.ui.backdrop(key).item(framed.inner));
     }
 
-    fn compose_popup(&mut self, view: View, key: SurfaceKey, items: &mut Vec<Item>) {
+    pub(crate) fn compose_popup(&mut self, view: View, key: SurfaceKey, items: &mut Vec<Item>) {
         let Some(geometry) = self.popup_geometry(key) else { return };
         self.compose_small(view, key, FrameKind::Popup, geometry.outer, geometry.content, items);
     }

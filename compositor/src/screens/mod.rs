@@ -348,14 +348,8 @@ impl Desktop {
     pub(crate) fn adopt_screens(&mut self, plugged: Vec<Plugged>) {
         let could_see = !self.trust.focus.is_blank();
         let gone = self.screens.adopt(plugged);
-        let bar = self.ui.theme().bar_height();
-        for screen in self.screens.iter() {
-            let area = screen.area;
-            let rect = shell::Rect { x: area.loc.x, y: area.loc.y, w: area.size.w, h: area.size.h };
-            let top = bar.min(rect.h);
-            let usable = shell::Rect { y: rect.y + top, h: rect.h - top, ..rect };
-            self.shell.set_output(shell::Output { id: screen.id, rect, usable });
-        }
+        self.close_layers_without_screen();
+        self.arrange_layers();
         for id in gone {
             self.shell.remove_output(id);
             self.trust.focus.screen_gone(id);

@@ -128,10 +128,11 @@ impl Desktop {
 
     /// Returns where the next one would be, in device pixels from the top.
     fn compose_notices(&mut self, view: View, items: &mut Vec<Item>) -> i32 {
+        let bar = self.bar_height();
         let ui = &mut self.ui;
         let pictures = ui.notices.pictures(&mut ui.painter, view.scale);
         let right = view.size.w;
-        let mut top = view.drawn_in().to_device(self.ui.theme().bar_height() + GAP / 2);
+        let mut top = view.drawn_in().to_device(bar + GAP / 2);
         let gap = view.drawn_in().to_device(GAP / 2);
         for picture in pictures.into_iter().rev() {
             let size = picture.size();

@@ -21,6 +21,7 @@ mod commit;
 mod events;
 mod grants;
 mod handlers;
+mod layers;
 mod locker;
 mod outputs;
 mod pointer;

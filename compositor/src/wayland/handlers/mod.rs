@@ -6,6 +6,7 @@ mod data_device;
 mod fractional_scale;
 mod gamma_control;
 mod idle_notify;
+mod layer_shell;
 mod output;
 mod output_management;
 mod output_power;
@@ -38,7 +39,10 @@ use smithay::{
         presentation::PresentationState,
         selection::data_device::DataDeviceState,
         session_lock::SessionLockManagerState,
-        shell::xdg::{XdgShellState, decoration::XdgDecorationState},
+        shell::{
+            wlr_layer::WlrLayerShellState,
+            xdg::{XdgShellState, decoration::XdgDecorationState},
+        },
         single_pixel_buffer::SinglePixelBufferState,
         viewporter::ViewporterState,
     },
@@ -60,6 +64,7 @@ const CLOCK_MONOTONIC: u32 = 1;
 pub(super) struct Globals {
     compositor: CompositorState,
     xdg_shell: XdgShellState,
+    layer_shell: WlrLayerShellState,
     seat: SeatState<Desktop>,
     data_device: DataDeviceState,
     session_lock: SessionLockManagerState,
@@ -86,6 +91,7 @@ impl Globals {
         Self {
             compositor: CompositorState::new_v6::<Desktop>(display),
             xdg_shell: XdgShellState::new::<Desktop>(display),
+            layer_shell: WlrLayerShellState::new::<Desktop>(display),
             seat,
             data_device: DataDeviceState::new::<Desktop>(display),
             session_lock: SessionLockManagerState::new::<Desktop, _>(display, |_| true),
