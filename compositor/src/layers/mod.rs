@@ -43,6 +43,15 @@ pub(crate) enum Layer {
 }
 
 impl Layer {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Background => "background",
+            Self::Bottom => "bottom",
+            Self::Top => "top",
+            Self::Overlay => "overlay",
+        }
+    }
+
     /// All, the highest first.
     pub(crate) const DOWN: [Self; 4] = [Self::Overlay, Self::Top, Self::Bottom, Self::Background];
 
@@ -143,6 +152,11 @@ impl Layers {
         self.shown().rev().filter(here)
     }
 
+    /// Something of programs lies beneath windows there: the desktop is not empty.
+    pub(crate) fn furnish(&self, screen: u32) -> bool {
+        self.shown().any(|s| s.screen == screen && s.wish.is_some_and(|wish| !wish.layer.is_high()))
+    }
+
     /// The one that has the keys, or will have them once it was drawn.
     pub(crate) fn focus(&self) -> Option<SurfaceKey> {
         let wants = |s: &LayerSurface, how| s.wish.filter(|wish| wish.keyboard == how).map(|wish| wish.layer);
@@ -163,6 +177,20 @@ impl Desktop {
     /// Height of dom0's own bar, in logical pixels; 0 if the person wants none.
     pub(crate) fn bar_height(&self) -> i32 {
         if self.config.no_bar { 0 } else { self.ui.theme().bar_height() }
+    }
+
+    /// What is told of surfaces.
+    pub(crate) fn layer_states(&self) -> Vec<crate::ipc::Layer> {
+        let state = |surface: &LayerSurface| {
+            let area = surface.place;
+            Some(crate::ipc::Layer {
+                layer: surface.wish?.layer.name().into(),
+                output: self.screens.get(surface.screen)?.name.clone(),
+                area: [area.loc.x, area.loc.y, area.size.w, area.size.h],
+                focused: self.trust.focus.keys_to() == Some(surface.key),
+            })
+        };
+        self.layers.shown().filter_map(state).collect()
     }
 
     /// The window that chords mean: none while a surface of dom0 has the keys.

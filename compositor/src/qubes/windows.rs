@@ -268,7 +268,7 @@ impl Desktop {
         }
     }
 
-    pub(super) fn request(&mut self, key: SurfaceKey, request: Request) {
+    pub(crate) fn request(&mut self, key: SurfaceKey, request: Request) {
         let record = self.windows.entry(key).or_default();
         if !record.mapped {
             match request {
@@ -295,7 +295,7 @@ impl Desktop {
     }
 
     /// A window asks to be looked at: it is marked, and takes nothing.
-    pub(super) fn attention(&mut self, key: SurfaceKey) {
+    pub(crate) fn attention(&mut self, key: SurfaceKey) {
         if self.trust.focus.wanted() != Some(key) {
             self.shell.set_attention(key, true);
             self.damage_all();
@@ -415,6 +415,18 @@ impl Desktop {
 
     pub(crate) fn minimise(&mut self, key: SurfaceKey) {
         self.shell.minimise(key);
+        self.follow_shell_focus();
+    }
+
+    /// Brings a window back into sight; the focus stays where it is.
+    pub(crate) fn unminimise(&mut self, key: SurfaceKey) {
+        self.shell.unminimise(key);
+        self.windows_moved();
+    }
+
+    /// Lets a window fill a certain screen.
+    pub(crate) fn fullscreen_on(&mut self, key: SurfaceKey, screen: u32) {
+        self.shell.set_fullscreen_on(key, screen);
         self.follow_shell_focus();
     }
 

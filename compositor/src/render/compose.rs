@@ -61,7 +61,7 @@ impl Desktop {
                 self.compose_window(view, window, &mut items);
             }
         }
-        if placed.is_empty() {
+        if placed.is_empty() && !self.layers.furnish(view.screen) {
             self.compose_welcome(view, &mut items);
         }
         self.compose_layers(view, Band::Between, filled, &mut items);

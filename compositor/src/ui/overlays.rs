@@ -109,7 +109,7 @@ impl Desktop {
     }
 
     /// Something of dom0's is open that the person has to answer.
-    fn dom0_asks(&self) -> bool {
+    pub(crate) fn dom0_asks(&self) -> bool {
         let kept = &self.ui.kept;
         let own = kept.prompt.is_some() || kept.launcher.is_some() || kept.manager.is_some();
         own || self.ui.passphrase.is_open() || self.shell.switcher().is_some()

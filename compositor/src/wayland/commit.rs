@@ -166,10 +166,11 @@ impl Desktop {
         if matches!(assigned, Some(BufferAssignment::Removed)) && self.begins_anew(id, surface, &role) {
             return;
         }
+        // A picture waits for the first configure; to say that there is none does not.
         let configured = match (&role, &assigned) {
-            (Role::Toplevel(toplevel), Some(_)) => toplevel.ensure_configured(),
-            (Role::Popup(popup, _), Some(_)) => popup.ensure_configured(),
-            (Role::Layer(layer), Some(_)) => layer.ensure_configured(),
+            (Role::Toplevel(toplevel), Some(BufferAssignment::NewBuffer(_))) => toplevel.ensure_configured(),
+            (Role::Popup(popup, _), Some(BufferAssignment::NewBuffer(_))) => popup.ensure_configured(),
+            (Role::Layer(layer), Some(BufferAssignment::NewBuffer(_))) => layer.ensure_configured(),
             _ => true,
         };
         if !configured {

@@ -29,6 +29,7 @@ mod region;
 mod roles;
 mod seat;
 mod selection;
+mod toplevels;
 mod tree;
 mod windows;
 
@@ -74,6 +75,8 @@ pub(crate) struct Server {
     managers: handlers::Managers,
     powers: handlers::Powers,
     gamma_controls: handlers::GammaControls,
+    toplevels: toplevels::Toplevels,
+    taskbars: handlers::Taskbars,
     selection: selection::Selection,
     last_commit: u32,
     /// Bytes of the link's queue, kept for the next turn.
@@ -108,6 +111,8 @@ impl Server {
             managers: handlers::Managers::default(),
             powers: handlers::Powers::default(),
             gamma_controls: handlers::GammaControls::default(),
+            toplevels: toplevels::Toplevels::default(),
+            taskbars: handlers::Taskbars::default(),
             selection: selection::Selection::default(),
             last_commit: 0,
             spare: Vec::new(),
@@ -182,6 +187,7 @@ impl Desktop {
             return;
         }
         self.hear_desktop();
+        self.tell_toplevels();
         self.locker_keeps_focus();
         self.revoke_gone_pools();
         if let Err(error) = self.wayland.handle.flush_clients() {

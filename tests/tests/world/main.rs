@@ -13,6 +13,7 @@ mod gestures;
 mod guest_ram;
 mod hostile_selection;
 mod launcher;
+mod layers;
 mod layouts;
 mod lock;
 mod logind;

@@ -3,6 +3,7 @@
 mod compositor;
 mod cursor_shape;
 mod data_device;
+mod foreign_toplevel;
 mod fractional_scale;
 mod gamma_control;
 mod idle_notify;
@@ -24,6 +25,7 @@ use smithay::{
     reexports::{
         calloop::LoopHandle,
         wayland_protocols_wlr::{
+            foreign_toplevel::v1::server::zwlr_foreign_toplevel_manager_v1::ZwlrForeignToplevelManagerV1,
             gamma_control::v1::server::zwlr_gamma_control_manager_v1::ZwlrGammaControlManagerV1,
             output_management::v1::server::zwlr_output_manager_v1::ZwlrOutputManagerV1,
             output_power_management::v1::server::zwlr_output_power_manager_v1::ZwlrOutputPowerManagerV1,
@@ -33,6 +35,7 @@ use smithay::{
     wayland::{
         compositor::CompositorState,
         cursor_shape::CursorShapeManagerState,
+        foreign_toplevel_list::ForeignToplevelListState,
         fractional_scale::FractionalScaleManagerState,
         idle_notify::IdleNotifierState,
         output::OutputManagerState,
@@ -49,6 +52,7 @@ use smithay::{
 };
 
 pub(super) use self::{
+    foreign_toplevel::Taskbars,
     gamma_control::GammaControls,
     output_management::Managers,
     output_power::Powers,
@@ -65,6 +69,7 @@ pub(super) struct Globals {
     compositor: CompositorState,
     xdg_shell: XdgShellState,
     layer_shell: WlrLayerShellState,
+    foreign_toplevels: ForeignToplevelListState,
     seat: SeatState<Desktop>,
     data_device: DataDeviceState,
     session_lock: SessionLockManagerState,
@@ -88,10 +93,12 @@ impl Globals {
         display.create_global::<Desktop, ZwlrOutputManagerV1, ()>(4, ());
         display.create_global::<Desktop, ZwlrOutputPowerManagerV1, ()>(1, ());
         display.create_global::<Desktop, ZwlrGammaControlManagerV1, ()>(1, ());
+        display.create_global::<Desktop, ZwlrForeignToplevelManagerV1, ()>(3, ());
         Self {
             compositor: CompositorState::new_v6::<Desktop>(display),
             xdg_shell: XdgShellState::new::<Desktop>(display),
             layer_shell: WlrLayerShellState::new::<Desktop>(display),
+            foreign_toplevels: ForeignToplevelListState::new::<Desktop>(display),
             seat,
             data_device: DataDeviceState::new::<Desktop>(display),
             session_lock: SessionLockManagerState::new::<Desktop, _>(display, |_| true),
