@@ -40,10 +40,8 @@ pub(super) fn arrange(full: Rect, free: Rect, wishes: &[(Wish, bool)]) -> Arrang
 fn place(full: Rect, bounds: Rect, wish: &Wish) -> Rect {
     let [top, right, bottom, left] = wish.margins;
     let anchor = wish.anchor;
-    let (x, w) =
-        span((bounds.x, bounds.w), full.w, wish.size.w, (anchor.left, left), (anchor.right, right));
-    let (y, h) =
-        span((bounds.y, bounds.h), full.h, wish.size.h, (anchor.top, top), (anchor.bottom, bottom));
+    let (x, w) = span((bounds.x, bounds.w), full.w, wish.size.w, (anchor.left, left), (anchor.right, right));
+    let (y, h) = span((bounds.y, bounds.h), full.h, wish.size.h, (anchor.top, top), (anchor.bottom, bottom));
     Rect {
         x: x.clamp(full.x.saturating_sub(w), full.right()),
         y: y.clamp(full.y.saturating_sub(h), full.bottom()),
@@ -54,13 +52,7 @@ fn place(full: Rect, bounds: Rect, wish: &Wish) -> Rect {
 
 /// One direction: where it begins, and how long it is. `begin` and `end` are the two sides: whether it is
 /// anchored there, and its margin.
-fn span(
-    (at, room): (i32, i32),
-    most: i32,
-    wanted: i32,
-    begin: (bool, i32),
-    end: (bool, i32),
-) -> (i32, i32) {
+fn span((at, room): (i32, i32), most: i32, wanted: i32, begin: (bool, i32), end: (bool, i32)) -> (i32, i32) {
     let fill = wanted <= 0;
     let length = if fill { room.saturating_sub(begin.1).saturating_sub(end.1) } else { wanted };
     let length = length.clamp(1, most.max(1));
@@ -214,9 +206,7 @@ mod tests {
     }
 
     fn any_wish() -> impl Strategy<Value = (Wish, bool)> {
-        let extreme = || {
-            prop_oneof![Just(i32::MIN), Just(i32::MAX), Just(0), -50..50_i32, -5_000..5_000_i32]
-        };
+        let extreme = || prop_oneof![Just(i32::MIN), Just(i32::MAX), Just(0), -50..50_i32, -5_000..5_000_i32];
         let zone = prop_oneof![Just(Zone::Ignore), Just(Zone::Clear), extreme().prop_map(Zone::Keep)];
         let margins = [extreme(), extreme(), extreme(), extreme()];
         (0..4_usize, any::<[bool; 4]>(), zone, margins, (extreme(), extreme()), any::<bool>()).prop_map(

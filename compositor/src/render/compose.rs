@@ -40,12 +40,19 @@ pub(crate) fn bar_is_covered(placed: &[PlacedWindow], screen: u32) -> bool {
 impl Desktop {
     /// Everything on a screen now.
     pub(crate) fn compose(&mut self, view: View) -> Scene {
+        self.compose_with(view, true)
+    }
+
+    /// As [`Desktop::compose`], with the pointer or without it.
+    pub(crate) fn compose_with(&mut self, view: View, pointer: bool) -> Scene {
         // FAIL-CLOSED: before any window is looked at.
         if self.lock.covers() {
             return self.compose_lock(view);
         }
         let mut items = Vec::new();
-        self.compose_cursor(view, &mut items);
+        if pointer {
+            self.compose_cursor(view, &mut items);
+        }
         self.compose_overlays(view, &mut items);
         let placed = self.placed_windows();
         let filled = bar_is_covered(&placed, view.screen);

@@ -92,6 +92,7 @@ impl Desktop {
         match drawn {
             Ok(frame) => {
                 screen.frames += 1;
+                screen.changes += u64::from(frame.changed);
                 self.figures.frame(started.elapsed(), frame.changed);
                 let key = key.filter(|_| frame.changed);
                 if key.is_some() {

@@ -27,8 +27,8 @@ use tracing::warn;
 use transom_protocol::{message, types};
 
 pub use self::monitor::{Hint, Identity, Mode, Monitor};
-pub(crate) use self::ramps::Ramps;
 use self::{frame::Awaited, known::Known, pacing::Pacer, power::Dark, said::Said, vrr::Vrr};
+pub(crate) use self::{picture::Captured, ramps::Ramps};
 use crate::{Desktop, config::OutputConfig, render::view::View, shell};
 
 /// Most screens: as many as a qube can be told of.
@@ -103,6 +103,8 @@ pub struct Screen {
     pub dirty: bool,
     /// Frames drawn so far.
     pub frames: u64,
+    /// Those of them that changed something.
+    pub(crate) changes: u64,
     /// A frame is due by a timer.
     scheduled: bool,
     /// No frame is drawn before this.
@@ -321,6 +323,7 @@ impl Screens {
                 lit: planned.lit,
                 dirty: true,
                 frames: before.as_ref().map_or(0, |screen| screen.frames),
+                changes: before.as_ref().map_or(0, |screen| screen.changes) + 1,
                 scheduled: before.as_ref().is_some_and(|screen| screen.scheduled),
                 next_frame,
                 awaited: None,

@@ -29,9 +29,8 @@ const FAR: i32 = MAX_DIMENSION as i32;
 
 /// What a surface's program wants, within bounds.
 fn wish(surface: &WlSurface) -> Wish {
-    let state = with_states(surface, |states| {
-        *states.cached_state.get::<LayerSurfaceCachedState>().current()
-    });
+    let state =
+        with_states(surface, |states| *states.cached_state.get::<LayerSurfaceCachedState>().current());
     let near = |v: i32| v.clamp(-FAR, FAR);
     let margin = state.margin;
     let has = |edge| state.anchor.contains(edge);

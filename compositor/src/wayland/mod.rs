@@ -77,6 +77,7 @@ pub(crate) struct Server {
     gamma_controls: handlers::GammaControls,
     toplevels: toplevels::Toplevels,
     taskbars: handlers::Taskbars,
+    captures: handlers::Captures,
     selection: selection::Selection,
     last_commit: u32,
     /// Bytes of the link's queue, kept for the next turn.
@@ -113,6 +114,7 @@ impl Server {
             gamma_controls: handlers::GammaControls::default(),
             toplevels: toplevels::Toplevels::default(),
             taskbars: handlers::Taskbars::default(),
+            captures: handlers::Captures::default(),
             selection: selection::Selection::default(),
             last_commit: 0,
             spare: Vec::new(),
@@ -188,6 +190,7 @@ impl Desktop {
         }
         self.hear_desktop();
         self.tell_toplevels();
+        self.serve_captures();
         self.locker_keeps_focus();
         self.revoke_gone_pools();
         if let Err(error) = self.wayland.handle.flush_clients() {

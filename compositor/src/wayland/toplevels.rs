@@ -51,8 +51,7 @@ pub(super) struct News {
 }
 
 impl News {
-    pub(super) const ALL: Self =
-        Self { title: true, app_id: true, state: true, parent: true, screens: true };
+    pub(super) const ALL: Self = Self { title: true, app_id: true, state: true, parent: true, screens: true };
 }
 
 /// How a window is called: its qube first.

@@ -115,7 +115,8 @@ fn layers_lie_in_their_order() {
     // The switcher's dim lies over everything of programs.
     world.input(&[InputEvent::Key { code: 56, pressed: true }, InputEvent::Key { code: 15, pressed: true }]);
     assert_ne!(colour(&mut world, 5, 300), TEAL);
-    world.input(&[InputEvent::Key { code: 15, pressed: false }, InputEvent::Key { code: 56, pressed: false }]);
+    world
+        .input(&[InputEvent::Key { code: 15, pressed: false }, InputEvent::Key { code: 56, pressed: false }]);
     // A window that fills the screen lies over the top layer and beneath the overlay.
     world.chord(&[SUPER, F]);
     follow(&mut world);
@@ -353,6 +354,9 @@ fn nothing_is_drawn_while_nothing_changes_and_no_qube_is_offered_it() {
     world.frame();
     assert_eq!(world.desktop.state().frames, before);
     let offered = &world.clients[0].heard.globals;
-    assert!(offered.keys().all(|name| !name.starts_with("zwlr_") && !name.starts_with("ext_")), "{offered:?}");
+    assert!(
+        offered.keys().all(|name| !name.starts_with("zwlr_") && !name.starts_with("ext_")),
+        "{offered:?}"
+    );
     assert!(matches!(world.desktop.answer(&Request::State), transom::ipc::Reply::State(_)));
 }

@@ -49,7 +49,10 @@ impl Taskbars {
     /// The window of a handle that was not closed. Numbers of windows may come again; handles do not.
     fn window(&self, handle: &ZwlrForeignToplevelHandleV1) -> Option<SurfaceKey> {
         let key = *handle.data::<SurfaceKey>()?;
-        self.0.iter().any(|(_, handles)| handles.get(&key).is_some_and(|h| h.resource == *handle)).then_some(key)
+        self.0
+            .iter()
+            .any(|(_, handles)| handles.get(&key).is_some_and(|h| h.resource == *handle))
+            .then_some(key)
     }
 }
 

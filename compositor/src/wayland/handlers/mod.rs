@@ -12,6 +12,7 @@ mod output;
 mod output_management;
 mod output_power;
 mod presentation;
+mod screencopy;
 mod seat;
 mod session_lock;
 mod shm;
@@ -29,6 +30,7 @@ use smithay::{
             gamma_control::v1::server::zwlr_gamma_control_manager_v1::ZwlrGammaControlManagerV1,
             output_management::v1::server::zwlr_output_manager_v1::ZwlrOutputManagerV1,
             output_power_management::v1::server::zwlr_output_power_manager_v1::ZwlrOutputPowerManagerV1,
+            screencopy::v1::server::zwlr_screencopy_manager_v1::ZwlrScreencopyManagerV1,
         },
         wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
     },
@@ -56,6 +58,7 @@ pub(super) use self::{
     gamma_control::GammaControls,
     output_management::Managers,
     output_power::Powers,
+    screencopy::Captures,
     shm::{Pools, ShmBuffer},
 };
 use crate::Desktop;
@@ -94,6 +97,7 @@ impl Globals {
         display.create_global::<Desktop, ZwlrOutputPowerManagerV1, ()>(1, ());
         display.create_global::<Desktop, ZwlrGammaControlManagerV1, ()>(1, ());
         display.create_global::<Desktop, ZwlrForeignToplevelManagerV1, ()>(3, ());
+        display.create_global::<Desktop, ZwlrScreencopyManagerV1, ()>(3, ());
         Self {
             compositor: CompositorState::new_v6::<Desktop>(display),
             xdg_shell: XdgShellState::new::<Desktop>(display),
