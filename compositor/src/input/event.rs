@@ -118,17 +118,6 @@ pub enum InputEvent {
 }
 
 impl InputEvent {
-    /// A key, a button, a finger or a pen goes down.
-    pub(crate) fn is_press(&self) -> bool {
-        matches!(
-            self,
-            Self::Key { pressed: true, .. }
-                | Self::Button { pressed: true, .. }
-                | Self::TouchDown { .. }
-                | Self::Tool { act: ToolAct::Tip(true), .. }
-        )
-    }
-
     /// Whole steps of a wheel, down and to the right.
     pub fn wheel(x: f64, y: f64) -> Self {
         // A step is worth 15 units of a pointer's motion, as everywhere.

@@ -45,8 +45,6 @@ impl Desktop {
         }
         if event.is_act() {
             self.ui.starting.person_went_on();
-        }
-        if event.is_press() {
             self.trust.act.pressed();
         }
         if self.lock.covers() {

@@ -63,7 +63,7 @@ mod tests {
                     0 => { act.pressed(); last = None; }
                     1 => { act.went_to_dom0(now); last = Some(now); }
                     _ => {
-                        let expected = last.take().is_some_and(|at| now - at <= LASTS);
+                        let expected = last.take().is_some_and(|at: Duration| now <= at + LASTS);
                         prop_assert_eq!(act.take(now), expected);
                     }
                 }

@@ -99,7 +99,7 @@ impl Desktop {
         let (link, surface) = self.qubes.surface(key)?;
         let placed = self.shell.placed(key)?;
         let state = State {
-            maximised: placed.state == crate::shell::State::Maximised,
+            maximised: placed.maximised,
             minimised: self.shell.is_minimised(key),
             activated: self.trust.focus.wanted() == Some(key),
             fullscreen: placed.state == crate::shell::State::Fullscreen,
@@ -113,42 +113,38 @@ impl Desktop {
         let shows = |screen: &&crate::screens::Screen| seen && screen.area.overlaps(outer);
         let screens = || self.screens.iter().filter(shows).map(|screen| screen.id);
         let name = &link.qube.name;
-        match known.get_mut(&key) {
-            Some(told) => {
-                let new = News {
-                    title: told.said.0 != surface.title,
-                    app_id: told.said.1 != surface.app_id,
-                    state: told.state != state,
-                    parent: told.parent != parent,
-                    screens: !told.screens.iter().copied().eq(screens()),
-                };
-                if new == News::default() {
-                    return None;
-                }
-                if new.title {
-                    told.title = title(name, !link.qube.isolated, &surface.title);
-                    told.said.0.clone_from(&surface.title);
-                }
-                if new.app_id {
-                    told.app_id = app_id(link.label().map(|_| name.as_str()), &surface.app_id);
-                    told.said.1.clone_from(&surface.app_id);
-                }
-                (told.state, told.parent, told.screens) = (state, parent, screens().collect());
-                Some(new)
+        if let Some(told) = known.get_mut(&key) {
+            let new = News {
+                title: told.said.0 != surface.title,
+                app_id: told.said.1 != surface.app_id,
+                state: told.state != state,
+                parent: told.parent != parent,
+                screens: !told.screens.iter().copied().eq(screens()),
+            };
+            if new.title {
+                told.title = title(name, !link.qube.isolated, &surface.title);
+                told.said.0.clone_from(&surface.title);
             }
-            None => {
-                let toplevel = Toplevel {
-                    said: (surface.title.clone(), surface.app_id.clone()),
-                    title: title(name, !link.qube.isolated, &surface.title),
-                    app_id: app_id(link.label().map(|_| name.as_str()), &surface.app_id),
-                    state,
-                    parent,
-                    screens: screens().collect(),
-                };
-                known.insert(key, toplevel);
-                Some(News::ALL)
+            if new.app_id {
+                told.app_id = app_id(link.label().map(|_| name.as_str()), &surface.app_id);
+                told.said.1.clone_from(&surface.app_id);
             }
+            if new.screens {
+                told.screens = screens().collect();
+            }
+            (told.state, told.parent) = (state, parent);
+            return (new != News::default()).then_some(new);
         }
+        let toplevel = Toplevel {
+            said: (surface.title.clone(), surface.app_id.clone()),
+            title: title(name, !link.qube.isolated, &surface.title),
+            app_id: app_id(link.label().map(|_| name.as_str()), &surface.app_id),
+            state,
+            parent,
+            screens: screens().collect(),
+        };
+        known.insert(key, toplevel);
+        Some(News::ALL)
     }
 
     /// Tells of a window in the list that has names only.

@@ -27,4 +27,5 @@ mod pictures;
 mod restart;
 mod screens;
 mod surfaces;
+mod taskbar;
 mod unseen;

@@ -1,7 +1,7 @@
 //! `ext_foreign_toplevel_list_v1` and `zwlr_foreign_toplevel_manager_v1`: which windows there are, and for
 //! the second what a taskbar does with them. What is told is in `toplevels`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use smithay::{
     delegate_foreign_toplevel_list,
@@ -86,16 +86,16 @@ impl Desktop {
         mut news: News,
     ) {
         let version = manager.version();
-        if !handles.contains_key(&key) {
+        if let Entry::Vacant(place) = handles.entry(key) {
             let Some(client) = manager.client() else { return };
             let made = client.create_resource::<ZwlrForeignToplevelHandleV1, _, Self>(
                 &self.wayland.handle,
                 version,
                 key,
             );
-            let Ok(handle) = made else { return };
-            manager.toplevel(&handle);
-            handles.insert(key, Handle { resource: handle, entered: Vec::new() });
+            let Ok(resource) = made else { return };
+            manager.toplevel(&resource);
+            place.insert(Handle { resource, entered: Vec::new() });
             news = News::ALL;
         }
         let parent = told.parent.and_then(|parent| handles.get(&parent)).map(|h| h.resource.clone());

@@ -4,8 +4,8 @@
 //! does not change by it, so that a program that waits for changes does not wake itself. Never while locked
 //! (FAIL-CLOSED), never of a dark monitor, and nothing that the monitor would not show.
 //!
-//! A program that takes one after the other (a stream: it waits for changes) is said in the bar and in a
-//! notice, as long as its manager lives.
+//! A program that takes one after the other (a recording: it waits for changes, or takes the same monitor
+//! twice) is said in the bar as long as its manager lives, and in a notice.
 //!
 //! Bytes are written into the program's pool where it lies: nothing of it is mapped.
 
@@ -27,7 +27,7 @@ use smithay::{
     },
     utils::{Logical, Physical, Rectangle, Size, Transform},
 };
-use tracing::{debug, info};
+use tracing::debug;
 use transom_protocol::types::Format;
 
 use super::ShmBuffer;
@@ -62,10 +62,12 @@ struct Waiting {
     wanted: Wanted,
 }
 
-/// A manager that takes one picture after the other.
+/// A manager that has taken a picture.
 #[derive(Debug)]
-struct Stream {
+struct Taker {
     manager: ZwlrScreencopyManagerV1,
+    /// It takes one after the other, and the person knows.
+    records: bool,
     /// By screen: what it showed when a picture was last taken of it.
     seen: Vec<(u32, u64)>,
 }
@@ -74,8 +76,24 @@ struct Stream {
 #[derive(Debug, Default)]
 pub(in crate::wayland) struct Captures {
     waiting: Vec<Waiting>,
-    streams: Vec<Stream>,
+    takers: Vec<Taker>,
     frames: usize,
+}
+
+impl Captures {
+    /// What a screen showed when a manager last took a picture of it.
+    fn seen(&self, manager: &ZwlrScreencopyManagerV1, screen: u32) -> Option<u64> {
+        let taker = self.takers.iter().find(|taker| taker.manager == *manager)?;
+        taker.seen.iter().find(|(of, _)| *of == screen).map(|(_, seen)| *seen)
+    }
+
+    fn taker(&mut self, manager: &ZwlrScreencopyManagerV1) -> &mut Taker {
+        let at = self.takers.iter().position(|taker| taker.manager == *manager).unwrap_or_else(|| {
+            self.takers.push(Taker { manager: manager.clone(), records: false, seen: Vec::new() });
+            self.takers.len() - 1
+        });
+        &mut self.takers[at]
+    }
 }
 
 /// A monitor's picture as its buffer holds it: `seen` is what a person sees.
@@ -132,7 +150,8 @@ fn write(
 impl Desktop {
     /// What the bar says while a program takes one picture after the other.
     pub(crate) fn capture_note(&self) -> Option<String> {
-        (!self.wayland.captures.streams.is_empty()).then(|| "screen is recorded".to_owned())
+        let records = self.wayland.captures.takers.iter().any(|taker| taker.records);
+        records.then(|| "screen is recorded".to_owned())
     }
 
     fn wanted_of(
@@ -200,25 +219,21 @@ impl Desktop {
             frame.post_error(Error::InvalidBuffer, "another buffer than was asked for");
             return;
         }
-        if on_change {
-            self.begin_stream(&data.manager);
-            let changes = self.screens.get(wanted.screen).map(|screen| screen.changes);
-            let streams = &self.wayland.captures.streams;
-            let stream = streams.iter().find(|stream| stream.manager == data.manager);
-            let seen = stream.and_then(|s| s.seen.iter().find(|(screen, _)| *screen == wanted.screen));
-            if seen.map(|(_, seen)| *seen) == changes {
-                self.wayland.captures.waiting.push(Waiting { frame: frame.clone(), buffer, wanted });
-                return;
-            }
+        let seen = self.wayland.captures.seen(&data.manager, wanted.screen);
+        if (on_change || seen.is_some()) && data.manager.is_alive() {
+            self.records(&data.manager);
+        }
+        let changes = self.screens.get(wanted.screen).map(|screen| screen.changes);
+        if on_change && seen.is_some() && seen == changes && !self.lock.covers() {
+            self.wayland.captures.waiting.push(Waiting { frame: frame.clone(), buffer, wanted });
+            return;
         }
         self.fill_frame(frame, &buffer, wanted, on_change);
     }
 
-    fn begin_stream(&mut self, manager: &ZwlrScreencopyManagerV1) {
-        let streams = &mut self.wayland.captures.streams;
-        if streams.iter().all(|stream| stream.manager != *manager) {
-            info!("a program of dom0 records the screen");
-            streams.push(Stream { manager: manager.clone(), seen: Vec::new() });
+    /// The person is told once of a manager that takes one picture after the other.
+    fn records(&mut self, manager: &ZwlrScreencopyManagerV1) {
+        if !std::mem::replace(&mut self.wayland.captures.taker(manager).records, true) {
             self.notify(Notice::Text("a program of dom0 records the screen".into()));
         }
     }
@@ -245,12 +260,10 @@ impl Desktop {
             frame.failed();
             return;
         };
-        if let Some(data) = frame.data::<Frame>() {
-            let streams = &mut self.wayland.captures.streams;
-            if let Some(stream) = streams.iter_mut().find(|stream| stream.manager == data.manager) {
-                stream.seen.retain(|(screen, _)| *screen != wanted.screen);
-                stream.seen.push((wanted.screen, changes));
-            }
+        if let Some(data) = frame.data::<Frame>().filter(|data| data.manager.is_alive()) {
+            let taker = self.wayland.captures.taker(&data.manager);
+            taker.seen.retain(|(screen, _)| *screen != wanted.screen);
+            taker.seen.push((wanted.screen, changes));
         }
         frame.flags(Flags::empty());
         if on_change {
@@ -269,10 +282,9 @@ impl Desktop {
         for waiting in std::mem::take(&mut self.wayland.captures.waiting) {
             let screen = self.screens.get(waiting.wanted.screen).filter(|screen| screen.lit);
             let changes = screen.filter(|_| !self.lock.covers()).map(|screen| screen.changes);
-            let manager = waiting.frame.data::<Frame>().map(|data| data.manager.clone());
-            let stream = self.wayland.captures.streams.iter().find(|s| Some(&s.manager) == manager.as_ref());
-            let seen = stream.and_then(|s| s.seen.iter().find(|(id, _)| *id == waiting.wanted.screen));
-            if changes.is_some() && changes == seen.map(|(_, seen)| *seen) {
+            let manager = waiting.frame.data::<Frame>().map(|data| &data.manager);
+            let seen = manager.and_then(|m| self.wayland.captures.seen(m, waiting.wanted.screen));
+            if changes.is_some() && changes == seen {
                 self.wayland.captures.waiting.push(waiting);
             } else {
                 self.fill_frame(&waiting.frame, &waiting.buffer, waiting.wanted, true);
@@ -280,11 +292,11 @@ impl Desktop {
         }
     }
 
-    fn stream_ends(&mut self, manager: &ZwlrScreencopyManagerV1) {
-        let streams = &mut self.wayland.captures.streams;
-        let before = streams.len();
-        streams.retain(|stream| stream.manager != *manager);
-        if streams.len() != before {
+    fn taker_gone(&mut self, manager: &ZwlrScreencopyManagerV1) {
+        let takers = &mut self.wayland.captures.takers;
+        if let Some(at) = takers.iter().position(|taker| taker.manager == *manager)
+            && takers.swap_remove(at).records
+        {
             self.damage_all();
         }
     }
@@ -331,7 +343,7 @@ impl Dispatch<ZwlrScreencopyManagerV1, ()> for Desktop {
     }
 
     fn destroyed(desktop: &mut Self, _: ClientId, manager: &ZwlrScreencopyManagerV1, (): &()) {
-        desktop.stream_ends(manager);
+        desktop.taker_gone(manager);
     }
 }
 
