@@ -133,6 +133,8 @@ pub struct Desktop {
     pub(crate) figures: crate::ipc::Figures,
     pub(crate) timers: crate::timers::Timers,
     pub(crate) watched: crate::reload::Watched,
+    /// Surfaces of dom0's own programs that are no windows.
+    pub(crate) layers: crate::layers::Layers,
     /// dom0's own programs.
     pub(crate) wayland: crate::wayland::Server,
 }
@@ -179,6 +181,7 @@ impl Desktop {
             figures: crate::ipc::Figures::default(),
             timers: crate::timers::Timers::default(),
             watched: crate::reload::Watched::default(),
+            layers: crate::layers::Layers::default(),
             wayland: crate::wayland::Server::new(handle)?,
         };
         desktop.arrange_as_configured();
@@ -232,6 +235,7 @@ impl Desktop {
         self.lock_screens_changed();
         self.settle_idle();
         self.sync_configures();
+        self.sync_layers();
         self.sync_screens();
         self.settle_local();
         self.flush_links();

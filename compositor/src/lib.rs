@@ -11,6 +11,7 @@ mod desktop;
 pub mod idle;
 pub mod input;
 pub mod ipc;
+mod layers;
 pub mod lock;
 pub mod logind;
 pub mod qubes;

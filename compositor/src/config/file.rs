@@ -72,6 +72,8 @@ struct File {
     windows: Vec<window_rules::WindowNode>,
     #[knus(children(name = "output"))]
     outputs: Vec<outputs::OutputNode>,
+    #[knus(child, unwrap(argument))]
+    bar: Option<bool>,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -373,6 +375,7 @@ fn take_up(config: &mut Config, file: File, file_name: &str, text: &str) -> Resu
         config.cards = [vec![node.first], node.others].concat();
     }
     config.arrange.take_up(file.arrange, file.columns, file.workspaces);
+    config.no_bar = file.bar.map_or(config.no_bar, |bar| !bar);
     if let Some(node) = file.night_colour {
         let span = node.span;
         config.night = night_node::night(node).map_err(|reason| wrong(&span, &reason))?;

@@ -68,6 +68,8 @@ pub struct Config {
     pub windows: Vec<window_rules::WindowRule>,
     /// Monitors; the first that fits holds.
     pub outputs: Vec<OutputConfig>,
+    /// The desktop draws no bar: a program of dom0 does.
+    pub no_bar: bool,
 }
 
 named! {

@@ -41,6 +41,7 @@ fn settings_are_taken_up() {
         columns { gap 0; width 33; }
         workspace 9 { arrange "floating"; }
         bind "Super+Tab" "focus-right"
+        bar false
     "#;
     let config = Config::parse("c.kdl", text).unwrap();
     assert_eq!(config.keyboard.layout, "us,ru");
@@ -63,6 +64,7 @@ fn settings_are_taken_up() {
     assert_eq!(config.notifications.low, NotificationConfig::default().low);
     assert_eq!(config.idle.lock, Some(Duration::from_secs(90)));
     assert_eq!(config.idle.screens_off, None);
+    assert!(config.no_bar);
     assert_eq!(config.idle.inhibit_at_most, Duration::from_hours(1));
     assert_eq!(config.limits("work").windows, Limits::default().windows);
     assert_eq!(config.limits("web").selection_bytes, 1 << 20);

@@ -15,7 +15,7 @@ use crate::{
 impl Desktop {
     /// A chord fired.
     pub(crate) fn action(&mut self, action: Action, now: Duration) {
-        let focused = self.shell.focused();
+        let focused = self.focused_window();
         match action {
             Action::SwitchNext => self.switcher_step(true, false),
             Action::SwitchPrevious => self.switcher_step(false, false),

@@ -22,6 +22,7 @@ use crate::{
     Desktop,
     clock::millis,
     config::gestures::SwitchEvent,
+    layers::Band,
     render::{compose::bar_is_covered, scene::SurfaceKey},
     shell,
     trust::QubeId,
@@ -44,6 +45,7 @@ impl Desktop {
         }
         if event.is_act() {
             self.ui.starting.person_went_on();
+            self.trust.act.pressed();
         }
         if self.lock.covers() {
             self.lock_input(event, now);
@@ -274,24 +276,20 @@ impl Desktop {
             return Under::Ui;
         }
         let placed = self.placed_windows();
-        let screen = self.screens.at(at);
-        if screen.is_some_and(|screen| {
-            at.y - f64::from(screen.area.loc.y) < f64::from(self.ui.theme().bar_height())
-                && !bar_is_covered(&placed, screen.id)
-        }) {
+        let Some(screen) = self.screens.at(at) else { return Under::Nothing };
+        let filled = bar_is_covered(&placed, screen.id);
+        if at.y - f64::from(screen.area.loc.y) < f64::from(self.bar_height()) && !filled {
             return Under::Ui;
         }
+        let layer = |band| self.layer_under(screen.id, at, band, filled);
+        if let Some(under) = layer(Band::Above) {
+            return under;
+        }
         for window in placed.iter().rev() {
-            for popup in self.popups_of(window.key).into_iter().rev() {
-                let Some(geometry) = self.popup_geometry(popup) else { continue };
-                if geometry.content.to_f64().contains(at) {
-                    return Under::Content(popup, at - geometry.content.loc.to_f64());
-                }
-                if geometry.outer.to_f64().contains(at) {
-                    return Under::PopupFrame(popup);
-                }
+            if let Some(under) = self.popup_under(window.key, at) {
+                return under;
             }
-            let there = screen.is_none_or(|screen| window.may_be_on(screen.id));
+            let there = window.may_be_on(screen.id);
             if !there || !window.outer.to_f64().contains(at) {
                 continue;
             }
@@ -301,7 +299,7 @@ impl Desktop {
             let local = at - window.outer.loc.to_f64();
             return Under::Frame(window.key, self.frame_hit(window, local));
         }
-        Under::Nothing
+        layer(Band::Between).or_else(|| layer(Band::Below)).unwrap_or(Under::Nothing)
     }
 
     fn frame_hit(&self, window: &crate::qubes::PlacedWindow, local: Point<f64, Logical>) -> Hit {
@@ -449,6 +447,7 @@ impl Desktop {
                 let toplevel = self.toplevel_of(key);
                 let moving = self.input.keyboard.logo_held();
                 self.focus_window(toplevel);
+                let moving = moving && !self.layers.contains(toplevel);
                 if moving && (code == BTN_LEFT || code == BTN_RIGHT) {
                     self.swallow(code, now);
                     self.super_drag(toplevel, code, local, now);

@@ -103,6 +103,9 @@ impl Desktop {
 
     /// The window is on a screen that is lit, or will be with the next frame.
     pub(super) fn can_be_seen(&self, key: SurfaceKey) -> bool {
+        if let Some(layer) = self.layers.get(key) {
+            return self.screens.get(layer.screen).is_some_and(|screen| screen.lit);
+        }
         self.placed_window(key).is_some_and(|window| {
             self.screens.iter().any(|screen| screen.lit && screen.view().shows_window(&window))
         })

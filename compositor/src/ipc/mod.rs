@@ -161,6 +161,9 @@ pub struct State {
     pub qubes: Vec<Qube>,
     /// Windows on the current workspace, bottom first.
     pub windows: Vec<Window>,
+    /// Surfaces of dom0's programs that are no windows, in the order in which they came.
+    #[serde(default)]
+    pub layers: Vec<Layer>,
     /// Number of the current workspace.
     pub workspace: u32,
     /// How it is arranged: `floating` or `columns`.
@@ -202,6 +205,19 @@ pub struct State {
     pub pointer: (f64, f64),
     /// Frames.
     pub frames: FrameFigures,
+}
+
+/// A surface of a program of dom0 that is no window: a bar, a dock, a wallpaper.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Layer {
+    /// `background`, `bottom`, `top` or `overlay`.
+    pub layer: String,
+    /// The monitor that it is on, by its connector.
+    pub output: String,
+    /// Where it is: x, y, width, height in logical pixels.
+    pub area: [i32; 4],
+    /// It has the keys.
+    pub focused: bool,
 }
 
 /// A notification of a qube. Its texts were cleaned when they came in.

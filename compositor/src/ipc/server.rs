@@ -218,6 +218,7 @@ impl Desktop {
                 })
                 .collect(),
             windows,
+            layers: self.layer_states(),
             workspace: self.shell.current_workspace(),
             arrangement: match self.shell.arrangement(self.shell.current_workspace()) {
                 Arrangement::Floating => "floating".into(),

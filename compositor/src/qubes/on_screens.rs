@@ -28,6 +28,9 @@ impl Desktop {
         let key = SurfaceKey { qube: link.id, window };
         match link.surface(window)?.role {
             WindowRole::Toplevel => {
+                if let Some(layer) = self.layers.get(key) {
+                    return self.screens.get(layer.screen).map(|screen| screen.area);
+                }
                 let outer = self.shell.outer(key)?;
                 Some(Rectangle::new((outer.x, outer.y).into(), (outer.w, outer.h).into()))
             }
@@ -131,6 +134,10 @@ impl Desktop {
         for window in self.placed_windows() {
             roots.push(window.key);
             roots.extend(self.popups_of(window.key));
+        }
+        for layer in self.layers.shown() {
+            roots.push(layer.key);
+            roots.extend(self.popups_of(layer.key));
         }
         for link in self.qubes.iter() {
             let small = |role| matches!(role, WindowRole::Cursor | WindowRole::DragIcon);

@@ -32,7 +32,10 @@ impl Desktop {
     pub(crate) fn content_rect(&self, key: SurfaceKey) -> Option<Rectangle<i32, Logical>> {
         let (link, surface) = self.qubes.surface(key)?;
         match surface.role {
-            WindowRole::Toplevel => self.window_content(key),
+            WindowRole::Toplevel => match self.layers.get(key) {
+                Some(layer) => Some(layer.place),
+                None => self.window_content(key),
+            },
             WindowRole::Popup => {
                 let parent = self.content_rect(SurfaceKey { window: surface.parent, ..key })?;
                 let popup = surface.popup.as_ref()?;

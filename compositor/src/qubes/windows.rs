@@ -124,10 +124,16 @@ impl Desktop {
     // What qubes say.
 
     pub(super) fn toplevel_initial(&mut self, key: SurfaceKey) {
-        self.windows.entry(key).or_default();
+        if !self.layers.contains(key) {
+            self.windows.entry(key).or_default();
+        }
     }
 
     pub(super) fn committed(&mut self, key: SurfaceKey) {
+        if self.layers.contains(key) {
+            self.layer_committed(key);
+            return;
+        }
         let before = self.placed_window(key).map(|window| window.outer);
         self.take_commit(key);
         let after = self.placed_window(key).map(|window| window.outer);
@@ -247,6 +253,7 @@ impl Desktop {
 
     /// A toplevel is gone.
     pub(super) fn unmap(&mut self, key: SurfaceKey) {
+        self.layer_gone(key);
         let (mapped, backstage) =
             self.windows.remove(&key).map_or((false, false), |record| (record.mapped, record.backstage));
         if mapped {
@@ -289,7 +296,7 @@ impl Desktop {
         }
     }
 
-    pub(super) fn request(&mut self, key: SurfaceKey, request: Request) {
+    pub(crate) fn request(&mut self, key: SurfaceKey, request: Request) {
         let record = self.windows.entry(key).or_default();
         if !record.mapped {
             match request {
@@ -316,7 +323,7 @@ impl Desktop {
     }
 
     /// A window asks to be looked at: it is marked, and takes nothing.
-    pub(super) fn attention(&mut self, key: SurfaceKey) {
+    pub(crate) fn attention(&mut self, key: SurfaceKey) {
         if self.trust.focus.wanted() != Some(key) {
             self.shell.set_attention(key, true);
             self.damage_all();
@@ -358,6 +365,11 @@ impl Desktop {
 
     /// Gives a window the focus. Only ever called for something a person did.
     pub(crate) fn focus_window(&mut self, key: SurfaceKey) {
+        if self.layers.contains(key) {
+            self.click_layer(Some(key));
+            return;
+        }
+        self.click_layer(None);
         self.shell.focus(key);
         self.shell.set_attention(key, false);
         self.follow_shell_focus();
@@ -366,7 +378,7 @@ impl Desktop {
 
     /// The focus is where the shell has it; keys follow once it was drawn.
     pub(crate) fn follow_shell_focus(&mut self) {
-        let focused = self.shell.focused();
+        let focused = self.layers.focus().or(self.shell.focused());
         if self.trust.focus.wanted() != focused {
             let now = self.clock.now();
             self.release_constraint();
@@ -434,6 +446,18 @@ impl Desktop {
         self.follow_shell_focus();
     }
 
+    /// Brings a window back into sight; the focus stays where it is.
+    pub(crate) fn unminimise(&mut self, key: SurfaceKey) {
+        self.shell.unminimise(key);
+        self.windows_moved();
+    }
+
+    /// Lets a window fill a certain screen.
+    pub(crate) fn fullscreen_on(&mut self, key: SurfaceKey, screen: u32) {
+        self.shell.set_fullscreen_on(key, screen);
+        self.follow_shell_focus();
+    }
+
     /// Windows are somewhere else now: the pointer may be over another.
     pub(crate) fn windows_moved(&mut self) {
         let now = self.clock.now();
@@ -444,8 +468,10 @@ impl Desktop {
     /// Ends popups if the person pressed somewhere else. `true`: that was what the press was for.
     pub(crate) fn dismiss_on_press(&mut self, under: crate::input::pointer::Under) -> bool {
         use crate::input::pointer::Under;
-        let Some(focused) = self.shell.focused() else { return false };
-        let Some(grabbing) = self.grabbing_popup(focused) else { return false };
+        let layers = self.layers.shown().map(|layer| layer.key);
+        let holders: Vec<SurfaceKey> = self.shell.focused().into_iter().chain(layers).collect();
+        let held = holders.into_iter().find_map(|key| Some((key, self.grabbing_popup(key)?)));
+        let Some((focused, grabbing)) = held else { return false };
         let inside = match under {
             Under::Content(key, _) | Under::PopupFrame(key) => {
                 key.qube == grabbing.qube && self.popups_of(focused).contains(&key)

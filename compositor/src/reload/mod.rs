@@ -92,7 +92,8 @@ impl Desktop {
         if old.outputs != self.config.outputs {
             self.monitors_changed();
         }
-        self.windows_moved();
+        // The bar may be higher or gone, and with it what is left to windows.
+        self.arrange_layers();
     }
 
     /// No key is held over a change of the keyboard: qubes hear that all are up.

@@ -17,6 +17,7 @@ use super::{
 use crate::{
     Desktop,
     input::Cursor,
+    layers::Band,
     qubes::{PlacedWindow, surface::Content},
     ui::frames::FrameLook,
 };
@@ -39,17 +40,26 @@ pub(crate) fn bar_is_covered(placed: &[PlacedWindow], screen: u32) -> bool {
 impl Desktop {
     /// Everything on a screen now.
     pub(crate) fn compose(&mut self, view: View) -> Scene {
+        self.compose_with(view, true)
+    }
+
+    /// As [`Desktop::compose`], with the pointer or without it.
+    pub(crate) fn compose_with(&mut self, view: View, pointer: bool) -> Scene {
         // FAIL-CLOSED: before any window is looked at.
         if self.lock.covers() {
             return self.compose_lock(view);
         }
         let mut items = Vec::new();
-        self.compose_cursor(view, &mut items);
+        if pointer {
+            self.compose_cursor(view, &mut items);
+        }
         self.compose_overlays(view, &mut items);
         let placed = self.placed_windows();
-        if !bar_is_covered(&placed, view.screen) {
+        let filled = bar_is_covered(&placed, view.screen);
+        if !filled && !self.config.no_bar {
             self.compose_bar(view, &mut items);
         }
+        self.compose_layers(view, Band::Above, filled, &mut items);
         for window in placed.iter().rev() {
             for popup in self.popups_of(window.key).into_iter().rev() {
                 self.compose_popup(view, popup, &mut items);
@@ -58,9 +68,11 @@ impl Desktop {
                 self.compose_window(view, window, &mut items);
             }
         }
-        if placed.is_empty() {
+        if placed.is_empty() && !self.layers.furnish(view.screen) {
             self.compose_welcome(view, &mut items);
         }
+        self.compose_layers(view, Band::Between, filled, &mut items);
+        self.compose_layers(view, Band::Below, filled, &mut items);
         Scene { screen: view.screen, size: view.size, items, background: color(self.ui.theme().background()) }
     }
 
@@ -87,7 +99,7 @@ impl Desktop {
         items.push(self.ui.backdrop(key).item(framed.inner));
     }
 
-    fn compose_popup(&mut self, view: View, key: SurfaceKey, items: &mut Vec<Item>) {
+    pub(crate) fn compose_popup(&mut self, view: View, key: SurfaceKey, items: &mut Vec<Item>) {
         let Some(geometry) = self.popup_geometry(key) else { return };
         self.compose_small(view, key, FrameKind::Popup, geometry.outer, geometry.content, items);
     }

@@ -81,9 +81,10 @@ impl Desktop {
         // While locked no window is to be seen, and none is focused.
         let hidden = cover.is_some();
         let windows = self.placed_windows().into_iter().filter(|window| !hidden && view.shows_window(window));
+        let layers = if hidden { Vec::new() } else { self.layers_seen_on(id, filled) };
         let shown = Shown {
             focus: self.trust.focus.wanted().filter(|_| !hidden),
-            windows: windows.map(|window| window.key).collect(),
+            windows: windows.map(|window| window.key).chain(layers).collect(),
         };
         let (started, key) = (std::time::Instant::now(), self.figures.key_before(now));
         let drawn = self.backend.draw(&mut self.canvas, &scene);
@@ -91,6 +92,7 @@ impl Desktop {
         match drawn {
             Ok(frame) => {
                 screen.frames += 1;
+                screen.changes += u64::from(frame.changed);
                 self.figures.frame(started.elapsed(), frame.changed);
                 let key = key.filter(|_| frame.changed);
                 if key.is_some() {

@@ -27,8 +27,8 @@ use tracing::warn;
 use transom_protocol::{message, types};
 
 pub use self::monitor::{Hint, Identity, Mode, Monitor};
-pub(crate) use self::ramps::Ramps;
 use self::{frame::Awaited, known::Known, pacing::Pacer, power::Dark, said::Said, vrr::Vrr};
+pub(crate) use self::{picture::Captured, ramps::Ramps};
 use crate::{Desktop, config::OutputConfig, render::view::View, shell};
 
 /// Most screens: as many as a qube can be told of.
@@ -103,6 +103,8 @@ pub struct Screen {
     pub dirty: bool,
     /// Frames drawn so far.
     pub frames: u64,
+    /// Those of them that changed something.
+    pub(crate) changes: u64,
     /// A frame is due by a timer.
     scheduled: bool,
     /// No frame is drawn before this.
@@ -321,6 +323,7 @@ impl Screens {
                 lit: planned.lit,
                 dirty: true,
                 frames: before.as_ref().map_or(0, |screen| screen.frames),
+                changes: before.as_ref().map_or(0, |screen| screen.changes) + 1,
                 scheduled: before.as_ref().is_some_and(|screen| screen.scheduled),
                 next_frame,
                 awaited: None,
@@ -348,14 +351,8 @@ impl Desktop {
     pub(crate) fn adopt_screens(&mut self, plugged: Vec<Plugged>) {
         let could_see = !self.trust.focus.is_blank();
         let gone = self.screens.adopt(plugged);
-        let bar = self.ui.theme().bar_height();
-        for screen in self.screens.iter() {
-            let area = screen.area;
-            let rect = shell::Rect { x: area.loc.x, y: area.loc.y, w: area.size.w, h: area.size.h };
-            let top = bar.min(rect.h);
-            let usable = shell::Rect { y: rect.y + top, h: rect.h - top, ..rect };
-            self.shell.set_output(shell::Output { id: screen.id, rect, usable });
-        }
+        self.close_layers_without_screen();
+        self.arrange_layers();
         for id in gone {
             self.shell.remove_output(id);
             self.trust.focus.screen_gone(id);

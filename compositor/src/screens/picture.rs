@@ -1,10 +1,33 @@
 //! Screenshots, for dom0 only.
 
 use image::{RgbImage, imageops};
+use smithay::utils::{Physical, Size};
 
 use crate::{Desktop, render::canvas::CanvasError};
 
+/// The canvas knows the picture of a capture by this number, which no screen has.
+const CAPTURE: u32 = u32::MAX;
+
+/// Rows of BGRX bytes, 4 × width each, top first; and the size in device pixels, as it is seen.
+pub(crate) type Captured = (Vec<u8>, Size<i32, Physical>);
+
 impl Desktop {
+    /// A screen as it would be drawn now, for a program of dom0. What is on screens stays as it is.
+    ///
+    /// # Errors
+    /// It is locked (FAIL-CLOSED), the screen is dark or gone, or cannot be drawn.
+    pub(crate) fn capture(&mut self, id: u32, pointer: bool) -> Result<Captured, CanvasError> {
+        let screen = self.screens.get(id).filter(|screen| screen.lit && !self.lock.covers());
+        let Some(view) = screen.map(super::Screen::view) else {
+            return Err(CanvasError::Draw("nothing is to be seen".into()));
+        };
+        let mut scene = self.compose_with(view, pointer);
+        scene.screen = CAPTURE;
+        let drawn = self.canvas.draw(&scene).and_then(|_| self.canvas.read(CAPTURE));
+        self.canvas.forget_picture(CAPTURE);
+        drawn
+    }
+
     /// The desktop as it was last drawn; on monitors, or locked, as it would be drawn now. Screens of a
     /// smaller scale are enlarged to the largest; where no screen is, and on dark ones, it is black.
     pub fn screenshot(&mut self) -> Result<RgbImage, CanvasError> {

@@ -4,6 +4,7 @@
 //! FRAME is kept by construction in `render/compose.rs`: pixels of a qube are only ever put inside
 //! the inner rectangle of a frame that the same function has drawn.
 
+pub mod act;
 pub mod clipboard;
 pub mod focus;
 pub mod intent;
@@ -11,7 +12,7 @@ pub mod policy;
 
 use std::collections::HashMap;
 
-use self::{clipboard::Clipboard, focus::FocusGate, intent::InputLog};
+use self::{act::LastAct, clipboard::Clipboard, focus::FocusGate, intent::InputLog};
 use crate::config::Config;
 
 /// A link to a qube, as long as it lasts. Never reused while the compositor runs, so that a late
@@ -24,6 +25,8 @@ pub struct QubeId(pub u32);
 pub(crate) struct Trust {
     /// FOCUS.
     pub(crate) focus: FocusGate,
+    /// FOCUS: the press that lets a program of dom0 bring a window up.
+    pub(crate) act: LastAct,
     /// INTENT: presses that are still held.
     pub(crate) intent: InputLog,
     /// INTENT: what the person copied out of a qube.
@@ -36,6 +39,7 @@ impl Trust {
     pub(crate) fn new(config: &Config) -> Self {
         Self {
             focus: FocusGate::default(),
+            act: LastAct::default(),
             intent: InputLog::default(),
             clipboard: Clipboard::new(config.clipboard.clone()),
             offers: HashMap::new(),

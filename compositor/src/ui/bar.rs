@@ -75,7 +75,7 @@ impl Desktop {
             qubes: self.qube_marks(),
             clipboard: self.trust.clipboard.state_text(now),
             layout: self.layout_in_force(),
-            note: self.ui.cards.note(),
+            note: self.capture_note().or_else(|| self.ui.cards.note()),
             icons: self.icon_looks(),
             width: view.area.size.w,
             scale: view.scale,

@@ -109,7 +109,7 @@ impl Desktop {
     }
 
     /// Something of dom0's is open that the person has to answer.
-    fn dom0_asks(&self) -> bool {
+    pub(crate) fn dom0_asks(&self) -> bool {
         let kept = &self.ui.kept;
         let own = kept.prompt.is_some() || kept.launcher.is_some() || kept.manager.is_some();
         own || self.ui.passphrase.is_open() || self.shell.switcher().is_some()
@@ -128,10 +128,11 @@ impl Desktop {
 
     /// Returns where the next one would be, in device pixels from the top.
     fn compose_notices(&mut self, view: View, items: &mut Vec<Item>) -> i32 {
+        let bar = self.bar_height();
         let ui = &mut self.ui;
         let pictures = ui.notices.pictures(&mut ui.painter, view.scale);
         let right = view.size.w;
-        let mut top = view.drawn_in().to_device(self.ui.theme().bar_height() + GAP / 2);
+        let mut top = view.drawn_in().to_device(bar + GAP / 2);
         let gap = view.drawn_in().to_device(GAP / 2);
         for picture in pictures.into_iter().rev() {
             let size = picture.size();

@@ -147,6 +147,11 @@ impl News {
 impl Desktop {
     /// A program's commit has taken effect.
     pub(super) fn local_commit(&mut self, surface: &WlSurface) {
+        self.take_up_commit(surface);
+        self.layer_asks(surface);
+    }
+
+    fn take_up_commit(&mut self, surface: &WlSurface) {
         // Without a role, or a parent that is known, all of it stays with the surface until there is.
         let Some(id) = self.local_window(surface) else { return };
         self.announce(id);
@@ -161,9 +166,11 @@ impl Desktop {
         if matches!(assigned, Some(BufferAssignment::Removed)) && self.begins_anew(id, surface, &role) {
             return;
         }
+        // A picture waits for the first configure; to say that there is none does not.
         let configured = match (&role, &assigned) {
-            (Role::Toplevel(toplevel), Some(_)) => toplevel.ensure_configured(),
-            (Role::Popup(popup, _), Some(_)) => popup.ensure_configured(),
+            (Role::Toplevel(toplevel), Some(BufferAssignment::NewBuffer(_))) => toplevel.ensure_configured(),
+            (Role::Popup(popup, _), Some(BufferAssignment::NewBuffer(_))) => popup.ensure_configured(),
+            (Role::Layer(layer), Some(BufferAssignment::NewBuffer(_))) => layer.ensure_configured(),
             _ => true,
         };
         if !configured {
@@ -209,6 +216,10 @@ impl Desktop {
         match role {
             Role::Toplevel(toplevel) if shown => toplevel.reset_initial_configure_sent(),
             Role::Popup(popup, _) if shown => popup.reset_initial_configure_sent(),
+            Role::Layer(layer) if shown => {
+                self.layer_begins_anew(layer, id);
+                return true;
+            }
             _ => return false,
         }
         self.destroy_local(id);

@@ -2,7 +2,7 @@
 
 use transom_protocol::{
     message::{self, ToQube},
-    types::ButtonState,
+    types::{ButtonState, KeyState},
 };
 
 use super::windows::Role;
@@ -77,17 +77,26 @@ impl Desktop {
             ToQube::PreferredScale(scale) => self.local_scale(window, scale.scale.get()),
             ToQube::KeyboardEnter(()) => self.local_keyboard_enter(window, serial),
             ToQube::KeyboardLeave(()) => self.local_keyboard_leave(),
-            ToQube::Key(key) => self.local_key_event(serial, key),
+            ToQube::Key(key) => {
+                self.acted_here(key.state == KeyState::Pressed);
+                self.local_key_event(serial, key);
+            }
             ToQube::Modifiers(modifiers) => self.local_modifiers(modifiers),
             ToQube::PointerEnter(at) => {
                 self.local_pointer_enter(window, serial, (at.x.to_f64(), at.y.to_f64()).into());
             }
             ToQube::PointerLeave(()) => self.local_pointer_leave(),
             ToQube::Motion(motion) => self.local_motion(window, motion),
-            ToQube::Button(button) => self.local_button(serial, button),
+            ToQube::Button(button) => {
+                self.acted_here(button.state == ButtonState::Pressed);
+                self.local_button(serial, button);
+            }
             ToQube::Axis(axis) => self.local_axis(axis),
             ToQube::PointerFrame(()) => self.local_pointer_frame(),
-            ToQube::TouchDown(point) => self.local_touch_down(window, serial, point),
+            ToQube::TouchDown(point) => {
+                self.acted_here(true);
+                self.local_touch_down(window, serial, point);
+            }
             ToQube::TouchMotion(point) => self.local_touch_motion(window, point),
             ToQube::TouchUp(up) => self.local_touch_up(serial, **up),
             ToQube::TouchFrame(()) => self.local_touch_frame(),
@@ -104,6 +113,7 @@ impl Desktop {
                 self.local_pointer_frame();
             }
             ToQube::ToolTip(tip) => {
+                self.acted_here(tip.down.get());
                 let state = if tip.down.get() { ButtonState::Pressed } else { ButtonState::Released };
                 let button = message::Button { time: tip.time, code: BTN_LEFT.into(), state };
                 self.local_button(serial, &button);
@@ -127,6 +137,14 @@ impl Desktop {
             ToQube::SelectionCancel(()) => self.local_selection_cancel(serial),
             ToQube::Paste(offer) => self.local_paste(serial, &offer.mime_types()),
             ToQube::PasteData(data) => self.local_paste_data(serial, data),
+        }
+    }
+
+    /// A press of the person goes to a program of dom0.
+    fn acted_here(&mut self, press: bool) {
+        if press {
+            let now = self.clock.now();
+            self.trust.act.went_to_dom0(now);
         }
     }
 

@@ -21,6 +21,7 @@ mod commit;
 mod events;
 mod grants;
 mod handlers;
+mod layers;
 mod locker;
 mod outputs;
 mod pointer;
@@ -28,6 +29,7 @@ mod region;
 mod roles;
 mod seat;
 mod selection;
+mod toplevels;
 mod tree;
 mod windows;
 
@@ -73,6 +75,9 @@ pub(crate) struct Server {
     managers: handlers::Managers,
     powers: handlers::Powers,
     gamma_controls: handlers::GammaControls,
+    toplevels: toplevels::Toplevels,
+    taskbars: handlers::Taskbars,
+    captures: handlers::Captures,
     selection: selection::Selection,
     last_commit: u32,
     /// Bytes of the link's queue, kept for the next turn.
@@ -107,6 +112,9 @@ impl Server {
             managers: handlers::Managers::default(),
             powers: handlers::Powers::default(),
             gamma_controls: handlers::GammaControls::default(),
+            toplevels: toplevels::Toplevels::default(),
+            taskbars: handlers::Taskbars::default(),
+            captures: handlers::Captures::default(),
             selection: selection::Selection::default(),
             last_commit: 0,
             spare: Vec::new(),
@@ -181,6 +189,8 @@ impl Desktop {
             return;
         }
         self.hear_desktop();
+        self.tell_toplevels();
+        self.serve_captures();
         self.locker_keeps_focus();
         self.revoke_gone_pools();
         if let Err(error) = self.wayland.handle.flush_clients() {

@@ -25,6 +25,11 @@ use crate::{Desktop, qubes::surface::transform};
 pub(super) struct Outputs(BTreeMap<u32, (Output, GlobalId)>);
 
 impl Outputs {
+    /// All, with the screens that they stand for.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Output)> {
+        self.0.iter().map(|(id, (output, _))| (*id, output))
+    }
+
     /// The screen that an output stands for.
     pub(super) fn screen(&self, output: &Output) -> Option<u32> {
         self.0.iter().find(|(_, (known, _))| known == output).map(|(id, _)| *id)

@@ -51,7 +51,7 @@ impl Desktop {
                 self.try_say(None, id, 0, &ToDom0::WindowCreate(&message))
             }
             (Role::Subsurface, None) => return,
-            (Role::Toplevel(_) | Role::Cursor | Role::DragIcon, _) => {
+            (Role::Toplevel(_) | Role::Layer(_) | Role::Cursor | Role::DragIcon, _) => {
                 let kind = match role {
                     Role::Cursor => WindowKind::Cursor,
                     Role::DragIcon => WindowKind::DragIcon,
@@ -180,6 +180,11 @@ impl Desktop {
                     0 => popup.send_configure().ok(),
                     token => Some(popup.send_repositioned(token)),
                 }
+            }
+            Role::Layer(layer) => {
+                let size = (configure.width.get() as i32, configure.height.get() as i32);
+                layer.with_pending_state(|state| state.size = Some(size.into()));
+                Some(layer.send_configure())
             }
             Role::Subsurface | Role::Cursor | Role::DragIcon => return,
         };

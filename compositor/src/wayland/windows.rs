@@ -14,7 +14,10 @@ use smithay::{
     wayland::{
         compositor::{get_parent, get_role, with_states},
         presentation::PresentationFeedbackCallback,
-        shell::xdg::{PopupSurface, ToplevelSurface},
+        shell::{
+            wlr_layer::LayerSurface,
+            xdg::{PopupSurface, ToplevelSurface},
+        },
     },
 };
 use transom_protocol::{message::ToDom0, types::Request};
@@ -28,6 +31,8 @@ pub(super) enum Role {
     Toplevel(ToplevelSurface),
     /// `xdg_popup`; the desktop's serial of the event that justifies its grab, if it grabs.
     Popup(PopupSurface, Option<u32>),
+    /// `zwlr_layer_surface_v1`: to the link a toplevel, to the desktop no window.
+    Layer(LayerSurface),
     /// `wl_subsurface`.
     Subsurface,
     /// The pointer's picture.
@@ -166,7 +171,7 @@ impl Window {
             Role::Toplevel(toplevel) => toplevel.parent(),
             Role::Popup(popup, _) => popup.get_parent_surface(),
             Role::Subsurface => self.surface.is_alive().then(|| get_parent(&self.surface)).flatten(),
-            Role::Cursor | Role::DragIcon => None,
+            Role::Layer(_) | Role::Cursor | Role::DragIcon => None,
         }
     }
 }
@@ -210,6 +215,9 @@ impl Desktop {
         let Some(window) = self.wayland.windows.remove(id) else { return };
         if window.announced {
             self.say(id, 0, &ToDom0::WindowDestroy(()));
+        } else if let Some(key) = self.local_key(id) {
+            // The link says it of those that it knows.
+            self.layer_gone(key);
         }
         if let Role::Popup(popup, _) = window.role
             && popup.alive()

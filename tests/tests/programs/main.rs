@@ -3,6 +3,7 @@
 
 mod backup;
 mod by_hand;
+mod capture;
 mod complaints;
 mod crash;
 mod demo;
@@ -11,6 +12,7 @@ mod dom0;
 mod edit;
 mod gamma;
 mod launcher;
+mod layers;
 mod lock;
 mod manager;
 mod notifications;

@@ -203,7 +203,7 @@ impl Desktop {
     pub(super) fn press_on_bar(&mut self, at: Point<f64, Logical>) {
         let Some(screen) = self.screens.at(at) else { return };
         let (x, y) = (at.x - f64::from(screen.area.loc.x), at.y - f64::from(screen.area.loc.y));
-        if y >= f64::from(self.ui.theme().bar_height()) {
+        if y >= f64::from(self.bar_height()) {
             return;
         }
         let marks = self.supervisor.as_ref().map(crate::qubes::Supervisor::marks).unwrap_or_default();

@@ -3,13 +3,16 @@
 mod compositor;
 mod cursor_shape;
 mod data_device;
+mod foreign_toplevel;
 mod fractional_scale;
 mod gamma_control;
 mod idle_notify;
+mod layer_shell;
 mod output;
 mod output_management;
 mod output_power;
 mod presentation;
+mod screencopy;
 mod seat;
 mod session_lock;
 mod shm;
@@ -23,31 +26,39 @@ use smithay::{
     reexports::{
         calloop::LoopHandle,
         wayland_protocols_wlr::{
+            foreign_toplevel::v1::server::zwlr_foreign_toplevel_manager_v1::ZwlrForeignToplevelManagerV1,
             gamma_control::v1::server::zwlr_gamma_control_manager_v1::ZwlrGammaControlManagerV1,
             output_management::v1::server::zwlr_output_manager_v1::ZwlrOutputManagerV1,
             output_power_management::v1::server::zwlr_output_power_manager_v1::ZwlrOutputPowerManagerV1,
+            screencopy::v1::server::zwlr_screencopy_manager_v1::ZwlrScreencopyManagerV1,
         },
         wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
     },
     wayland::{
         compositor::CompositorState,
         cursor_shape::CursorShapeManagerState,
+        foreign_toplevel_list::ForeignToplevelListState,
         fractional_scale::FractionalScaleManagerState,
         idle_notify::IdleNotifierState,
         output::OutputManagerState,
         presentation::PresentationState,
         selection::data_device::DataDeviceState,
         session_lock::SessionLockManagerState,
-        shell::xdg::{XdgShellState, decoration::XdgDecorationState},
+        shell::{
+            wlr_layer::WlrLayerShellState,
+            xdg::{XdgShellState, decoration::XdgDecorationState},
+        },
         single_pixel_buffer::SinglePixelBufferState,
         viewporter::ViewporterState,
     },
 };
 
 pub(super) use self::{
+    foreign_toplevel::Taskbars,
     gamma_control::GammaControls,
     output_management::Managers,
     output_power::Powers,
+    screencopy::Captures,
     shm::{Pools, ShmBuffer},
 };
 use crate::Desktop;
@@ -60,6 +71,8 @@ const CLOCK_MONOTONIC: u32 = 1;
 pub(super) struct Globals {
     compositor: CompositorState,
     xdg_shell: XdgShellState,
+    layer_shell: WlrLayerShellState,
+    foreign_toplevels: ForeignToplevelListState,
     seat: SeatState<Desktop>,
     data_device: DataDeviceState,
     session_lock: SessionLockManagerState,
@@ -83,9 +96,13 @@ impl Globals {
         display.create_global::<Desktop, ZwlrOutputManagerV1, ()>(4, ());
         display.create_global::<Desktop, ZwlrOutputPowerManagerV1, ()>(1, ());
         display.create_global::<Desktop, ZwlrGammaControlManagerV1, ()>(1, ());
+        display.create_global::<Desktop, ZwlrForeignToplevelManagerV1, ()>(3, ());
+        display.create_global::<Desktop, ZwlrScreencopyManagerV1, ()>(3, ());
         Self {
             compositor: CompositorState::new_v6::<Desktop>(display),
             xdg_shell: XdgShellState::new::<Desktop>(display),
+            layer_shell: WlrLayerShellState::new::<Desktop>(display),
+            foreign_toplevels: ForeignToplevelListState::new::<Desktop>(display),
             seat,
             data_device: DataDeviceState::new::<Desktop>(display),
             session_lock: SessionLockManagerState::new::<Desktop, _>(display, |_| true),
