@@ -96,12 +96,21 @@ impl Captures {
     }
 }
 
+/// What turns a picture back. smithay 0.7's own answer for flipped and turned ones does not fit its
+/// rectangles: each of these is its own opposite.
+fn inverse(transform: Transform) -> Transform {
+    match transform {
+        Transform::Flipped90 | Transform::Flipped270 => transform,
+        other => other.invert(),
+    }
+}
+
 /// A monitor's picture as its buffer holds it: `seen` is what a person sees.
 fn unturned((bytes, size): Captured, transform: Transform) -> Captured {
     if transform == Transform::Normal {
         return (bytes, size);
     }
-    let to = transform.invert().transform_size(size);
+    let to = inverse(transform).transform_size(size);
     let mut turned = vec![0; bytes.len()];
     let row = size.w as usize;
     for y in 0..to.h {
@@ -165,7 +174,7 @@ impl Desktop {
         if !screen.lit || self.lock.covers() {
             return None;
         }
-        let whole = Rectangle::from_size(screen.transform.invert().transform_size(screen.size));
+        let whole = Rectangle::from_size(inverse(screen.transform).transform_size(screen.size));
         let part = match region {
             None => whole,
             Some(region) => {
@@ -173,7 +182,7 @@ impl Desktop {
                 let area = Rectangle::from_size(screen.area.size).intersection(region)?;
                 let seen = view.rect_to_device(Rectangle::new(area.loc + screen.area.loc, area.size));
                 let seen = seen.intersection(Rectangle::from_size(screen.size))?;
-                screen.transform.invert().transform_rect_in(seen, &screen.size).intersection(whole)?
+                inverse(screen.transform).transform_rect_in(seen, &screen.size).intersection(whole)?
             }
         };
         (!part.is_empty()).then_some(Wanted { screen: screen.id, part, pointer })
@@ -387,14 +396,16 @@ mod tests {
             Transform::_180,
             Transform::_270,
             Transform::Flipped,
+            Transform::Flipped90,
             Transform::Flipped180,
+            Transform::Flipped270,
         ] {
             let (bytes, size) = unturned(seen.clone(), transform);
-            assert_eq!(size, transform.invert().transform_size(seen.1), "{transform:?}");
+            assert_eq!(size, inverse(transform).transform_size(seen.1), "{transform:?}");
             let mut numbers: Vec<u32> =
                 bytes.chunks_exact(4).map(|p| u32::from_le_bytes([p[0], p[1], p[2], p[3]])).collect();
-            // Turned back the other way it is as it was seen. (Not so of flipped and turned: not tried.)
-            let (again, _) = unturned((bytes, size), transform.invert());
+            // Turned back the other way it is as it was seen.
+            let (again, _) = unturned((bytes, size), inverse(transform));
             assert_eq!(again, seen.0, "{transform:?}");
             numbers.sort_unstable();
             assert_eq!(numbers, (0..6).collect::<Vec<_>>(), "{transform:?}: no pixel twice");
