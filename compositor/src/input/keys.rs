@@ -37,7 +37,9 @@ impl Desktop {
             | Action::Float => {
                 if let Some(key) = focused {
                     self.window_action(key, &action);
-                } else if let Action::Focus(to) | Action::Arrow(to) = action {
+                } else if let Action::Focus(to) | Action::Arrow(to) = action
+                    && self.layers.focus().is_none()
+                {
                     self.focus_any(to);
                 }
             }
