@@ -132,6 +132,7 @@ pub struct Desktop {
     pub(crate) supervisor: Option<Supervisor>,
     pub(crate) figures: crate::ipc::Figures,
     pub(crate) timers: crate::timers::Timers,
+    pub(crate) listeners: crate::ipc::Listeners,
     pub(crate) watched: crate::reload::Watched,
     /// Surfaces of dom0's own programs that are no windows.
     pub(crate) layers: crate::layers::Layers,
@@ -180,6 +181,7 @@ impl Desktop {
             supervisor: None,
             figures: crate::ipc::Figures::default(),
             timers: crate::timers::Timers::default(),
+            listeners: crate::ipc::Listeners::default(),
             watched: crate::reload::Watched::default(),
             layers: crate::layers::Layers::default(),
             wayland: crate::wayland::Server::new(handle)?,
@@ -239,6 +241,7 @@ impl Desktop {
         self.sync_screens();
         self.settle_local();
         self.flush_links();
+        self.tell_listeners();
         self.schedule_frames();
         self.schedule_timers();
     }

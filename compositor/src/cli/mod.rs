@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory as _, Parser, Subcommand};
 use transom_hypervisor::{
     backup::cli::BackupCommand, cli::QubeCommand, image::cli::ImageCommand, policy::Policy,
 };
@@ -68,6 +68,17 @@ enum Command {
         #[command(subcommand)]
         message: Message,
     },
+    /// Print what completes the commands of `transom` in a shell.
+    Completions {
+        /// The shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+    /// Write a page of the manual for each command into a folder.
+    Manual {
+        /// The folder; it must be there.
+        folder: PathBuf,
+    },
     /// Read the config file and say what is wrong with it.
     Validate {
         /// The file; the usual one if not given.
@@ -108,6 +119,16 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
 enum Message {
     /// Everything about the desktop, as JSON.
     State,
+    /// The same, and from then on what of it changes: one line of JSON each.
+    Events,
+    /// The form of requests and answers, as a JSON schema.
+    Schema,
+    /// Do what a chord does, as the config file names it: `action workspace 3`.
+    Action {
+        /// The action and what it needs.
+        #[arg(required = true)]
+        words: Vec<String>,
+    },
     /// Devices with the settings in force, as JSON.
     Inputs,
     /// The monitors, as JSON.
@@ -200,6 +221,13 @@ pub fn main(cli: Cli) -> ExitCode {
         Command::Image(command) => transom_hypervisor::image::cli::run(command).map_err(|e| e.to_string()),
         Command::Backup(command) => transom_hypervisor::backup::cli::run(command).map_err(|e| e.to_string()),
         Command::Msg { message } => send(message),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "transom", &mut text);
+            print(String::from_utf8_lossy(&text).trim_end())
+        }
+        Command::Manual { folder } => clap_mangen::generate_to(Cli::command(), &folder)
+            .map_err(|error| format!("{}: {error}", folder.display())),
         Command::Validate { config } => validate(config),
     };
     match outcome {
@@ -219,6 +247,9 @@ pub(crate) fn socket_path() -> Result<PathBuf, String> {
 fn send(message: Message) -> Result<(), String> {
     let request = match message {
         Message::State => Request::State,
+        Message::Events => return listen(),
+        Message::Schema => return print(&ipc::schema()),
+        Message::Action { words } => Request::Action { words },
         Message::Inputs => Request::Inputs,
         Message::Outputs => Request::Outputs,
         Message::Output { name, power } => Request::Power { output: name, on: power == Power::On },
@@ -243,6 +274,10 @@ fn send(message: Message) -> Result<(), String> {
     };
     match ipc::ask(&socket_path()?, &request).map_err(|e| e.to_string())? {
         Reply::Done => Ok(()),
+        // Only those who listen are told.
+        changed @ Reply::Changed { .. } => {
+            print(&serde_json::to_string(&changed).map_err(|e| e.to_string())?)
+        }
         Reply::Outputs { outputs } => {
             print(&serde_json::to_string_pretty(&outputs).map_err(|e| e.to_string())?)
         }
@@ -267,6 +302,19 @@ fn lock() -> Result<(), String> {
             _ => std::thread::sleep(Duration::from_millis(20)),
         }
     }
+}
+
+/// Prints news until the desktop ends, or nobody reads.
+fn listen() -> Result<(), String> {
+    for reply in ipc::listen(&socket_path()?).map_err(|e| e.to_string())? {
+        let line = serde_json::to_string(&reply.map_err(|e| e.to_string())?).map_err(|e| e.to_string())?;
+        let mut out = io::stdout();
+        match writeln!(out, "{line}").and_then(|()| out.flush()) {
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            written => written.map_err(|e| format!("cannot write: {e}"))?,
+        }
+    }
+    Ok(())
 }
 
 /// A line of output.

@@ -107,7 +107,7 @@ impl Desktop {
     }
 
     /// The modifiers of a chord are up: the switcher's choice is made.
-    pub(super) fn action_released(&mut self, action: &Action) {
+    pub(crate) fn action_released(&mut self, action: &Action) {
         if matches!(
             action,
             Action::SwitchNext

@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, time::Duration};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Most frame times kept.
@@ -19,7 +20,7 @@ pub struct Figures {
 }
 
 /// What is reported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct FrameFigures {
     /// Frames in which something changed on the screen.
     pub drawn: u64,

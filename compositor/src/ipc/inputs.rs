@@ -1,11 +1,12 @@
 //! Devices and keyboard layouts, for `transom msg inputs`.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::Desktop;
 
 /// What a person types and points with.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Inputs {
     /// Devices; none except with `transom session`.
     pub devices: Vec<Device>,
@@ -16,7 +17,7 @@ pub struct Inputs {
 }
 
 /// A device.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Device {
     /// Its name.
     pub name: String,

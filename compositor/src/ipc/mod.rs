@@ -3,6 +3,7 @@
 //! Titles and application ids in answers were cleaned when they came in (CLEAN-TEXT). A screenshot
 //! never leaves dom0: it is written to a file of dom0.
 
+mod events;
 mod figures;
 mod inputs;
 mod monitors;
@@ -15,19 +16,29 @@ use std::{
     time::Duration,
 };
 
+pub(crate) use events::Listeners;
 pub use figures::{Figures, FrameFigures};
 pub use inputs::{Device, Inputs};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::input::event::InputEvent;
 pub use crate::screens::night::Mode as NightMode;
 
 /// What a dom0 program asks.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "ask", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Request {
     /// Everything about the desktop.
     State,
+    /// Everything about the desktop, and from then on what of it changes.
+    Events,
+    /// What a chord of the config does: its name and what it needs. Refused while the desktop is locked, or
+    /// asks something; what carries something between qubes takes a key (rule INTENT).
+    Action {
+        /// As in the config file: `["workspace", "3"]`.
+        words: Vec<String>,
+    },
     /// Devices and what is in force on them.
     Inputs,
     /// The monitors.
@@ -107,13 +118,18 @@ impl Request {
 }
 
 /// What the desktop answers.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Reply {
     /// Done.
     Done,
     /// See [`Request::State`].
     State(Box<State>),
+    /// What has changed since: parts of the state by their names, each whole. See [`Request::Events`].
+    Changed {
+        /// They take the place of those that were told before.
+        state: serde_json::Map<String, serde_json::Value>,
+    },
     /// See [`Request::Outputs`].
     Outputs {
         /// Every monitor that is plugged in.
@@ -129,7 +145,7 @@ pub enum Reply {
 }
 
 /// Everything about the desktop.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct State {
     /// Version of this program.
     pub version: String,
@@ -208,7 +224,7 @@ pub struct State {
 }
 
 /// A surface of a program of dom0 that is no window: a bar, a dock, a wallpaper.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Layer {
     /// `background`, `bottom`, `top` or `overlay`.
     pub layer: String,
@@ -221,7 +237,7 @@ pub struct Layer {
 }
 
 /// A notification of a qube. Its texts were cleaned when they came in.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Card {
     /// Its qube.
     pub qube: String,
@@ -244,7 +260,7 @@ pub struct Card {
 }
 
 /// A status icon of a qube in a bar.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct StatusIcon {
     /// Its qube.
     pub qube: String,
@@ -257,7 +273,7 @@ pub struct StatusIcon {
 }
 
 /// The open launcher.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Launcher {
     /// What was typed.
     pub typed: String,
@@ -270,7 +286,7 @@ pub struct Launcher {
 }
 
 /// The open qube manager.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Manager {
     /// What was typed.
     pub typed: String,
@@ -295,7 +311,7 @@ pub struct Manager {
 }
 
 /// Night colour.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Night {
     /// What was said.
     pub mode: NightMode,
@@ -304,7 +320,7 @@ pub struct Night {
 }
 
 /// How frames came onto a monitor; one frame may count for several.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Planes {
     /// The pointer had a plane of its own.
     pub cursor: u64,
@@ -315,7 +331,7 @@ pub struct Planes {
 }
 
 /// The variable refresh of a monitor.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct VariableRefresh {
     /// The monitor says that it can.
     pub supported: bool,
@@ -326,7 +342,7 @@ pub struct VariableRefresh {
 }
 
 /// The gamma ramp of a monitor.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Gamma {
     /// Entries; 0: this monitor has none.
     pub size: u32,
@@ -341,7 +357,7 @@ pub struct Gamma {
 }
 
 /// A monitor that is plugged in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Monitor {
     /// Its connector.
     pub name: String,
@@ -387,7 +403,7 @@ pub struct Monitor {
 }
 
 /// A qube with a link.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Qube {
     /// Its name.
     pub name: String,
@@ -407,7 +423,7 @@ pub struct Qube {
 }
 
 /// A window.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Window {
     /// Its qube.
     pub qube: String,
@@ -433,6 +449,16 @@ pub struct Window {
     pub popups: Vec<[i32; 4]>,
 }
 
+/// The form of requests and answers: a JSON schema of both.
+pub fn schema() -> String {
+    let of = |schema: schemars::Schema| schema.to_value();
+    let both = serde_json::json!({
+        "request": of(schemars::schema_for!(Request)),
+        "answer": of(schemars::schema_for!(Reply)),
+    });
+    serde_json::to_string_pretty(&both).unwrap_or_default()
+}
+
 /// Why the desktop cannot be asked.
 #[derive(Debug, thiserror::Error)]
 pub enum IpcError {
@@ -452,6 +478,17 @@ pub enum IpcError {
     /// It speaks another language.
     #[error("the desktop's answer cannot be read: {0}")]
     Json(#[from] serde_json::Error),
+}
+
+/// Listens: the whole state, then what changes, one after the other until the desktop ends.
+pub fn listen(path: &Path) -> Result<impl Iterator<Item = Result<Reply, IpcError>>, IpcError> {
+    let mut socket =
+        UnixStream::connect(path).map_err(|source| IpcError::NoDesktop { path: path.to_owned(), source })?;
+    let mut line = serde_json::to_vec(&Request::Events)?;
+    line.push(b'\n');
+    socket.write_all(&line)?;
+    let lines = BufReader::new(socket).lines();
+    Ok(lines.map(|line| Ok(serde_json::from_str(&line?)?)))
 }
 
 /// Asks one thing and waits for the answer, at most ten seconds.

@@ -6,7 +6,7 @@ use smithay::reexports::calloop::{Interest, Mode, PostAction, generic::Generic};
 use tracing::{debug, warn};
 
 use super::{Qube, Reply, Request, State, Window};
-use crate::{Desktop, DesktopError, shell::Arrangement};
+use crate::{Desktop, DesktopError, config::bindings::Action, shell::Arrangement};
 
 /// Longest request, in bytes.
 const MAX_REQUEST: usize = 64 << 10;
@@ -70,6 +70,7 @@ impl Desktop {
         while let Some(end) = connection.input.iter().position(|b| *b == b'\n') {
             let line: Vec<u8> = connection.input.drain(..=end).collect();
             let reply = match serde_json::from_slice(&line) {
+                Ok(Request::Events) => self.listens(connection),
                 Ok(request) => self.answer(&request),
                 Err(error) => Reply::Error { message: format!("the request cannot be read: {error}") },
             };
@@ -81,6 +82,31 @@ impl Desktop {
             }
         }
         open
+    }
+
+    fn listens(&mut self, connection: &Connection) -> Reply {
+        let added = connection.socket.try_clone().map(|socket| self.add_listener(socket));
+        match added {
+            Ok(true) => Reply::State(Box::new(self.state())),
+            Ok(false) => Reply::Error { message: "too many programs listen".into() },
+            Err(error) => Reply::Error { message: error.to_string() },
+        }
+    }
+
+    /// What a chord does, without the chord.
+    fn act(&mut self, words: &[String]) -> Result<(), String> {
+        let action = Action::parse(words)?;
+        if matches!(action, Action::ClipboardCopyOut | Action::ClipboardPasteIn) {
+            return Err("copying between qubes takes a key".into());
+        }
+        if self.lock.covers() || self.dom0_asks() {
+            return Err("not while the desktop is locked or asks something".into());
+        }
+        let now = self.clock.now();
+        self.action(action.clone(), now);
+        // The keys of the chord are up at once.
+        self.action_released(&action);
+        Ok(())
     }
 
     /// Answers a request.
@@ -95,6 +121,10 @@ impl Desktop {
             return Reply::Done;
         }
         match request {
+            Request::Action { words } => match self.act(words) {
+                Ok(()) => Reply::Done,
+                Err(message) => Reply::Error { message },
+            },
             Request::State => Reply::State(Box::new(self.state())),
             Request::Inputs => Reply::Inputs(self.inputs()),
             Request::Power { output, on } => {

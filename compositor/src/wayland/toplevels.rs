@@ -105,12 +105,10 @@ impl Desktop {
             fullscreen: placed.state == crate::shell::State::Fullscreen,
         };
         let parent = self.shell.parent(key);
-        let outer = smithay::utils::Rectangle::new(
-            (placed.outer.x, placed.outer.y).into(),
-            (placed.outer.w, placed.outer.h).into(),
-        );
-        let seen = self.shell.is_visible(key);
-        let shows = |screen: &&crate::screens::Screen| seen && screen.area.overlaps(outer);
+        let placed = self.shell.is_visible(key).then(|| crate::qubes::PlacedWindow::from(placed));
+        let shows = |screen: &&crate::screens::Screen| {
+            placed.as_ref().is_some_and(|placed| screen.view().shows_window(placed))
+        };
         let screens = || self.screens.iter().filter(shows).map(|screen| screen.id);
         let name = &link.qube.name;
         if let Some(told) = known.get_mut(&key) {

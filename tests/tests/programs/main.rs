@@ -5,6 +5,7 @@ mod backup;
 mod by_hand;
 mod capture;
 mod complaints;
+mod control;
 mod crash;
 mod demo;
 mod devices;
