@@ -61,11 +61,13 @@ impl<K: Key> Shell<K> {
         self.unstack(&group);
         self.stack.splice(0..0, group);
         self.change |= Change::LAYOUT;
+        self.lay();
     }
 
     /// Puts a window's family on top of all others, without the focus.
     pub fn raise(&mut self, key: K) {
         self.bring_up(key);
+        self.lay();
     }
 
     /// Puts a dialog and its dialogs right above the parent if they are not above it.

@@ -55,6 +55,7 @@ impl<K: Key> Shell<K> {
             window.output = self.outputs.best_for(window.floating()).id;
         }
         self.change |= Change::LAYOUT | Change::WANTED;
+        self.lay();
         self.reach(key);
         self.settle(None);
     }

@@ -324,6 +324,32 @@ impl<K: Key> Shell<K> {
                 self.change |= Change::LAYOUT | Change::WANTED;
             }
         }
+        self.float_above();
+    }
+
+    /// On a workspace of columns, what the person has used and does not stand in one lies above all columns:
+    /// it would be lost beneath them. What nobody has used yet is not in the way of the columns.
+    fn float_above(&mut self) {
+        if self.tiling.strips.is_empty() {
+            return;
+        }
+        let high = self.high();
+        let before = self.stack.clone();
+        self.stack.sort_by_key(|key| high.contains(key));
+        if self.stack != before {
+            self.change |= Change::LAYOUT;
+        }
+    }
+
+    /// What lies above columns, with its dialogs.
+    fn high(&self) -> BTreeSet<K> {
+        let above = |window: &Window<K>| {
+            self.tiling.columns.contains(&window.workspace)
+                && (window.base != Base::Column || window.fullscreen)
+        };
+        let used = self.windows.iter().filter(|(_, window)| window.used).map(|(key, _)| self.root(*key));
+        let roots: BTreeSet<K> = used.filter(|root| self.windows.get(root).is_some_and(above)).collect();
+        self.stack.iter().copied().filter(|key| roots.contains(&self.root(*key))).collect()
     }
 
     /// A window of a strip is at least partly on its screen; any other always is.
@@ -344,6 +370,10 @@ impl<K: Key> Shell<K> {
                     return Err(format!("{:?} is on two strips", laid.key));
                 }
             }
+        }
+        let high = self.high();
+        if !self.tiling.strips.is_empty() && !self.stack.is_sorted_by_key(|key| high.contains(key)) {
+            return Err(format!("columns lie above what floats: {:?} {high:?}", self.stack));
         }
         for (key, window) in &self.windows {
             let (desk, laid) = there.remove(key).unzip();

@@ -99,6 +99,28 @@ fn dialogs_and_fixed_sizes_float() {
 }
 
 #[test]
+fn what_the_person_floats_stays_above_the_columns() {
+    let mut shell = columns(2);
+    let fixed = Size { w: 200, h: 100 };
+    shell.insert(6, Spec { min: fixed, max: fixed, ..spec(200, 100) });
+    shell.focus(0);
+    shell.focus(1);
+    assert_eq!(shell.stacking().last(), Some(&6));
+    // One that nobody asked for is not in the way of the columns until the person turns to it.
+    shell.insert(7, Spec { min: fixed, max: fixed, grant_focus: false, ..spec(200, 100) });
+    assert_eq!(shell.stacking(), [0, 7, 1, 6]);
+    shell.focus(7);
+    shell.focus(0);
+    assert_eq!(shell.stacking(), [1, 0, 6, 7]);
+    // A column that fills the screen is above all.
+    shell.set_fullscreen(0, true);
+    shell.focus(0);
+    assert_eq!(shell.stacking().last(), Some(&0));
+    shell.set_fullscreen(0, false);
+    assert_eq!(shell.stacking(), [1, 0, 6, 7]);
+}
+
+#[test]
 fn moved_to_a_side_a_window_joins_and_leaves() {
     let mut shell = columns(3);
     shell.shift(2, Direction::Left);
