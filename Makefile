@@ -14,7 +14,7 @@ help:
 	@echo "make demo-vm      the same on virtual machines, in software where need be; minutes"
 	@echo "make test         all tests"
 	@echo "make test-vm      tests in virtual machines; minutes"
-	@echo "make test-drm     the desktop on a virtual screen; two minutes"
+	@echo "make test-drm     the desktop on a virtual screen; minutes"
 	@echo "make image        a template for virtual machines"
 	@echo "make deb          a Debian package, as target/deb/*.deb"
 	@echo "make lint         format and lint checks"
