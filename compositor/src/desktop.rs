@@ -14,7 +14,7 @@ use transom_theming::{Fonts, Theme, Variant};
 use crate::{
     backend::{Backend, Pace},
     clock::Clock,
-    config::Config,
+    config::{ArrangeConfig, Config},
     idle::Watch,
     input::Input,
     lock::{Lock, LockOptions},
@@ -186,7 +186,7 @@ impl Desktop {
             layers: crate::layers::Layers::default(),
             wayland: crate::wayland::Server::new(handle)?,
         };
-        desktop.arrange_as_configured();
+        desktop.arrange_as_configured(&ArrangeConfig::default());
         desktop.ui.cards.quiet = desktop.config.notifications.quiet;
         if time_of_day {
             desktop.show_time_of_day();

@@ -19,7 +19,7 @@ use transom_hypervisor::{
 
 use self::session::On;
 use crate::{
-    config::Config,
+    config::Loaded,
     ipc::{self, NightMode, Reply, Request},
     render::canvas::RendererKind,
     screens::Monitor,
@@ -334,24 +334,23 @@ pub(crate) fn config_path() -> Option<PathBuf> {
     Some(base.join("transom/config.kdl"))
 }
 
-/// The config: from the file named, or the usual one if it is there, else the built-in one.
-fn load_config(named: Option<&PathBuf>) -> Result<(Config, Option<PathBuf>), String> {
-    let path = match named {
-        Some(path) => path.clone(),
-        None => match config_path().filter(|p| p.exists()) {
-            Some(path) => path,
-            None => return Ok((Config::default(), None)),
-        },
-    };
-    let config = crate::config::load(&path).config.map_err(|e| e.to_string())?;
-    Ok((config, Some(path)))
+/// The config file: the one named, or the usual one, and what was read of it; nothing if the usual one is not
+/// there, as the built-in settings hold then.
+fn load_config(named: Option<&PathBuf>) -> (Option<PathBuf>, Option<Loaded>) {
+    let path = named.cloned().or_else(config_path);
+    let there = path.as_ref().filter(|path| named.is_some() || path.exists());
+    let loaded = there.map(|path| crate::config::load(path));
+    (path, loaded)
 }
 
 fn validate(config: Option<PathBuf>) -> Result<(), String> {
     let own = config.is_none();
-    match load_config(config.as_ref())? {
-        (_, Some(path)) => print(&format!("{}: good", path.display()))?,
-        (_, None) => print("no config file; the built-in settings are used")?,
+    match load_config(config.as_ref()) {
+        (Some(path), Some(loaded)) => {
+            loaded.config.map_err(|e| e.to_string())?;
+            print(&format!("{}: good", path.display()))?;
+        }
+        _ => print("no config file; the built-in settings are used")?,
     }
     let policy = transom_hypervisor::paths::policy_file().filter(|path| own && path.exists());
     let Some(path) = policy else { return Ok(()) };

@@ -11,12 +11,12 @@ use transom_hypervisor::{
 };
 use transom_theming::{Fonts, Theme};
 
-use super::{Session, config_path, socket_path};
+use super::{Session, load_config, socket_path};
 use crate::{
     Desktop, Options,
     backend::{Pace, drm, nested},
     clock::Clock,
-    config::{Config, Loaded},
+    config::Config,
     lock::{LockOptions, auth::HELPER, marker::MARKER_NAME},
     logind::Bus,
     render::canvas::RendererKind,
@@ -57,9 +57,8 @@ pub(super) enum On {
 pub(super) fn run(session: &Session, on: On) -> Result<(), String> {
     start_logging();
     // A bad config never keeps a person from their desktop: it is shown, defaults are used.
-    let path = session.config.clone().or_else(config_path);
-    let there = path.as_ref().filter(|path| session.config.is_some() || path.exists());
-    let loaded = there.map_or_else(Loaded::default, |path| crate::config::load(path));
+    let (path, loaded) = load_config(session.config.as_ref());
+    let loaded = loaded.unwrap_or_default();
     let (config, mut problem) = match loaded.config {
         Ok(config) => (config, None),
         Err(error) => (Config::default(), Some(format!("{error}; the built-in settings are used"))),

@@ -2,7 +2,7 @@
 
 use crate::{
     Desktop,
-    config::bindings::Action,
+    config::{ArrangeConfig, bindings::Action},
     render::scene::SurfaceKey,
     shell::{Arrangement, Direction, WORKSPACES},
 };
@@ -68,11 +68,14 @@ impl Desktop {
         }
     }
 
-    /// Workspaces stand as the config says.
-    pub(crate) fn arrange_as_configured(&mut self) {
+    /// Workspaces stand as the config says where it says something else than before.
+    pub(crate) fn arrange_as_configured(&mut self, before: &ArrangeConfig) {
         self.shell.set_columns(self.config.arrange.columns);
         for workspace in 1..=WORKSPACES {
-            self.shell.arrange(workspace, self.config.arrange.of(workspace));
+            let arrangement = self.config.arrange.of(workspace);
+            if arrangement != before.of(workspace) {
+                self.shell.arrange(workspace, arrangement);
+            }
         }
     }
 

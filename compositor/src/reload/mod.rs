@@ -16,7 +16,6 @@ pub(crate) use self::watch::Watched;
 use crate::{
     Desktop,
     config::{self, Config, Loaded},
-    shell::WORKSPACES,
     ui::notices::Notice,
 };
 
@@ -77,13 +76,7 @@ impl Desktop {
         if old.notifications.quiet != self.config.notifications.quiet {
             self.do_not_disturb(self.config.notifications.quiet);
         }
-        self.shell.set_columns(self.config.arrange.columns);
-        for workspace in 1..=WORKSPACES {
-            let arrangement = self.config.arrange.of(workspace);
-            if arrangement != old.arrange.of(workspace) {
-                self.shell.arrange(workspace, arrangement);
-            }
-        }
+        self.arrange_as_configured(&old.arrange);
         if old.devices != self.config.devices
             && let Some(drm) = self.backend.drm_mut()
         {

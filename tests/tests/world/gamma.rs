@@ -1,10 +1,7 @@
 //! Night colour by the clock, and programs of dom0 that set gamma ramps.
 
 use std::{
-    os::{
-        fd::{AsFd, OwnedFd},
-        unix::net::UnixStream,
-    },
+    os::fd::{AsFd, OwnedFd},
     time::Duration,
 };
 
@@ -13,7 +10,7 @@ use transom::{
     config::Config,
     ipc::{Gamma, NightMode, Reply, Request, State},
 };
-use transom_tests::fixture::World;
+use transom_tests::fixture::{World, take_up};
 use wayland_client::{
     Connection, Dispatch, EventQueue, Proxy, QueueHandle, delegate_noop,
     protocol::{
@@ -46,11 +43,7 @@ struct Program {
 
 impl Program {
     fn new(world: &mut World) -> Self {
-        let (dom0, program) = UnixStream::pair().unwrap();
-        world.desktop.add_dom0_program(dom0).unwrap();
-        let connection = Connection::from_socket(program).unwrap();
-        let queue = connection.new_event_queue();
-        connection.display().get_registry(&queue.handle(), ());
+        let (connection, queue) = world.add_dom0_tool();
         let mut program = Self { queue, connection, tool: Tool::default() };
         program.turn(world);
         program.turn(world);
@@ -61,10 +54,7 @@ impl Program {
         // One that was ended cannot say anything.
         let _ = self.connection.flush();
         world.turn();
-        if let Some(guard) = self.connection.prepare_read() {
-            let _ = guard.read();
-        }
-        let _ = self.queue.dispatch_pending(&mut self.tool);
+        let _ = take_up(&self.connection, &mut self.queue, &mut self.tool);
     }
 
     fn control(&mut self, world: &mut World, output: usize) -> ZwlrGammaControlV1 {

@@ -1,12 +1,10 @@
 //! What programs of dom0 hear when they arrange monitors at a bad moment, or make them dark.
 
-use std::os::unix::net::UnixStream;
-
 use transom::{
     ipc::{Reply, Request, VariableRefresh},
     screens::Monitor,
 };
-use transom_tests::fixture::World;
+use transom_tests::fixture::{World, take_up};
 use wayland_client::{
     Connection, Dispatch, EventQueue, Proxy, QueueHandle, WEnum, delegate_noop, event_created_child,
     protocol::{
@@ -57,11 +55,7 @@ struct Program {
 
 impl Program {
     fn new(world: &mut World) -> Self {
-        let (dom0, program) = UnixStream::pair().unwrap();
-        world.desktop.add_dom0_program(dom0).unwrap();
-        let connection = Connection::from_socket(program).unwrap();
-        let queue = connection.new_event_queue();
-        connection.display().get_registry(&queue.handle(), ());
+        let (connection, queue) = world.add_dom0_tool();
         let mut program = Self { queue, connection, tool: Tool::default() };
         program.turn(world);
         program.turn(world);
@@ -71,11 +65,7 @@ impl Program {
     fn turn(&mut self, world: &mut World) {
         self.connection.flush().unwrap();
         world.turn();
-        if let Some(guard) = self.connection.prepare_read() {
-            // Nothing to read is no error here.
-            let _ = guard.read();
-        }
-        self.queue.dispatch_pending(&mut self.tool).unwrap();
+        take_up(&self.connection, &mut self.queue, &mut self.tool).unwrap();
     }
 
     /// All monitors on, by what was known at this serial.

@@ -1,9 +1,9 @@
 //! What programs of dom0 are told of windows and may do with them, and pictures that they take.
 
-use std::{collections::BTreeMap, os::fd::OwnedFd, os::unix::net::UnixStream};
+use std::{collections::BTreeMap, os::fd::OwnedFd};
 
 use transom::input::event::InputEvent;
-use transom_tests::fixture::{LayerSpec, World, memory};
+use transom_tests::fixture::{LayerSpec, World, memory, take_up};
 use wayland_client::{
     Connection, Dispatch, EventQueue, Proxy, QueueHandle, delegate_noop, event_created_child,
     protocol::{
@@ -69,11 +69,7 @@ struct Program {
 
 impl Program {
     fn new(world: &mut World) -> Self {
-        let (dom0, program) = UnixStream::pair().unwrap();
-        world.desktop.add_dom0_program(dom0).unwrap();
-        let connection = Connection::from_socket(program).unwrap();
-        let queue = connection.new_event_queue();
-        connection.display().get_registry(&queue.handle(), ());
+        let (connection, queue) = world.add_dom0_tool();
         let mut program = Self { queue, connection, tool: Tool::default() };
         program.turn(world);
         program.turn(world);
@@ -83,11 +79,7 @@ impl Program {
     fn turn(&mut self, world: &mut World) {
         self.connection.flush().unwrap();
         world.frame();
-        if let Some(guard) = self.connection.prepare_read() {
-            // Nothing to read is no error here.
-            let _ = guard.read();
-        }
-        self.queue.dispatch_pending(&mut self.tool).unwrap();
+        take_up(&self.connection, &mut self.queue, &mut self.tool).unwrap();
     }
 
     fn known(&self, title: &str) -> &Known {

@@ -55,6 +55,17 @@ struct Known {
     refused: Vec<(Setting, CannotBeSet)>,
 }
 
+impl Known {
+    /// Puts its settings in force, as far as it has them.
+    fn take_up(&mut self, config: &DeviceConfig) {
+        self.settings = config.of(&self.name);
+        self.refused = apply(&mut Settable(&mut self.device), &self.settings);
+        for (setting, why) in &self.refused {
+            warn!(device = ?self.name.name, %setting, %why, "a setting is not in force");
+        }
+    }
+}
+
 impl fmt::Debug for Devices {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Devices").field("known", &self.known.len()).finish_non_exhaustive()
@@ -91,26 +102,19 @@ impl Devices {
     fn added(&mut self, mut device: Device, config: &DeviceConfig) {
         let name = knobs::name(&device);
         info!(device = ?name.name, id = name.id_text(), kinds = ?name.kinds, "a device is there");
-        let settings = config.of(&name);
-        let refused = apply(&mut Settable(&mut device), &settings);
-        for (setting, why) in &refused {
-            warn!(device = ?name.name, %setting, %why, "a setting is not in force");
-        }
         if name.kinds.contains(&DeviceKind::Keyboard) {
             device.led_update(lamps(self.shown));
         }
-        self.known.push(Known { device, name, settings, refused });
+        let mut known = Known { device, name, settings: Settings::default(), refused: Vec::new() };
+        known.take_up(config);
+        self.known.push(known);
     }
 
     /// Other settings, for the devices that are there too. What they say nothing of any more stays as it
     /// is until a device comes again.
     pub(crate) fn take_up(&mut self, config: &DeviceConfig) {
         for known in &mut self.known {
-            known.settings = config.of(&known.name);
-            known.refused = apply(&mut Settable(&mut known.device), &known.settings);
-            for (setting, why) in &known.refused {
-                warn!(device = ?known.name.name, %setting, %why, "a setting is not in force");
-            }
+            known.take_up(config);
         }
     }
 
