@@ -20,12 +20,13 @@ impl<K: Key> Shell<K> {
     }
 
     /// Gives a window the focus: to be called for something the person did, and for nothing else. The
-    /// window comes up, back from being minimised, and its workspace is shown. If it has a modal
+    /// window comes up, back from being minimised or put away, and its workspace is shown. If it has a modal
     /// dialog, that one gets the focus.
     pub fn focus(&mut self, key: K) {
         let key = self.modal_end(key);
-        let Some(number) = self.workspace_of(key) else { return };
-        self.show_workspace(number);
+        self.fetch_scratch(key);
+        let Some(root) = self.windows.get(&self.root(key)) else { return };
+        self.show_workspace(root.output, root.workspace);
         self.unminimise(key);
         if let Some(window) = self.windows.get_mut(&key) {
             window.used = true;
@@ -46,6 +47,7 @@ impl<K: Key> Shell<K> {
 
     pub(super) fn give_focus(&mut self, key: Option<K>) {
         if self.focused != key {
+            self.desks.active = self.active_output();
             self.focused = key;
             self.change |= Change::FOCUS | Change::LAYOUT | Change::WANTED;
         }
@@ -58,9 +60,12 @@ impl<K: Key> Shell<K> {
         self.lay();
     }
 
-    /// The window in sight that the person used last, or its modal dialog.
+    /// The window in sight that the person used last, or its modal dialog; only of the screen where they
+    /// are if screens have workspaces of their own.
     pub(super) fn last_used(&self) -> Option<K> {
-        let used = |key: &K| self.windows.get(key).is_some_and(|w| w.used);
+        let (anywhere, here) = (!self.desks.apart(), self.active_output());
+        let used =
+            |key: &K| self.windows.get(key).is_some_and(|w| w.used && (anywhere || w.output == here));
         self.history.iter().copied().filter(used).find_map(|key| self.can_have_focus(key))
     }
 

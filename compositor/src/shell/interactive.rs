@@ -6,7 +6,7 @@
 use super::{
     Change, Edges, Key, Point, Rect, Shell, Size,
     columns::{Place, Strip},
-    tiling::Desk,
+    tiling::{Arrangement, Desk},
     window::{Anchor, Base},
 };
 
@@ -44,6 +44,8 @@ struct Before {
     slot: Size,
     asked: Size,
     output: u32,
+    /// How its workspace was arranged.
+    arrangement: Arrangement,
 }
 
 impl<K: Key> Shell<K> {
@@ -119,6 +121,7 @@ impl<K: Key> Shell<K> {
             slot: window.slot,
             asked: window.asked,
             output: window.output,
+            arrangement: self.arrangement(window.workspace),
         };
         let kind = kind(outer, window.insets.shrink(outer.size()));
         let strip = self.strip_of(key);
@@ -196,10 +199,15 @@ impl<K: Key> Shell<K> {
         }
     }
 
-    /// The person let go: the window stays so; one that came out of a column stands where it was let go.
+    /// The person let go: the window stays so; one that came out of a column, or to a
+    /// workspace of columns, stands where it was let go.
     pub fn end_drag(&mut self) {
-        let from_column = self.drag.as_ref().filter(|drag| drag.strip.is_some());
-        let dropped = from_column.map(|drag| (drag.key, drag.to));
+        let dropped = self.drag.as_ref().filter(|drag| {
+            let now = self.workspace_of(drag.key).map(|number| self.arrangement(number));
+            let moves = matches!(drag.kind, Kind::Move { .. });
+            drag.strip.is_some() || moves && now.is_some_and(|now| now != drag.before.arrangement)
+        });
+        let dropped = dropped.map(|drag| (drag.key, drag.to));
         self.stop_drag();
         if let Some((key, at)) = dropped {
             self.drop_into_column(key, at);
@@ -227,7 +235,7 @@ impl<K: Key> Shell<K> {
             }
         }
         if self.outputs.has(before.output) {
-            window.output = before.output;
+            self.go_to(drag.key, before.output);
         }
         self.change |= Change::LAYOUT | Change::WANTED;
         match drag.strip {
@@ -247,11 +255,12 @@ impl<K: Key> Shell<K> {
         if let Some(window) = self.windows.get_mut(&drag.key) {
             if window.floats() {
                 let output = self.outputs.best_for(window.floating()).id;
-                if output != std::mem::replace(&mut window.output, output) {
-                    self.change |= Change::LAYOUT;
+                if !window.unanswered {
+                    window.anchor = None;
                 }
-            }
-            if !window.unanswered {
+                self.go_to(drag.key, output);
+                self.stand(Place::Beside);
+            } else if !window.unanswered {
                 window.anchor = None;
             }
         }

@@ -33,10 +33,14 @@ impl<K: Key> Shell<K> {
             let set: BTreeSet<K> = list.iter().copied().collect();
             must(set == all && list.len() == all.len(), format_args!("{name} {list:?} is not {all:?}"))?;
         }
-        must((1..=WORKSPACES).contains(&self.workspace), format_args!("workspace {}", self.workspace))?;
+        self.desks.check()?;
         for (key, window) in &self.windows {
             let number = window.workspace;
             must((1..=WORKSPACES).contains(&number), format_args!("{key:?} is on workspace {number}"))?;
+            must(
+                !window.scratch || (window.parent.is_none() && window.base != Base::Column),
+                format_args!("{key:?} of the scratch area is a dialog or stands in a column"),
+            )?;
         }
         Ok(())
     }
@@ -89,7 +93,7 @@ impl<K: Key> Shell<K> {
                 list.iter().all(|k| self.contains(*k)),
                 format_args!("the switcher has gone windows: {list:?}"),
             )?;
-            must(switcher.choice().is_some(), format_args!("the switcher has chosen nothing"))?;
+            switcher.check()?;
         }
         Ok(())
     }

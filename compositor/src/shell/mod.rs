@@ -24,6 +24,7 @@ mod interactive;
 mod invariants;
 mod output;
 mod placement;
+mod scratch;
 mod stack;
 mod states;
 mod switcher;
@@ -43,13 +44,14 @@ pub use output::{BAR_HEIGHT, Output, REACH};
 pub use switcher::Switcher;
 pub use tiling::Arrangement;
 pub use window::{Hit, LEAST_CONTENT, MAX_SIDE, Part, Placed, Spec, State, Wanted};
-pub use workspace::WORKSPACES;
+pub use workspace::{WORKSPACES, Workspaces};
 
 use columns::Place;
 use interactive::Drag;
 use output::{Outputs, Set};
 use tiling::Tiling;
-use window::{Base, Displaced, Limits, MAX_INSET, Window};
+use window::{Base, Limits, MAX_INSET, Window};
+use workspace::Desks;
 
 /// What can name a window.
 pub trait Key: Copy + Eq + Hash + Ord + Debug {}
@@ -70,7 +72,7 @@ pub struct Shell<K: Key> {
     focused: Option<K>,
     fallback: Fallback,
     outputs: Outputs,
-    workspace: u32,
+    desks: Desks,
     tiling: Tiling<K>,
     drag: Option<Drag<K>>,
     switcher: Option<Switcher<K>>,
@@ -86,7 +88,7 @@ impl<K: Key> Default for Shell<K> {
             focused: None,
             fallback: Fallback::default(),
             outputs: Outputs::default(),
-            workspace: 1,
+            desks: Desks::default(),
             tiling: Tiling::default(),
             drag: None,
             switcher: None,
@@ -96,7 +98,7 @@ impl<K: Key> Default for Shell<K> {
 }
 
 impl<K: Key> Shell<K> {
-    /// No windows, no screens, workspace 1.
+    /// No windows, no screens, workspace 1 everywhere.
     pub fn new() -> Self {
         Self::default()
     }
@@ -133,7 +135,7 @@ impl<K: Key> Shell<K> {
         *self.outputs.at(at)
     }
 
-    /// The windows in sight on the workspace that is shown, bottom first; of a strip of columns only what
+    /// The windows in sight on the workspaces that are shown, bottom first; of a strip of columns only what
     /// its screen shows.
     pub fn visible(&self) -> impl Iterator<Item = Placed<K>> {
         let in_sight = |key: &&K| self.is_visible(**key) && self.is_in_view(**key);
@@ -199,9 +201,9 @@ impl<K: Key> Shell<K> {
         Some(Hit { key: placed.key, part: part_at(&placed, window.frame(), at) })
     }
 
-    /// The window is on the workspace that is shown, and neither it nor one of its parents is minimised.
+    /// The window is on a workspace that is shown, and neither it nor one of its parents is minimised.
     pub fn is_visible(&self, key: K) -> bool {
-        self.windows.get(&key).is_some_and(|w| w.workspace == self.workspace) && !self.is_minimised(key)
+        self.is_on_shown_desk(key) && !self.is_minimised(key)
     }
 
     /// The window or one of its parents is minimised.
@@ -238,7 +240,7 @@ impl<K: Key> Shell<K> {
     // Windows come and go.
 
     /// A window comes, with its first picture. It is placed on its parent's workspace, else on the one
-    /// that is shown, and gets the focus only if that is granted; else it is marked. A key that is
+    /// where the person is, and gets the focus only if that is granted; else it is marked. A key that is
     /// there already does nothing.
     pub fn insert(&mut self, key: K, spec: Spec<K>) {
         if self.windows.contains_key(&key) {
@@ -246,11 +248,8 @@ impl<K: Key> Shell<K> {
         }
         let parent = spec.parent.filter(|parent| self.can_adopt(*parent, key));
         let beside = |k: K| self.windows.get(&k).map(|w| (w.workspace, w.output));
-        let (workspace, output) = match (parent.and_then(beside), self.focused.and_then(beside)) {
-            (Some(parent), _) => parent,
-            (None, Some((_, output))) => (self.workspace, output),
-            (None, None) => (self.workspace, self.outputs.all().first().map_or(0, |o| o.id)),
-        };
+        let here = || (self.current_workspace(), self.active_output());
+        let (workspace, output) = parent.and_then(beside).unwrap_or_else(here);
         let output = self.outputs.get(output);
         let mut window = Window::new(&spec, workspace, output.id);
         window.parent = parent;
@@ -293,9 +292,16 @@ impl<K: Key> Shell<K> {
     /// A window is gone. Its dialogs become dialogs of its parent. The focus, if it had it, falls to
     /// its parent or as [`Fallback`] says.
     pub fn remove(&mut self, key: K) {
+        let in_sight = self.is_on_shown_desk(key);
         let Some(window) = self.windows.remove(&key) else { return };
-        for child in self.windows.values_mut().filter(|w| w.parent == Some(key)) {
-            child.parent = window.parent;
+        if self.focused == Some(key) {
+            self.desks.active = window.output;
+        }
+        let mut orphans = Vec::new();
+        for (child, its) in self.windows.iter_mut().filter(|(_, its)| its.parent == Some(key)) {
+            its.parent = window.parent;
+            its.scratch = window.scratch && window.parent.is_none();
+            orphans.push(*child);
         }
         self.stack.retain(|k| *k != key);
         self.history.retain(|k| *k != key);
@@ -309,6 +315,9 @@ impl<K: Key> Shell<K> {
             self.change |= Change::SWITCHER;
         }
         self.change |= Change::LAYOUT | Change::WORKSPACE | Change::WANTED;
+        for orphan in orphans {
+            self.keep_in_sight(orphan, in_sight);
+        }
         self.stand(Place::End);
         self.settle(window.parent);
     }
@@ -359,11 +368,13 @@ impl<K: Key> Shell<K> {
     /// is not there, or that is its own dialog, counts as none.
     pub fn set_parent(&mut self, key: K, parent: Option<K>) {
         let parent = parent.filter(|parent| self.can_adopt(*parent, key));
+        let in_sight = self.is_on_shown_desk(key);
         let Some(window) = self.windows.get_mut(&key) else { return };
         if window.parent != parent {
             window.parent = parent;
+            window.scratch &= parent.is_none();
             // Without a minimised parent it is in sight again, with all its dialogs.
-            self.change |= Change::LAYOUT | Change::WANTED;
+            self.change |= Change::LAYOUT | Change::WANTED | Change::WORKSPACE;
         }
         if let Some(parent) = parent {
             if let Some(number) = self.workspace_of(parent) {
@@ -374,6 +385,7 @@ impl<K: Key> Shell<K> {
         if parent.is_some() {
             self.fit_in(key);
         }
+        self.keep_in_sight(key, in_sight);
         self.stand(Place::End);
         self.settle(None);
     }
@@ -436,14 +448,11 @@ impl<K: Key> Shell<K> {
             }
             Set::New { instead_of } => instead_of,
         };
-        self.leave(gone);
-        let corner = self.outputs.get(output.id).rect.location();
-        for window in self.windows.values_mut() {
-            if let Some(displaced) = window.displaced.take_if(|d| d.output == output.id) {
-                window.output = output.id;
-                window.at = corner.plus(displaced.at);
-            }
+        if let Some(gone) = gone {
+            self.inherit_workspace(gone.id, output.id);
         }
+        self.leave(gone);
+        self.come_back(output.id);
         self.reach_all();
     }
 
@@ -456,27 +465,13 @@ impl<K: Key> Shell<K> {
         }
     }
 
-    /// Windows of screens that are not there any longer remember where they were and go to another.
-    fn leave(&mut self, gone: Option<Output>) {
-        for window in self.windows.values_mut() {
-            if self.outputs.has(window.output) {
-                continue;
-            }
-            if let Some(gone) = gone.filter(|gone| gone.id == window.output) {
-                let at = window.at.minus(gone.rect.location());
-                window.displaced.get_or_insert(Displaced { output: gone.id, at });
-            }
-            window.at = self.outputs.within_reach(window.floating());
-            window.output = self.outputs.best_for(window.floating()).id;
-        }
-    }
-
     fn reach_all(&mut self) {
-        self.change |= Change::LAYOUT | Change::WANTED;
+        self.change |= Change::LAYOUT | Change::WORKSPACE | Change::WANTED;
         for window in self.windows.values_mut() {
             window.at = self.outputs.within_reach(window.floating());
         }
         self.stand(Place::End);
+        self.settle(None);
     }
 
     /// Moves a window so that a person can take hold of it.

@@ -52,20 +52,19 @@ impl<K: Key> Shell<K> {
         window.fullscreen = fullscreen;
         if window.floats() {
             window.back_to_floating();
-            window.output = self.outputs.best_for(window.floating()).id;
+            let output = self.outputs.best_for(window.floating()).id;
+            self.go_to(key, output);
         }
         self.change |= Change::LAYOUT | Change::WANTED;
-        self.lay();
+        self.stand(Place::End);
         self.reach(key);
         self.settle(None);
     }
 
     /// Lets a window fill a certain screen. A screen that is not there counts as its own.
     pub fn set_fullscreen_on(&mut self, key: K, output: u32) {
-        if self.outputs.has(output)
-            && let Some(window) = self.windows.get_mut(&key)
-        {
-            window.output = output;
+        if self.outputs.has(output) && self.contains(key) {
+            self.go_to(key, output);
             self.change |= Change::LAYOUT | Change::WANTED;
             self.stand(Place::End);
         }
@@ -78,7 +77,9 @@ impl<K: Key> Shell<K> {
         if !self.outputs.has(output) || !self.windows.contains_key(&key) {
             return;
         }
-        for key in self.subtree(self.root(key)) {
+        let root = self.root(key);
+        let in_sight = self.is_on_shown_desk(root);
+        for key in self.subtree(root) {
             let Some(window) = self.windows.get_mut(&key) else { continue };
             let from = self.outputs.get(window.output).rect.location();
             let to = self.outputs.get(output).rect.location();
@@ -87,14 +88,20 @@ impl<K: Key> Shell<K> {
             window.displaced = None;
             self.reach(key);
         }
-        self.change |= Change::LAYOUT | Change::WANTED;
+        self.change |= Change::LAYOUT | Change::WANTED | Change::WORKSPACE;
+        self.keep_in_sight(root, in_sight);
         self.stand(Place::Beside);
         self.settle(None);
     }
 
     /// The screen on that side of a window's own; the nearest of several.
     pub fn output_towards(&self, key: K, to: Direction) -> Option<u32> {
-        let own = self.outputs.get(self.windows.get(&key)?.output);
+        self.output_beside(self.windows.get(&key)?.output, to)
+    }
+
+    /// The screen on that side of a screen; the nearest of several.
+    pub fn output_beside(&self, output: u32, to: Direction) -> Option<u32> {
+        let own = self.outputs.get(output);
         let beyond = |other: &&super::Output| {
             let (a, b) = (own.rect.center(), other.rect.center());
             match to {
@@ -117,7 +124,7 @@ impl<K: Key> Shell<K> {
             && !window.minimised
         {
             window.minimised = true;
-            self.change |= Change::LAYOUT | Change::WANTED;
+            self.change |= Change::LAYOUT | Change::WANTED | Change::WORKSPACE;
             self.stand(Place::End);
             self.settle(None);
         }
@@ -131,7 +138,7 @@ impl<K: Key> Shell<K> {
             if let Some(window) = self.windows.get_mut(&key)
                 && std::mem::take(&mut window.minimised)
             {
-                self.change |= Change::LAYOUT | Change::WANTED;
+                self.change |= Change::LAYOUT | Change::WANTED | Change::WORKSPACE;
             }
         }
         self.stand(Place::Beside);
@@ -166,14 +173,16 @@ impl<K: Key> Shell<K> {
 
     pub(super) fn put(&mut self, key: K, place: Point) {
         let Some(window) = self.windows.get_mut(&key) else { return };
-        let before = (window.at, window.output);
+        let before = window.at;
         window.at = place;
         window.at = self.outputs.within_reach(window.floating());
-        window.output = self.outputs.best_for(window.floating()).id;
         window.displaced = None;
-        if (window.at, window.output) != before {
+        if window.at != before {
             self.change |= Change::LAYOUT;
         }
+        let output = self.outputs.best_for(window.floating()).id;
+        self.go_to(key, output);
+        self.stand(Place::Beside);
     }
 
     /// Asks a floating window to be larger or smaller, by keys. Its upper left corner stays.

@@ -9,8 +9,11 @@ use super::{Change, Key, Shell};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Switcher<K> {
     /// The windows to choose from, last used first, those of other workspaces and minimised ones
-    /// too. Never empty. A window that waits for its modal dialog is not in it, the dialog is.
+    /// too. Empty only if it was narrowed down to nothing. A window that waits for its modal dialog is not
+    /// in it, the dialog is.
     pub windows: Vec<K>,
+    /// Those that it was opened with and that are still there.
+    all: Vec<K>,
     /// Index of the choice.
     pub selected: usize,
     /// The window that had the focus when it opened.
@@ -23,6 +26,11 @@ impl<K: Key> Switcher<K> {
     /// The window that is chosen.
     pub fn choice(&self) -> Option<K> {
         self.windows.get(self.selected).copied()
+    }
+
+    /// The windows that are left of those it was opened with, last used first.
+    pub fn all(&self) -> &[K] {
+        &self.all
     }
 
     fn step(&mut self, forward: bool) {
@@ -42,9 +50,22 @@ impl<K: Key> Switcher<K> {
     pub(super) fn forget(&mut self, key: K) -> bool {
         let choice = self.choice();
         self.windows.retain(|k| *k != key);
+        self.all.retain(|k| *k != key);
         let find = |wanted: Option<K>| self.windows.iter().position(|k| Some(*k) == wanted);
         self.selected = find(choice).or_else(|| find(self.origin)).unwrap_or(0);
-        !self.windows.is_empty()
+        !self.all.is_empty()
+    }
+
+    /// What always holds.
+    pub(super) fn check(&self) -> Result<(), String> {
+        let among = |list: &[K], of: &[K]| list.iter().all(|key| of.contains(key));
+        if self.all.is_empty() || !among(&self.windows, &self.all) {
+            return Err(format!("the switcher has {:?} of {:?}", self.windows, self.all));
+        }
+        if self.choice().is_none() && !self.windows.is_empty() {
+            return Err("the switcher has chosen nothing".into());
+        }
+        Ok(())
     }
 }
 
@@ -70,7 +91,7 @@ impl<K: Key> Shell<K> {
         let origin = self.focused.map(|key| self.modal_end(key));
         let selected = windows.iter().position(|k| Some(*k) == origin);
         let fresh = selected.is_none();
-        self.switcher = Some(Switcher { windows, selected: selected.unwrap_or(0), origin, fresh });
+        self.switcher = Some(Switcher { all: windows.clone(), windows, selected: selected.unwrap_or(0), origin, fresh });
         self.change |= Change::SWITCHER;
         true
     }
@@ -81,6 +102,17 @@ impl<K: Key> Shell<K> {
             switcher.step(forward);
             self.change |= Change::SWITCHER;
         }
+    }
+
+    /// Leaves only those windows of the list to choose from for which `keep` holds. The choice stays if it is
+    /// among them, else it is the first.
+    pub fn switcher_narrow(&mut self, keep: impl Fn(&K) -> bool) {
+        let Some(switcher) = &mut self.switcher else { return };
+        let choice = switcher.choice();
+        switcher.windows = switcher.all.iter().copied().filter(keep).collect();
+        switcher.selected = switcher.windows.iter().position(|k| Some(*k) == choice).unwrap_or(0);
+        switcher.fresh = false;
+        self.change |= Change::SWITCHER;
     }
 
     /// Chooses a window that is in the list.

@@ -212,12 +212,15 @@ impl<K: Key> Shell<K> {
 
     /// The person lets go of a window that came out of a column: it stands where that is.
     pub(super) fn drop_into_column(&mut self, key: K, at: Point) {
-        let Some(window) = self.windows.get_mut(&key) else { return };
-        let columns = self.tiling.columns.contains(&window.workspace);
-        if !columns || !window.floats() || !window.can_stand() || window.minimised {
+        let can_stand = |window: &Window<K>| window.floats() && window.can_stand() && !window.minimised;
+        if !self.windows.get(&key).is_some_and(can_stand) {
             return;
         }
-        window.output = self.outputs.at(at).id;
+        self.go_to(key, self.outputs.at(at).id);
+        let Some(window) = self.windows.get_mut(&key) else { return };
+        if !self.tiling.columns.contains(&window.workspace) {
+            return;
+        }
         window.base = Base::Column;
         let desk = (window.workspace, window.output);
         let area = self.area(desk);

@@ -157,6 +157,8 @@ pub(super) struct Displaced {
     pub(super) output: u32,
     /// Relative to that screen's corner.
     pub(super) at: Point,
+    /// Its workspace there.
+    pub(super) workspace: u32,
 }
 
 /// A window.
@@ -177,6 +179,8 @@ pub(super) struct Window<K> {
     pub(super) fullscreen: bool,
     pub(super) minimised: bool,
     pub(super) attention: bool,
+    /// It belongs to the scratch area.
+    pub(super) scratch: bool,
     /// The person has had it focused once.
     pub(super) used: bool,
     /// Outer upper left corner while it floats; kept while it does not.
@@ -212,6 +216,7 @@ impl<K> Window<K> {
             fullscreen: false,
             minimised: false,
             attention: false,
+            scratch: false,
             used: false,
             at: Point::default(),
             slot: committed.at_least(LEAST_CONTENT),
@@ -225,11 +230,11 @@ impl<K> Window<K> {
         }
     }
 
-    /// It may stand in a column: it is no dialog, and its size can change.
+    /// It may stand in a column: it is no dialog, not of the scratch area, and its size can change.
     pub(super) fn can_stand(&self) -> bool {
         let Limits { min, max } = self.limits;
         let fixed = max.w > 0 && max.h > 0 && max.w <= min.w && max.h <= min.h;
-        self.parent.is_none() && !fixed
+        self.parent.is_none() && !fixed && !self.scratch
     }
 
     /// It floats now.

@@ -70,7 +70,7 @@ impl Desktop {
             .map(|link| (link.qube.name.clone(), link.label(), !link.qube.isolated));
         BarLook {
             focused,
-            workspaces: self.shell.workspaces_in_use(),
+            workspaces: self.shell.workspaces_in_use(view.screen),
             clock: self.ui.clock_text.clone(),
             qubes: self.qube_marks(),
             clipboard: self.trust.clipboard.state_text(now),

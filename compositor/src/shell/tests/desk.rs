@@ -204,7 +204,7 @@ fn workspaces_keep_their_windows_and_their_focus() {
     assert_eq!((shell.focused(), shell.visible().count()), (None, 0));
     shell.insert(7, spec(100, 80));
     shell.set_attention(0, true);
-    assert_eq!(shell.workspaces_in_use(), [(1, false, true), (2, true, false)]);
+    assert_eq!(shell.workspaces_in_use(OUTPUT.id), [(1, false, true), (2, true, false)]);
     shell.switch_workspace(1);
     assert_eq!(shell.focused(), Some(1));
     shell.move_to_workspace(1, 2);

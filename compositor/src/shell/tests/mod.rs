@@ -8,6 +8,7 @@ mod outputs;
 mod placement;
 mod random;
 mod resizing;
+mod workspaces;
 
 use super::{Insets, Output, Rect, Shell, Size, Spec};
 

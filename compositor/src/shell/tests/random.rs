@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use super::{OUTPUT, spec};
 use crate::shell::{
     Arrangement, Change, ColumnSettings, Direction, Edges, Fallback, Insets, Output, Placed, Point, Rect,
-    Shell, Show, Size, Spec, Wanted,
+    Shell, Show, Size, Spec, Wanted, Workspaces,
 };
 
 const KEYS: u32 = 7;
@@ -44,6 +44,12 @@ enum Op {
     ResizeBy(u32, i32, i32),
     Workspace(u32),
     ToWorkspace(u32, u32),
+    WorkspaceOn(u32, u32),
+    TurnTo(u32),
+    BeAt(u32),
+    Together(bool),
+    Scratch(u32, bool),
+    ToggleScratch,
     Arrange(u32, bool),
     Columns(i32, u32),
     Floating(u32, bool),
@@ -62,6 +68,7 @@ enum Op {
     Open(u32),
     Step(bool),
     Select(u32),
+    Narrow(u32),
     Close(bool),
 }
 
@@ -124,6 +131,12 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (key(), coordinate(), coordinate()).prop_map(|(k, x, y)| Op::ResizeBy(k, x, y)),
         2 => (0u32..11).prop_map(Op::Workspace),
         2 => (key(), 0u32..11).prop_map(|(k, n)| Op::ToWorkspace(k, n)),
+        3 => (0u32..4, 0u32..4).prop_map(|(o, n)| Op::WorkspaceOn(o, n)),
+        1 => (0u32..4).prop_map(Op::TurnTo),
+        1 => (0u32..4).prop_map(Op::BeAt),
+        1 => flag().prop_map(Op::Together),
+        2 => (key(), flag()).prop_map(|(k, s)| Op::Scratch(k, s)),
+        3 => Just(Op::ToggleScratch),
     ];
     let columns = prop_oneof![
         4 => (1u32..4, prop::bool::weighted(0.8)).prop_map(|(n, c)| Op::Arrange(n, c)),
@@ -146,6 +159,7 @@ fn op() -> impl Strategy<Value = Op> {
         2 => (0u32..3).prop_map(Op::Open),
         3 => flag().prop_map(Op::Step),
         1 => key().prop_map(Op::Select),
+        2 => (0u32..4).prop_map(Op::Narrow),
         1 => flag().prop_map(Op::Close),
     ];
     prop_oneof![1 => cables, 4 => qubes, 4 => states, 3 => columns, 3 => hand]
@@ -198,6 +212,13 @@ fn apply(shell: &mut Shell<u32>, op: &Op) {
         Op::ResizeBy(key, dw, dh) => shell.resize_by(key, dw, dh),
         Op::Workspace(number) => shell.switch_workspace(number),
         Op::ToWorkspace(key, number) => shell.move_to_workspace(key, number),
+        Op::WorkspaceOn(output, number) => shell.switch_workspace_on(output, number),
+        Op::TurnTo(output) => shell.turn_to(output),
+        Op::BeAt(output) => shell.be_at(output),
+        Op::Together(true) => shell.set_workspaces(Workspaces::Together),
+        Op::Together(false) => shell.set_workspaces(Workspaces::Apart),
+        Op::Scratch(key, scratch) => shell.set_scratch(key, scratch),
+        Op::ToggleScratch => shell.toggle_scratch(),
         Op::Arrange(number, columns) => {
             shell.arrange(number, if columns { Arrangement::Columns } else { Arrangement::Floating });
         }
@@ -231,6 +252,7 @@ fn apply(shell: &mut Shell<u32>, op: &Op) {
         Op::Open(n) => drop(shell.switcher_open(|key| n == 0 || key % n == 0)),
         Op::Step(forward) => shell.switcher_step(forward),
         Op::Select(key) => shell.switcher_select(key),
+        Op::Narrow(n) => shell.switcher_narrow(|key| n == 0 || key % n == 0),
         Op::Close(confirm) => drop(shell.switcher_close(confirm)),
     }
 }
@@ -244,7 +266,8 @@ struct Seen {
     stacking: Vec<u32>,
     wanted: Vec<Option<Wanted>>,
     focused: Option<u32>,
-    workspaces: Vec<(u32, bool, bool)>,
+    workspaces: Vec<Vec<(u32, bool, bool)>>,
+    active: u32,
     switcher: Option<crate::shell::Switcher<u32>>,
 }
 
@@ -255,7 +278,8 @@ fn look(shell: &Shell<u32>) -> Seen {
         stacking: shell.stacking().to_vec(),
         wanted: (0..KEYS).map(|key| shell.wanted(key)).collect(),
         focused: shell.focused(),
-        workspaces: shell.workspaces_in_use(),
+        workspaces: (0..3).map(|output| shell.workspaces_in_use(output)).collect(),
+        active: shell.active_output(),
         switcher: shell.switcher().cloned(),
     }
 }
@@ -269,6 +293,7 @@ fn check_change(before: &Seen, after: &Seen, change: Change) -> Result<(), TestC
         (before.wanted != after.wanted, Change::WANTED, "wanted"),
         (before.focused != after.focused, Change::FOCUS, "focus"),
         (before.workspaces != after.workspaces, Change::WORKSPACE, "workspaces"),
+        (before.active != after.active && change.is_empty(), Change::WORKSPACE, "the screen where the person is"),
         (before.switcher != after.switcher, Change::SWITCHER, "switcher"),
     ] {
         prop_assert!(
