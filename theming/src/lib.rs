@@ -35,6 +35,7 @@ mod notification;
 mod painter;
 mod pattern;
 mod prompt;
+mod search;
 mod secret;
 mod sentence;
 mod shown;
@@ -64,6 +65,7 @@ pub use manager::{
 pub use notification::{NotificationImage, NotificationSpec};
 pub use painter::Painter;
 pub use prompt::{Answer, Choice, NoticeSpec, PromptImage, PromptSpec};
+pub use search::{SearchSpec, WorkspaceSpec};
 pub use secret::SecretField;
 pub use sentence::Run;
 pub use shown::Blurred;

@@ -5,11 +5,13 @@ use std::collections::BTreeMap;
 use knus::span::Span;
 
 use super::{file::Number, named::named};
-use crate::shell::{Arrangement, ColumnSettings, WHOLE};
+use crate::shell::{Arrangement, ColumnSettings, WHOLE, Workspaces};
 
 /// How windows stand on workspaces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ArrangeConfig {
+    /// How workspaces of several screens hang together.
+    pub screens: Workspaces,
     /// Where nothing else is said.
     pub otherwise: Arrangement,
     /// Of single workspaces.
@@ -26,10 +28,12 @@ impl ArrangeConfig {
 
     pub(super) fn take_up(
         &mut self,
+        screens: Option<ScreensName>,
         otherwise: Option<Name>,
         columns: Option<ColumnsNode>,
         workspaces: Vec<WorkspaceNode>,
     ) {
+        self.screens = screens.map_or(self.screens, Into::into);
         self.otherwise = otherwise.map_or(self.otherwise, Into::into);
         self.workspaces.extend(workspaces.into_iter().map(|node| (node.number.0, node.arrange.into())));
         if let Some(node) = columns {
@@ -55,6 +59,25 @@ impl From<Name> for Arrangement {
         match name {
             Name::Floating => Self::Floating,
             Name::Columns => Self::Columns,
+        }
+    }
+}
+
+named! {
+    /// As the file says it.
+    pub enum ScreensName {
+        /// See [`Workspaces::Apart`].
+        Apart "apart",
+        /// See [`Workspaces::Together`].
+        Together "together",
+    }
+}
+
+impl From<ScreensName> for Workspaces {
+    fn from(name: ScreensName) -> Self {
+        match name {
+            ScreensName::Apart => Self::Apart,
+            ScreensName::Together => Self::Together,
         }
     }
 }

@@ -155,6 +155,14 @@ pub enum Action {
     SwitchNextOfQube,
     /// See [`Action::SwitchNextOfQube`].
     SwitchPreviousOfQube,
+    /// The switcher, windows of the focused program only.
+    SwitchNextOfApp,
+    /// See [`Action::SwitchNextOfApp`].
+    SwitchPreviousOfApp,
+    /// The switcher stays open: windows are found by typing.
+    FindWindow,
+    /// All workspaces at once, or no longer.
+    Overview,
     /// Asks the focused window to close.
     Close,
     /// Puts it away.
@@ -176,6 +184,8 @@ pub enum Action {
     Move(Direction),
     /// Moves it to the screen on that side.
     MoveToOutput(Direction),
+    /// The person turns to the screen on that side.
+    Output(Direction),
     /// Makes it larger or smaller, by steps to the right and down.
     Grow(i32, i32),
     /// Gives its column the next of the usual widths; `false`: the one before.
@@ -184,6 +194,10 @@ pub enum Action {
     ColumnShow(Option<Show>),
     /// Takes it out of the columns of its workspace, or puts it back.
     Float,
+    /// Calls the window of the scratch area, or puts it away.
+    Scratch,
+    /// Puts the focused window into the scratch area, or takes it out.
+    ToScratch,
     /// Arranges the workspace anew; `None`: the other way.
     Arrange(Option<Arrangement>),
     /// Shows a workspace.
@@ -304,6 +318,10 @@ impl Action {
             "switch-previous" => Self::SwitchPrevious,
             "switch-next-of-qube" => Self::SwitchNextOfQube,
             "switch-previous-of-qube" => Self::SwitchPreviousOfQube,
+            "switch-next-of-app" => Self::SwitchNextOfApp,
+            "switch-previous-of-app" => Self::SwitchPreviousOfApp,
+            "find-window" => Self::FindWindow,
+            "overview" => Self::Overview,
             "close" => Self::Close,
             "minimise" => Self::Minimise,
             "maximise" => Self::Maximise,
@@ -326,6 +344,12 @@ impl Action {
             "move-to-output-right" => Self::MoveToOutput(Direction::Right),
             "move-to-output-up" => Self::MoveToOutput(Direction::Up),
             "move-to-output-down" => Self::MoveToOutput(Direction::Down),
+            "output-left" => Self::Output(Direction::Left),
+            "output-right" => Self::Output(Direction::Right),
+            "output-up" => Self::Output(Direction::Up),
+            "output-down" => Self::Output(Direction::Down),
+            "scratch" => Self::Scratch,
+            "to-scratch" => Self::ToScratch,
             "wider" => Self::Grow(1, 0),
             "narrower" => Self::Grow(-1, 0),
             "higher" => Self::Grow(0, 1),
@@ -370,6 +394,10 @@ impl Default for Bound<Chord> {
         bind(alt.with(shift), k::KEY_Tab, Action::SwitchPrevious);
         bind(alt, k::KEY_grave, Action::SwitchNextOfQube);
         bind(alt.with(shift), k::KEY_grave, Action::SwitchPreviousOfQube);
+        bind(sup, k::KEY_grave, Action::SwitchNextOfApp);
+        bind(sup.with(shift), k::KEY_grave, Action::SwitchPreviousOfApp);
+        bind(sup, k::KEY_slash, Action::FindWindow);
+        bind(sup, k::KEY_Tab, Action::Overview);
         bind(sup, k::KEY_c, Action::ClipboardCopyOut);
         bind(sup, k::KEY_v, Action::ClipboardPasteIn);
         bind(sup, k::KEY_q, Action::Close);
@@ -394,6 +422,9 @@ impl Default for Bound<Chord> {
         for (key, direction) in arrows {
             bind(sup.with(ctrl).with(shift), key, Action::MoveToOutput(direction));
         }
+        for (key, direction) in arrows {
+            bind(sup.with(alt), key, Action::Output(direction));
+        }
         bind(sup, k::KEY_equal, Action::Grow(1, 0));
         bind(sup, k::KEY_minus, Action::Grow(-1, 0));
         bind(sup.with(ctrl), k::KEY_equal, Action::Grow(0, 1));
@@ -403,6 +434,8 @@ impl Default for Bound<Chord> {
         bind(sup.with(shift), k::KEY_r, Action::ColumnWidth(false));
         bind(sup, k::KEY_s, Action::ColumnShow(None));
         bind(sup, k::KEY_g, Action::Float);
+        bind(sup, k::KEY_z, Action::Scratch);
+        bind(sup.with(shift), k::KEY_z, Action::ToScratch);
         for number in 1..=crate::shell::WORKSPACES.min(9) {
             bind(sup, k::KEY_0 + number, Action::Workspace(number));
             bind(sup.with(shift), k::KEY_0 + number, Action::MoveToWorkspace(number));

@@ -63,17 +63,21 @@ struct File {
     #[knus(child)]
     card: Option<CardNode>,
     #[knus(child, unwrap(argument))]
+    workspaces: Option<arrangement::ScreensName>,
+    #[knus(child, unwrap(argument))]
     arrange: Option<arrangement::Name>,
     #[knus(child)]
     columns: Option<arrangement::ColumnsNode>,
     #[knus(children(name = "workspace"))]
-    workspaces: Vec<arrangement::WorkspaceNode>,
+    single_workspaces: Vec<arrangement::WorkspaceNode>,
     #[knus(children(name = "window"))]
     windows: Vec<window_rules::WindowNode>,
     #[knus(children(name = "output"))]
     outputs: Vec<outputs::OutputNode>,
     #[knus(child, unwrap(argument))]
     bar: Option<bool>,
+    #[knus(child, unwrap(argument))]
+    animations: Option<bool>,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -374,7 +378,8 @@ fn take_up(config: &mut Config, file: File, file_name: &str, text: &str) -> Resu
     if let Some(node) = file.card {
         config.cards = [vec![node.first], node.others].concat();
     }
-    config.arrange.take_up(file.arrange, file.columns, file.workspaces);
+    config.arrange.take_up(file.workspaces, file.arrange, file.columns, file.single_workspaces);
+    config.no_animations = file.animations.map_or(config.no_animations, |on| !on);
     config.no_bar = file.bar.map_or(config.no_bar, |bar| !bar);
     if let Some(node) = file.night_colour {
         let span = node.span;

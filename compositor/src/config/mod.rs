@@ -70,6 +70,8 @@ pub struct Config {
     pub outputs: Vec<OutputConfig>,
     /// The desktop draws no bar: a program of dom0 does.
     pub no_bar: bool,
+    /// Nothing moves by itself.
+    pub no_animations: bool,
 }
 
 named! {

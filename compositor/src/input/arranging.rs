@@ -27,6 +27,10 @@ impl Desktop {
             Action::Grow(wider, higher) => self.shell.grow(key, wider, higher),
             Action::ColumnWidth(wider) => self.shell.next_width(key, wider),
             Action::ColumnShow(show) => self.shell.set_show(key, show),
+            Action::ToScratch => {
+                self.shell.set_scratch(key, !self.shell.is_scratch(key));
+                self.follow_shell_focus();
+            }
             Action::Float => self.shell.set_floating(key, self.shell.stands(key)),
             _ => return,
         }
@@ -71,6 +75,8 @@ impl Desktop {
     /// Workspaces stand as the config says where it says something else than before.
     pub(crate) fn arrange_as_configured(&mut self, before: &ArrangeConfig) {
         self.shell.set_columns(self.config.arrange.columns);
+        self.shell.set_workspaces(self.config.arrange.screens);
+        self.follow_shell_focus();
         for workspace in 1..=WORKSPACES {
             let arrangement = self.config.arrange.of(workspace);
             if arrangement != before.of(workspace) {
@@ -79,8 +85,17 @@ impl Desktop {
         }
     }
 
+    /// The person turns to the screen on that side of where they are.
+    pub(super) fn turn_to_output(&mut self, to: Direction) {
+        if let Some(output) = self.shell.output_beside(self.shell.active_output(), to) {
+            self.shell.turn_to(output);
+            self.follow_shell_focus();
+        }
+    }
+
     /// Arranges the workspace that is shown; `None`: the other way.
     pub(super) fn arrange(&mut self, arrangement: Option<Arrangement>) {
+        // All screens show it alike.
         let workspace = self.shell.current_workspace();
         let other = match self.shell.arrangement(workspace) {
             Arrangement::Floating => Arrangement::Columns,

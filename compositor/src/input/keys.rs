@@ -9,18 +9,30 @@ use super::keyboard::Action;
 use crate::{
     Desktop,
     config::gestures::SwitchEvent,
-    ui::{Given, notices::Notice},
+    ui::{Among, Given, notices::Notice},
 };
 
 impl Desktop {
     /// A chord fired.
     pub(crate) fn action(&mut self, action: Action, now: Duration) {
+        if self.overview_action(&action) {
+            return;
+        }
         let focused = self.focused_window();
         match action {
-            Action::SwitchNext => self.switcher_step(true, false),
-            Action::SwitchPrevious => self.switcher_step(false, false),
-            Action::SwitchNextOfQube => self.switcher_step(true, true),
-            Action::SwitchPreviousOfQube => self.switcher_step(false, true),
+            Action::SwitchNext => self.switcher_step(true, Among::All),
+            Action::SwitchPrevious => self.switcher_step(false, Among::All),
+            Action::SwitchNextOfQube => self.switcher_step(true, Among::Qube),
+            Action::SwitchPreviousOfQube => self.switcher_step(false, Among::Qube),
+            Action::SwitchNextOfApp => self.switcher_step(true, Among::App),
+            Action::SwitchPreviousOfApp => self.switcher_step(false, Among::App),
+            Action::FindWindow => self.find_window(),
+            Action::Overview => self.toggle_overview(),
+            Action::Output(to) => self.turn_to_output(to),
+            Action::Scratch => {
+                self.shell.toggle_scratch();
+                self.follow_shell_focus();
+            }
             Action::Close
             | Action::Minimise
             | Action::Maximise
@@ -34,6 +46,7 @@ impl Desktop {
             | Action::Grow(..)
             | Action::ColumnWidth(_)
             | Action::ColumnShow(_)
+            | Action::ToScratch
             | Action::Float => {
                 if let Some(key) = focused {
                     self.window_action(key, &action);
@@ -114,8 +127,10 @@ impl Desktop {
                 | Action::SwitchPrevious
                 | Action::SwitchNextOfQube
                 | Action::SwitchPreviousOfQube
+                | Action::SwitchNextOfApp
+                | Action::SwitchPreviousOfApp
         ) {
-            self.switcher_confirm();
+            self.switcher_let_go();
         }
     }
 
@@ -141,13 +156,9 @@ impl Desktop {
         } else if self.ui.kept.manager.is_some() {
             self.manager_key(sym);
         } else if self.shell.switcher().is_some() {
-            match sym {
-                keysyms::KEY_Escape => self.switcher_cancel(),
-                keysyms::KEY_Return => self.switcher_confirm(),
-                keysyms::KEY_Right | keysyms::KEY_Down => self.switcher_step(true, false),
-                keysyms::KEY_Left | keysyms::KEY_Up => self.switcher_step(false, false),
-                _ => {}
-            }
+            self.switcher_key(sym);
+        } else if self.ui.kept.overview.is_some() {
+            self.overview_key(sym);
         }
     }
 

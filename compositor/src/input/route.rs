@@ -324,11 +324,15 @@ impl Desktop {
         }
         let before = std::mem::replace(&mut self.input.pointer.at, at);
         self.lead_follows_pointer();
+        if let Some(screen) = self.screens.at(at) {
+            self.shell.be_at(screen.id);
+        }
         if self.shell.is_dragging() {
             self.shell_drag(at);
             self.damage_all();
             return;
         }
+        self.overview_pointer(at);
         self.refresh_pointer(now);
         for at in [before, at] {
             self.damage_pointer(at);
@@ -473,7 +477,21 @@ impl Desktop {
                     self.other_press_on_ui(at, code, now);
                 }
             }
-            Under::PopupFrame(_) | Under::Nothing => self.swallow(code, now),
+            Under::PopupFrame(_) => self.swallow(code, now),
+            Under::Nothing => {
+                self.swallow(code, now);
+                self.turn_to_screen_at(at);
+            }
+        }
+    }
+
+    /// A press on the bare desktop of another screen than the one where the person was.
+    fn turn_to_screen_at(&mut self, at: Point<f64, Logical>) {
+        if let Some(screen) = self.screens.at(at)
+            && self.shell.active_output() != screen.id
+        {
+            self.shell.turn_to(screen.id);
+            self.follow_shell_focus();
         }
     }
 
@@ -538,6 +556,7 @@ impl Desktop {
                 }
                 self.damage_all();
             }
+            self.overview_release(self.input.pointer.at, code);
             if self.input.pointer.swallowed.is_empty() && self.shell.is_dragging() {
                 self.end_drag();
             }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use smithay::utils::{Logical, Point};
 use transom_protocol::message::{ToQube, TouchPoint, TouchUp};
 
-use super::pointer::Under;
+use super::{event::BTN_LEFT, pointer::Under};
 use crate::{Desktop, clock::millis, render::scene::SurfaceKey, trust::QubeId};
 
 /// Fingers that are down.
@@ -76,6 +76,7 @@ impl Desktop {
             }
             Under::Ui => {
                 self.press_on_ui(at, now);
+                self.overview_release(at, BTN_LEFT);
                 None
             }
             Under::PopupFrame(_) | Under::Nothing => None,

@@ -27,6 +27,7 @@ impl Desktop {
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }
+        self.close_overview();
         self.take_devices();
         self.input.waiting_keys.clear();
         self.grab_keyboard();

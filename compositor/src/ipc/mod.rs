@@ -180,13 +180,19 @@ pub struct State {
     /// Surfaces of dom0's programs that are no windows, in the order in which they came.
     #[serde(default)]
     pub layers: Vec<Layer>,
-    /// Number of the current workspace.
+    /// Number of the workspace where the person is.
     pub workspace: u32,
     /// How it is arranged: `floating` or `columns`.
     #[serde(default)]
     pub arrangement: String,
     /// Windows in the open switcher, and the chosen one.
     pub switcher: Option<(Vec<String>, usize)>,
+    /// What was typed into it, or into the overview.
+    #[serde(default)]
+    pub search: String,
+    /// The overview, while it is open.
+    #[serde(default)]
+    pub overview: Option<Overview>,
     /// What dom0 asks the person now.
     pub prompt: Option<String>,
     /// What is asked and said while the passphrase of the volumes is asked for.
@@ -270,6 +276,32 @@ pub struct StatusIcon {
     pub attention: bool,
     /// Where it is, with its frame: x, y, width, height in logical pixels.
     pub area: [i32; 4],
+}
+
+/// The open overview.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Overview {
+    /// The workspace that is chosen: its monitor, by its connector.
+    pub output: String,
+    /// See `output`: its number.
+    pub workspace: u32,
+    /// Title of the window that is chosen.
+    pub window: Option<String>,
+    /// All workspaces.
+    pub tiles: Vec<Tile>,
+}
+
+/// A workspace in the overview. Areas are x, y, width, height in logical pixels of the desktop.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Tile {
+    /// Its monitor, by its connector.
+    pub output: String,
+    /// Its number.
+    pub workspace: u32,
+    /// Where it is.
+    pub area: [i32; 4],
+    /// Titles of its windows, bottom first, and where these are.
+    pub windows: Vec<(String, [i32; 4])>,
 }
 
 /// The open launcher.
@@ -383,6 +415,12 @@ pub struct Monitor {
     pub refresh: u32,
     /// Its modes: width, height, refresh in millihertz; the one that it likes best first.
     pub modes: Vec<(i32, i32, u32)>,
+    /// Number of the workspace that it shows.
+    #[serde(default)]
+    pub workspace: u32,
+    /// Its workspaces that are in use: number, and whether a window on it asks for attention.
+    #[serde(default)]
+    pub workspaces: Vec<(u32, bool)>,
     /// Frames it has shown.
     pub flips: u64,
     /// Vertical blanks that went by while a frame was on its way to them.

@@ -29,6 +29,13 @@ impl Desktop {
             transform: transform_name(planned.transform).into(),
             refresh: planned.mode.refresh,
             modes: monitor.modes.iter().map(|mode| (mode.size.w, mode.size.h, mode.refresh)).collect(),
+            workspace: self.shell.workspace_on(planned.id),
+            workspaces: self
+                .shell
+                .workspaces_in_use(planned.id)
+                .into_iter()
+                .map(|(number, _, attention)| (number, attention))
+                .collect(),
             flips: self.backend.flips(planned.id).unwrap_or(0),
             missed: screen.map_or(0, |screen| screen.pacer.missed()),
             margin_us: screen.map_or(0, |screen| screen.pacer.margin().as_micros() as u64),

@@ -255,6 +255,8 @@ impl Desktop {
                 Arrangement::Columns => "columns".into(),
             },
             switcher: self.shell.switcher().map(|s| (s.windows.iter().map(title).collect(), s.selected)),
+            search: self.ui.kept.search.typed().into(),
+            overview: self.overview_state(),
             prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
             passphrase: self.passphrase_text(),
             launcher: self.launcher_state(),

@@ -154,6 +154,7 @@ impl Desktop {
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }
+        self.close_overview();
     }
 
     /// Which screens show what is drawn may have changed.

@@ -59,8 +59,10 @@ impl Desktop {
         if !filled && !self.config.no_bar {
             self.compose_bar(view, &mut items);
         }
+        let hidden = self.overview_is_seen();
+        self.compose_overview(view, &mut items);
         self.compose_layers(view, Band::Above, filled, &mut items);
-        for window in placed.iter().rev() {
+        for window in placed.iter().rev().filter(|_| !hidden) {
             for popup in self.popups_of(window.key).into_iter().rev() {
                 self.compose_popup(view, popup, &mut items);
             }

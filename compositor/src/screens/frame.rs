@@ -70,9 +70,12 @@ impl Desktop {
         else {
             return false;
         };
-        screen.dirty = false;
         screen.next_frame = now + frame_time(screen.refresh);
         let view = screen.view();
+        let moves = self.is_moving();
+        if let Some(screen) = self.screens.get_mut(id) {
+            screen.dirty = moves;
+        }
         self.tell_held_frame(id);
         let filled = crate::render::compose::bar_is_covered(&self.placed_windows(), id);
         self.sync_vrr(id, filled && !self.lock.covers());

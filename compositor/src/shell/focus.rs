@@ -64,8 +64,7 @@ impl<K: Key> Shell<K> {
     /// are if screens have workspaces of their own.
     pub(super) fn last_used(&self) -> Option<K> {
         let (anywhere, here) = (!self.desks.apart(), self.active_output());
-        let used =
-            |key: &K| self.windows.get(key).is_some_and(|w| w.used && (anywhere || w.output == here));
+        let used = |key: &K| self.windows.get(key).is_some_and(|w| w.used && (anywhere || w.output == here));
         self.history.iter().copied().filter(used).find_map(|key| self.can_have_focus(key))
     }
 

@@ -91,7 +91,8 @@ impl<K: Key> Shell<K> {
         let origin = self.focused.map(|key| self.modal_end(key));
         let selected = windows.iter().position(|k| Some(*k) == origin);
         let fresh = selected.is_none();
-        self.switcher = Some(Switcher { all: windows.clone(), windows, selected: selected.unwrap_or(0), origin, fresh });
+        self.switcher =
+            Some(Switcher { all: windows.clone(), windows, selected: selected.unwrap_or(0), origin, fresh });
         self.change |= Change::SWITCHER;
         true
     }

@@ -10,10 +10,13 @@ pub mod frames;
 pub(crate) mod launcher;
 mod leaving;
 mod manager;
+mod motion;
 pub mod notices;
 pub(crate) mod overlays;
+mod overview;
 mod passphrase;
 pub(crate) mod prompt;
+mod switcher;
 mod transfer;
 pub(crate) mod tray;
 
@@ -29,6 +32,7 @@ use self::{
 };
 pub(crate) use self::{
     prompt::{Given, Prompt},
+    switcher::Among,
     transfer::size,
 };
 use crate::render::scene::{Patch, Picture, SurfaceKey, color};

@@ -6,26 +6,32 @@ use std::{
     time::Duration,
 };
 
-use smithay::utils::{Logical, Point, Rectangle};
+use smithay::utils::{Logical, Point};
 use tracing::info;
 use transom_hypervisor::supervisor::CallAsk;
 use transom_protocol::types::Activation;
-use transom_theming::{CaptionSpec, FrameSpec, Label, WelcomeSpec};
+use transom_theming::WelcomeSpec;
 
-use super::{bar::DrawnBar, launcher::Launcher, manager::Manager, notices::Notice, prompt::Prompt};
+use super::{
+    bar::DrawnBar,
+    launcher::Launcher,
+    manager::Manager,
+    notices::Notice,
+    overview::Overview,
+    prompt::Prompt,
+    switcher::{CaptionKey, Search},
+};
 use crate::{
     Desktop,
     input::event::{BTN_MIDDLE, BTN_RIGHT},
     render::{
-        scene::{Item, Picture, SurfaceKey},
+        scene::{Item, Picture},
         view::View,
     },
     screens::Screen,
 };
 
-/// Card of the switcher, in logical pixels.
-const CARD: (i32, i32) = (240, 160);
-/// Space around cards.
+/// Space around notices.
 const GAP: i32 = 16;
 
 /// Pictures kept from frame to frame, and what is open.
@@ -38,10 +44,17 @@ pub(crate) struct Kept {
     pub(crate) manager: Option<Manager>,
     /// Calls that the person is asked about, longest first.
     pub(crate) calls: VecDeque<CallAsk>,
-    captions: Vec<(CaptionKey, Rc<Picture>)>,
+    pub(super) captions: Vec<(CaptionKey, Rc<Picture>)>,
+    /// What is typed into the switcher or the overview.
+    pub(crate) search: Search,
+    /// The switcher stays open when no key is held.
+    pub(super) search_stays: bool,
+    pub(crate) overview: Option<Overview>,
+    /// It was closed, and is still seen to go.
+    pub(super) overview_leaves: Option<Overview>,
     /// By scale.
     welcome: HashMap<u32, Rc<Picture>>,
-    outline: Option<(i32, i32, [crate::render::scene::Patch; 4])>,
+    pub(super) outline: Option<(i32, i32, [crate::render::scene::Patch; 4])>,
 }
 
 impl Kept {
@@ -51,6 +64,10 @@ impl Kept {
         self.captions.clear();
         self.welcome.clear();
         self.outline = None;
+        self.search.forget_picture();
+        for overview in [&mut self.overview, &mut self.overview_leaves].into_iter().flatten() {
+            overview.forget_pictures();
+        }
         if let Some(prompt) = &mut self.prompt {
             prompt.forget_picture();
         }
@@ -62,8 +79,6 @@ impl Kept {
         }
     }
 }
-
-type CaptionKey = (Option<Label>, String, String, bool, i32, u32);
 
 impl Desktop {
     /// Tells the person something.
@@ -80,7 +95,9 @@ impl Desktop {
 
     /// Overlays, front to back. They are on the screen that leads; the others are dimmed with it.
     pub(crate) fn compose_overlays(&mut self, view: View, items: &mut Vec<Item>) {
-        let dim = self.dom0_asks() || self.ui.leaving.is_some();
+        let asks = self.dom0_asks() || self.ui.leaving.is_some();
+        // Whatever is asked over the overview dims that.
+        let dim = self.dom0_asks_over_overview() || self.ui.leaving.is_some();
         if self.lead_view().is_some_and(|lead| lead.screen == view.screen) {
             if self.ui.kept.prompt.is_some() {
                 self.compose_prompt(view, items);
@@ -96,7 +113,7 @@ impl Desktop {
             self.compose_leaving(view, items);
             let below = self.compose_notices(view, items);
             // What dom0 asks has the person's eyes for itself.
-            if dim {
+            if asks {
                 self.place_no_cards();
             } else {
                 self.compose_cards(view, below, items);
@@ -110,6 +127,10 @@ impl Desktop {
 
     /// Something of dom0's is open that the person has to answer.
     pub(crate) fn dom0_asks(&self) -> bool {
+        self.ui.kept.overview.is_some() || self.dom0_asks_over_overview()
+    }
+
+    fn dom0_asks_over_overview(&self) -> bool {
         let kept = &self.ui.kept;
         let own = kept.prompt.is_some() || kept.launcher.is_some() || kept.manager.is_some();
         own || self.ui.passphrase.is_open() || self.shell.switcher().is_some()
@@ -169,14 +190,9 @@ impl Desktop {
         } else if self.ui.kept.manager.is_some() {
             self.press_on_manager(view, at);
         } else if self.shell.switcher().is_some() {
-            let hit = self.switcher_cards(view).into_iter().find(|(_, area)| area.to_f64().contains(at));
-            match hit {
-                Some((key, _)) => {
-                    self.shell.switcher_select(key);
-                    self.switcher_confirm();
-                }
-                None => self.switcher_cancel(),
-            }
+            self.press_on_switcher(view, at);
+        } else if self.ui.kept.overview.is_some() {
+            self.press_on_overview(at);
         } else if !self.press_on_cards(at, true, now) && !self.press_on_icons(at, Activation::Primary) {
             self.press_on_bar(at);
         }
@@ -184,6 +200,10 @@ impl Desktop {
 
     /// A press of another button there.
     pub(crate) fn other_press_on_ui(&mut self, at: Point<f64, Logical>, code: u32, now: Duration) {
+        if self.ui.kept.overview.is_some() && !self.dom0_asks_over_overview() {
+            self.other_press_on_overview(at, code);
+            return;
+        }
         let activation = match code {
             BTN_RIGHT => Activation::Context,
             BTN_MIDDLE => Activation::Secondary,
@@ -194,167 +214,9 @@ impl Desktop {
         }
     }
 
-    // The switcher.
-
-    /// Opens the switcher, or goes on in it.
-    pub(crate) fn switcher_step(&mut self, forward: bool, of_qube: bool) {
-        let kept = &self.ui.kept;
-        let own = kept.prompt.is_some() || kept.launcher.is_some() || kept.manager.is_some();
-        if own || self.ui.passphrase.is_open() || self.lock.covers() {
-            return;
-        }
-        if self.shell.switcher().is_none() {
-            let qube = self.shell.focused().map(|key| key.qube);
-            let only = |key: &SurfaceKey| !of_qube || Some(key.qube) == qube;
-            if !self.shell.switcher_open(only) {
-                return;
-            }
-            self.grab_keyboard();
-        }
-        self.shell.switcher_step(forward);
-        self.damage_all();
-    }
-
-    /// The chosen window gets the focus.
-    pub(crate) fn switcher_confirm(&mut self) {
-        let chosen = self.shell.switcher_close(true);
-        self.grab_keyboard();
-        if let Some(key) = chosen {
-            self.focus_window(key);
-        }
-        self.damage_all();
-    }
-
-    /// Everything stays as it was.
-    pub(crate) fn switcher_cancel(&mut self) {
-        self.shell.switcher_close(false);
-        self.grab_keyboard();
-        self.damage_all();
-    }
-
     /// dom0 keeps the keys for itself exactly while something of its own is open, or nothing is to be seen.
     pub(crate) fn grab_keyboard(&mut self) {
         let grab = self.lock.covers() || self.dom0_asks() || self.trust.focus.is_blank();
         self.input.keyboard.grab(grab);
-    }
-
-    /// Cards of the switcher and their places: those around the chosen one, as many as fit.
-    fn switcher_cards(&self, view: View) -> Vec<(SurfaceKey, Rectangle<i32, Logical>)> {
-        let Some(switcher) = self.shell.switcher() else { return Vec::new() };
-        let screen = view.area.size;
-        let caption = self.ui.theme().caption_height();
-        let fit = ((screen.w - GAP) / (CARD.0 + GAP)).max(1) as usize;
-        let count = switcher.windows.len().min(fit);
-        let first = (switcher.selected + 1).saturating_sub(count).min(switcher.windows.len() - count);
-        let width = count as i32 * (CARD.0 + GAP) - GAP;
-        let left = view.area.loc.x + (screen.w - width) / 2;
-        let top = view.area.loc.y + (screen.h - CARD.1 - caption) / 2;
-        switcher.windows[first..first + count]
-            .iter()
-            .enumerate()
-            .map(|(i, key)| {
-                let x = left + i as i32 * (CARD.0 + GAP);
-                (*key, Rectangle::new((x, top).into(), (CARD.0, CARD.1 + caption).into()))
-            })
-            .collect()
-    }
-
-    fn compose_switcher(&mut self, view: View, items: &mut Vec<Item>) {
-        let Some(selected) = self.shell.switcher().map(|s| s.windows[s.selected]) else { return };
-        for (key, area) in self.switcher_cards(view) {
-            if key == selected {
-                self.compose_outline(view, area, items);
-            }
-            self.compose_card(view, key, area, items);
-        }
-    }
-
-    /// The chosen card is marked by an outline, not by colour: colour means trust.
-    fn compose_outline(&mut self, view: View, area: Rectangle<i32, Logical>, items: &mut Vec<Item>) {
-        let rgb = self.ui.theme().text();
-        let outline = self.ui.kept.outline.get_or_insert_with(|| {
-            let patch = || crate::render::scene::Patch::new(crate::render::scene::color(rgb));
-            (0, 0, [patch(), patch(), patch(), patch()])
-        });
-        let patches = outline.2.clone();
-        let (x, y, w, h) = (area.loc.x - 8, area.loc.y - 8, area.size.w + 16, area.size.h + 16);
-        let sides = [(x, y, w, 2), (x, y + h - 2, w, 2), (x, y, 2, h), (x + w - 2, y, 2, h)];
-        for (patch, (x, y, w, h)) in patches.iter().zip(sides) {
-            let rect = view.rect_to_device(Rectangle::new((x, y).into(), (w, h).into()));
-            items.push(patch.item(rect));
-        }
-    }
-
-    /// A card: the live picture in its own frame, beneath it swatch, qube name and title.
-    fn compose_card(
-        &mut self,
-        view: View,
-        key: SurfaceKey,
-        area: Rectangle<i32, Logical>,
-        items: &mut Vec<Item>,
-    ) {
-        let Some((link, surface)) = self.qubes.surface(key) else { return };
-        let (label, name) = (link.label(), link.qube.name.clone());
-        let (title, not_isolated) = (surface.title.clone(), !link.qube.isolated);
-        let caption = self.caption(view, label, &name, &title, not_isolated, area.size.w);
-        let at = view.to_device((area.loc.x, area.loc.y + CARD.1).into());
-        items.push(Item::Picture { picture: caption, at, clip: None });
-        let Some((_, surface)) = self.qubes.surface(key) else { return };
-        let window = surface.geometry();
-        if window.is_empty() {
-            return;
-        }
-        let insets = self.ui.theme().insets(transom_theming::FrameKind::Popup);
-        let room = (CARD.0 - insets.left - insets.right, CARD.1 - GAP / 2 - insets.top - insets.bottom);
-        let factor = (f64::from(room.0) / f64::from(window.size.w))
-            .min(f64::from(room.1) / f64::from(window.size.h))
-            .min(1.0);
-        let shrink = |v: i32| ((f64::from(v) * factor) as i32).max(1);
-        let content = (shrink(window.size.w), shrink(window.size.h));
-        let outer = Rectangle::new(
-            (
-                area.loc.x + (CARD.0 - content.0 - insets.left - insets.right) / 2,
-                area.loc.y + (CARD.1 - GAP / 2 - content.1 - insets.top - insets.bottom) / 2,
-            )
-                .into(),
-            (content.0 + insets.left + insets.right, content.1 + insets.top + insets.bottom).into(),
-        );
-        let spec = FrameSpec {
-            kind: transom_theming::FrameKind::Popup,
-            label,
-            qube: "",
-            title: "",
-            active: true,
-            attention: None,
-            not_isolated,
-            maximised: false,
-            hovered: None,
-            pressed: None,
-            content: transom_theming::Size { w: content.0, h: content.1 },
-            scale: view.drawn_in(),
-        };
-        self.compose_preview(view, key, outer, &spec, factor, items);
-    }
-
-    fn caption(
-        &mut self,
-        view: View,
-        label: Option<Label>,
-        qube: &str,
-        title: &str,
-        not_isolated: bool,
-        width: i32,
-    ) -> Rc<Picture> {
-        let key: CaptionKey = (label, qube.to_owned(), title.to_owned(), not_isolated, width, view.scale);
-        if let Some((_, picture)) = self.ui.kept.captions.iter().find(|(k, _)| *k == key) {
-            return picture.clone();
-        }
-        let spec = CaptionSpec { label, qube, title, width, not_isolated, scale: view.drawn_in() };
-        let picture = Picture::new(self.ui.painter.caption(&spec));
-        if self.ui.kept.captions.len() > 64 {
-            self.ui.kept.captions.clear();
-        }
-        self.ui.kept.captions.push((key, picture.clone()));
-        picture
     }
 }

@@ -20,6 +20,7 @@ mod logind;
 mod manager;
 mod notifications;
 mod output_tools;
+mod overview;
 mod passphrase;
 mod paused;
 mod pen;

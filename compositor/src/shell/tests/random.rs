@@ -293,7 +293,11 @@ fn check_change(before: &Seen, after: &Seen, change: Change) -> Result<(), TestC
         (before.wanted != after.wanted, Change::WANTED, "wanted"),
         (before.focused != after.focused, Change::FOCUS, "focus"),
         (before.workspaces != after.workspaces, Change::WORKSPACE, "workspaces"),
-        (before.active != after.active && change.is_empty(), Change::WORKSPACE, "the screen where the person is"),
+        (
+            before.active != after.active && change.is_empty(),
+            Change::WORKSPACE,
+            "the screen where the person is",
+        ),
         (before.switcher != after.switcher, Change::SWITCHER, "switcher"),
     ] {
         prop_assert!(

@@ -172,7 +172,10 @@ fn the_scratch_area_gives_its_window_where_the_person_is() {
     shell.toggle_scratch();
     let placed = shell.placed(0).expect("it is there");
     assert_eq!((shell.focused(), placed.output, shell.workspace_of(0)), (Some(0), SECOND, Some(7)));
-    assert_eq!((placed.outer.center(), placed.content.size()), (second().usable.center(), Size::new(300, 200)));
+    assert_eq!(
+        (placed.outer.center(), placed.content.size()),
+        (second().usable.center(), Size::new(300, 200))
+    );
     shell.toggle_scratch();
     assert_eq!((in_sight(&shell), shell.focused()), (vec![1], None));
     shell.turn_to(OUTPUT.id);

@@ -86,6 +86,7 @@ impl Desktop {
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }
+        self.close_overview();
         self.ui.kept.manager = None;
         let model = Model::new(self.launcher_entries(only.as_deref()), self.ui.recent.clone(), MOST_ROWS);
         self.input.compose.reset();

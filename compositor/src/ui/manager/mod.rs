@@ -67,6 +67,7 @@ impl Desktop {
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }
+        self.close_overview();
         self.ui.kept.launcher = None;
         self.input.compose.reset();
         let mut model = Model::new(Vec::new());

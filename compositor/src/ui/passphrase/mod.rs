@@ -203,6 +203,7 @@ impl Desktop {
         if self.shell.switcher().is_some() {
             self.switcher_cancel();
         }
+        self.close_overview();
         self.input.compose.reset();
         self.ui.passphrase.open = Some(Open { model, drawn: None });
         self.ui.passphrase.wanted = false;
