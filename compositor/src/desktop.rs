@@ -22,6 +22,7 @@ use crate::{
     qubes::{Qubes, Supervisor, WindowRecord},
     render::{
         canvas::{Canvas, CanvasError, RendererKind},
+        moving::Moving,
         scene::SurfaceKey,
     },
     screens::{Monitor, Ramps, Screens},
@@ -124,6 +125,8 @@ pub struct Desktop {
     /// Where windows are.
     pub shell: Shell<SurfaceKey>,
     pub(crate) input: Input,
+    /// What is drawn on its way.
+    pub(crate) moving: Moving,
     pub(crate) trust: Trust,
     pub(crate) ui: Ui,
     pub(crate) lock: Lock,
@@ -177,6 +180,7 @@ impl Desktop {
             canvas,
             qubes: Qubes::default(),
             windows: BTreeMap::new(),
+            moving: Moving::default(),
             shell: Shell::default(),
             supervisor: None,
             figures: crate::ipc::Figures::default(),

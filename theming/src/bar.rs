@@ -56,6 +56,8 @@ pub struct BarImage {
     pub image: Image,
     /// Where each status icon is, in logical pixels relative to the picture; `None`: there is no room for it.
     pub icons: Vec<Option<Rect>>,
+    /// Where the workspaces are, as far as there is room for them; as for the icons.
+    pub workspaces: Vec<Rect>,
 }
 
 /// What the bar says.
@@ -87,6 +89,8 @@ pub struct BarSpec<'a> {
 const ICON: i32 = 22;
 /// Thickness of its ring: that of a popup's frame.
 const ICON_RING: i32 = 2;
+/// Width of a workspace's number.
+const WORKSPACE: i32 = 22;
 /// Space between two qubes, and right of the last one.
 const QUBE_GAP: i32 = 6;
 const RIGHT: i32 = 10;
@@ -123,13 +127,14 @@ impl Painter {
         let gap = scale.to_device(16);
         let left = DeviceRect { w: (middle.x - gap).max(0), ..row };
         let x = self.bar_focus(&mut canvas, spec, left);
-        self.bar_workspaces(&mut canvas, spec, DeviceRect { x, w: left.right() - x, ..row });
+        let room = DeviceRect { x, w: left.right() - x, ..row };
+        let workspaces = self.bar_workspaces(&mut canvas, spec, room);
         let from = middle.right() + gap;
         let right = DeviceRect { x: from, w: (width - from).max(0), ..row };
         let end = self.bar_right(&mut canvas, spec, right);
         // What dom0 says comes first: no icon can push it away.
         let icons = self.bar_icons(&mut canvas, spec, DeviceRect { w: (end - from).max(0), ..right });
-        BarImage { image: canvas.into_opaque(), icons }
+        BarImage { image: canvas.into_opaque(), icons, workspaces }
     }
 
     /// Status icons, those of one qube close together, as many as there is room for.
@@ -193,15 +198,20 @@ impl Painter {
         room.x + whole
     }
 
-    fn bar_workspaces(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) {
+    /// Numbers of workspaces. Returns where they are.
+    fn bar_workspaces(&mut self, canvas: &mut Canvas, spec: &BarSpec<'_>, room: DeviceRect) -> Vec<Rect> {
         let scale = spec.scale;
-        let side = scale.to_device(22);
-        let mut x = room.x + scale.to_device(10);
+        let high = self.theme.bar_height();
+        let mut places = Vec::with_capacity(spec.workspaces.len());
+        // Whole logical pixels, so that a click finds what is seen.
+        let mut left = scale.to_logical_up(room.x as f32) + 10;
         for (number, current, attention) in spec.workspaces {
-            let cell = DeviceRect { x, w: side, ..room };
+            let place = Rect { x: left, y: 0, w: WORKSPACE, h: high };
+            let cell = DeviceRect { y: room.y, h: room.h, ..device(place, scale) };
             if cell.right() > room.right() {
-                return;
+                break;
             }
+            places.push(place);
             let (back, ink) = if *current {
                 (self.theme.neutrals.raised, self.theme.text())
             } else {
@@ -218,8 +228,9 @@ impl Painter {
                 let at = (cell.right() - scale.to_device(6), cell.y + scale.to_device(8));
                 dot(canvas, at, 2.0, 1.0, self.theme.text(), scale);
             }
-            x += side;
+            left += WORKSPACE;
         }
+        places
     }
 
     /// The qubes' states, left of them the keyboard layout, and left of that the clipboard's state. Returns where

@@ -61,14 +61,19 @@ impl Desktop {
         }
         let hidden = self.overview_is_seen();
         self.compose_overview(view, &mut items);
+        self.compose_leaving_windows(view, &mut items);
         self.compose_layers(view, Band::Above, filled, &mut items);
         for window in placed.iter().rev().filter(|_| !hidden) {
+            let view = self.view_of(view, window);
             for popup in self.popups_of(window.key).into_iter().rev() {
                 self.compose_popup(view, popup, &mut items);
             }
             if view.shows_window(window) {
                 self.compose_window(view, window, &mut items);
             }
+        }
+        if !hidden {
+            self.compose_left_workspace(view, &mut items);
         }
         if placed.is_empty() && !self.layers.furnish(view.screen) {
             self.compose_welcome(view, &mut items);
@@ -78,7 +83,7 @@ impl Desktop {
         Scene { screen: view.screen, size: view.size, items, background: color(self.ui.theme().background()) }
     }
 
-    fn compose_window(&mut self, view: View, window: &PlacedWindow, items: &mut Vec<Item>) {
+    pub(super) fn compose_window(&mut self, view: View, window: &PlacedWindow, items: &mut Vec<Item>) {
         let key = window.key;
         let Some(look) = self.frame_look(key) else { return };
         let content = transom_theming::Size { w: window.content.size.w, h: window.content.size.h };

@@ -9,6 +9,7 @@ pub mod canvas;
 pub(crate) mod compose;
 pub mod element;
 pub mod guest;
+pub(crate) mod moving;
 pub mod painter;
 pub mod scene;
 pub mod view;

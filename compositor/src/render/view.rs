@@ -24,6 +24,12 @@ impl View {
         Scale::new(self.scale)
     }
 
+    /// What is seen through it is seen so far away from its place.
+    pub(crate) fn shifted(mut self, by: Point<i32, Logical>) -> Self {
+        self.area.loc -= by;
+        self
+    }
+
     /// Some of this is on the screen.
     pub(crate) fn shows(&self, rect: Rectangle<i32, Logical>) -> bool {
         self.area.overlaps(rect)

@@ -72,6 +72,7 @@ impl Desktop {
         };
         screen.next_frame = now + frame_time(screen.refresh);
         let view = screen.view();
+        self.begin_motions(id);
         let moves = self.is_moving();
         if let Some(screen) = self.screens.get_mut(id) {
             screen.dirty = moves;
@@ -83,7 +84,10 @@ impl Desktop {
         let cover = self.lock.cover();
         // While locked no window is to be seen, and none is focused.
         let hidden = cover.is_some();
-        let windows = self.placed_windows().into_iter().filter(|window| !hidden && view.shows_window(window));
+        let windows = self
+            .placed_windows()
+            .into_iter()
+            .filter(|window| !hidden && self.view_of(view, window).shows_window(window));
         let layers = if hidden { Vec::new() } else { self.layers_seen_on(id, filled) };
         let shown = Shown {
             focus: self.trust.focus.wanted().filter(|_| !hidden),

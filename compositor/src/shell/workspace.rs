@@ -231,13 +231,13 @@ impl<K: Key> Shell<K> {
         let Some(window) = self.windows.get(&key) else { return };
         let number = self.desks.shown(window.output);
         if in_sight && self.desks.apart() && window.parent.is_none() && window.workspace != number {
-            self.to_workspace_as_it_stands(key, number);
+            self.family_goes_as_it_stands(key, number);
         }
     }
 
     /// As [`Shell::family_to_workspace`], but what floats in columns by the person's wish goes on floating, as
     /// does what they hold in their hand. [`Shell::stand`] has to follow.
-    fn to_workspace_as_it_stands(&mut self, root: K, number: u32) {
+    fn family_goes_as_it_stands(&mut self, root: K, number: u32) {
         let held = self.drag.as_ref().map(|drag| drag.key);
         for key in self.subtree(root) {
             let Some(window) = self.windows.get_mut(&key) else { continue };
@@ -286,7 +286,7 @@ impl<K: Key> Shell<K> {
         }
         for (key, number) in back {
             if self.desks.apart() && self.parent(key).is_none() {
-                self.to_workspace_as_it_stands(key, number);
+                self.family_goes_as_it_stands(key, number);
             }
         }
         // The keys stay where they are.

@@ -4,6 +4,7 @@
 
 use std::rc::Rc;
 
+use smithay::utils::{Logical, Point};
 use transom_protocol::service::ICON_SIDE;
 use transom_theming::{BarIcon, BarQube, BarSpec, Icon, Label, QubeMark, Rect, Scale};
 
@@ -42,18 +43,26 @@ pub(crate) struct IconLook {
     pub(super) attention: bool,
 }
 
-/// What a bar says, its picture, and where its status icons are in it.
-pub(crate) type DrawnBar = (BarLook, Rc<Picture>, Vec<Option<Rect>>);
+/// A bar as it was drawn. Places are relative to it, in logical pixels.
+#[derive(Debug)]
+pub(crate) struct DrawnBar {
+    pub(super) look: BarLook,
+    picture: Rc<Picture>,
+    /// Of status icons; `None`: there is no room for it.
+    pub(super) icons: Vec<Option<Rect>>,
+    workspaces: Vec<Rect>,
+}
 
 impl Desktop {
     /// Height of the bar is the theme's; it spans its screen.
     pub(crate) fn compose_bar(&mut self, view: View, items: &mut Vec<Item>) {
         let look = self.bar_look(view);
         let picture = match self.ui.kept.bars.get(&view.screen) {
-            Some((kept, picture, _)) if *kept == look => picture.clone(),
+            Some(bar) if bar.look == look => bar.picture.clone(),
             _ => {
-                let (picture, icons) = self.ui.draw_bar(&look);
-                self.ui.kept.bars.insert(view.screen, (look, picture.clone(), icons));
+                let bar = self.ui.draw_bar(look);
+                let picture = bar.picture.clone();
+                self.ui.kept.bars.insert(view.screen, bar);
                 picture
             }
         };
@@ -82,6 +91,31 @@ impl Desktop {
         }
     }
 
+    /// A press on a bar: the number of a workspace shows it, the states of the qubes open the manager.
+    pub(super) fn press_on_bar(&mut self, at: Point<f64, Logical>) {
+        let Some(screen) = self.screens.at(at) else { return };
+        let (id, width) = (screen.id, screen.area.size.w);
+        let (x, y) = (at.x - f64::from(screen.area.loc.x), at.y - f64::from(screen.area.loc.y));
+        if y >= f64::from(self.bar_height()) {
+            return;
+        }
+        let there = |place: &Rect| (f64::from(place.x)..f64::from(place.x + place.w)).contains(&x);
+        let number = self.ui.kept.bars.get(&id).and_then(|bar| {
+            let mut places = bar.workspaces.iter().zip(&bar.look.workspaces);
+            places.find(|(place, _)| there(place)).map(|(_, (number, ..))| *number)
+        });
+        if let Some(number) = number {
+            self.shell.switch_workspace_on(id, number);
+            self.follow_shell_focus();
+            return;
+        }
+        let marks = self.supervisor.as_ref().map(crate::qubes::Supervisor::marks).unwrap_or_default();
+        if let Some(number) = transom_theming::bar_mark_at(width, marks.len(), x) {
+            let name = marks.get(number).map(|(name, ..)| name.clone());
+            self.open_manager(name.as_deref());
+        }
+    }
+
     /// Every qube the supervisor knows, else those with a link.
     fn qube_marks(&self) -> Vec<(String, Label, QubeMark, bool)> {
         match &self.supervisor {
@@ -96,7 +130,7 @@ impl Desktop {
 }
 
 impl super::Ui {
-    fn draw_bar(&mut self, look: &BarLook) -> (Rc<Picture>, Vec<Option<Rect>>) {
+    fn draw_bar(&mut self, look: BarLook) -> DrawnBar {
         let icons: Vec<BarIcon<'_>> = look
             .icons
             .iter()
@@ -134,6 +168,6 @@ impl super::Ui {
             icons: &icons,
         };
         let bar = self.painter.bar(&spec);
-        (Picture::new(bar.image), bar.icons)
+        DrawnBar { picture: Picture::new(bar.image), icons: bar.icons, workspaces: bar.workspaces, look }
     }
 }

@@ -10,7 +10,7 @@ pub mod frames;
 pub(crate) mod launcher;
 mod leaving;
 mod manager;
-mod motion;
+pub(crate) mod motion;
 pub mod notices;
 pub(crate) mod overlays;
 mod overview;

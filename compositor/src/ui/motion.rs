@@ -56,9 +56,9 @@ pub(crate) fn rect_between(
 impl Desktop {
     /// Something on the screens is on its way: another frame has to follow. What has arrived is forgotten.
     pub(crate) fn is_moving(&mut self) -> bool {
-        let moves = self.overview_moves();
+        let overview = self.overview_moves();
         self.forget_left_overview();
-        moves
+        self.windows_move() || overview
     }
 }
 

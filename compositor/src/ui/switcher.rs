@@ -249,7 +249,7 @@ impl Desktop {
     /// The field with what was typed, above the cards.
     fn compose_search(&mut self, view: View, none: bool, items: &mut Vec<Item>) {
         let picture = self.search_picture(view);
-        let above = (CARD.1 + self.ui.theme().caption_height()) / 2 + GAP;
+        let above = i32::midpoint(CARD.1, self.ui.theme().caption_height()) + GAP;
         let middle = view.area.loc.y + view.area.size.h / 2;
         let top = view.to_device((view.area.loc.x, middle - above).into()).y - picture.size().h;
         let at = Point::from((view.centred(picture.size()).x, top.max(0)));

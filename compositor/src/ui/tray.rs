@@ -130,7 +130,7 @@ impl Desktop {
     fn placed_icons(&self) -> impl Iterator<Item = (&IconLook, Rectangle<i32, Logical>)> {
         self.screens.iter().flat_map(|screen| {
             let bar = self.ui.kept.bars.get(&screen.id);
-            bar.into_iter().flat_map(|(look, _, places)| look.icons.iter().zip(places)).filter_map(
+            bar.into_iter().flat_map(|bar| bar.look.icons.iter().zip(&bar.icons)).filter_map(
                 |(icon, place)| {
                     let place = (*place)?;
                     let corner = screen.area.loc + Point::from((place.x, place.y));

@@ -18,6 +18,7 @@ mod layouts;
 mod lock;
 mod logind;
 mod manager;
+mod motion;
 mod notifications;
 mod output_tools;
 mod overview;

@@ -286,6 +286,12 @@ fn each_screen_has_workspaces_of_its_own() {
     assert_eq!(small(&world, "letter").0, 7);
     world.chord(&[RETURN]);
     assert_eq!((focused(&world).as_deref(), shown(&world)), (Some("letter"), vec![1, 7]));
+    // The numbers in a bar can be pressed.
+    let pressed = (60..300).step_by(11).any(|x| {
+        world.click(f64::from(x), 14.0);
+        shown(&world)[0] == 5
+    });
+    assert!(pressed && focused(&world).as_deref() == Some("film"), "{:?}", shown(&world));
     let [x, ..] = world.content("letter");
     assert!(x >= 640, "on the right screen: {x}");
 }

@@ -200,21 +200,6 @@ impl Desktop {
         self.manager_order(order);
     }
 
-    /// A press on the bar, when nothing of dom0's is open: the states of the qubes open the manager.
-    pub(super) fn press_on_bar(&mut self, at: Point<f64, Logical>) {
-        let Some(screen) = self.screens.at(at) else { return };
-        let (x, y) = (at.x - f64::from(screen.area.loc.x), at.y - f64::from(screen.area.loc.y));
-        if y >= f64::from(self.bar_height()) {
-            return;
-        }
-        let marks = self.supervisor.as_ref().map(crate::qubes::Supervisor::marks).unwrap_or_default();
-        let hit = transom_theming::bar_mark_at(screen.area.size.w, marks.len(), x);
-        if let Some(number) = hit {
-            let name = marks.get(number).map(|(name, ..)| name.clone());
-            self.open_manager(name.as_deref());
-        }
-    }
-
     fn manager_order(&mut self, order: Option<Order>) {
         self.damage_all();
         match order {

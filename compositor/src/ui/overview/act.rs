@@ -208,12 +208,11 @@ impl Desktop {
 
     /// Closes it, and goes to a window, or to a workspace.
     fn overview_go(&mut self, (output, number): Desk, window: Option<SurfaceKey>) {
-        match window {
-            Some(key) => self.focus_window(key),
-            None => {
-                self.shell.switch_workspace_on(output, number);
-                self.follow_shell_focus();
-            }
+        if let Some(key) = window {
+            self.focus_window(key);
+        } else {
+            self.shell.switch_workspace_on(output, number);
+            self.follow_shell_focus();
         }
         self.close_overview();
     }

@@ -155,7 +155,7 @@ impl Desktop {
     }
 
     /// Windows of a workspace of a screen that are not put away, bottom first.
-    fn windows_of_desk(&self, (output, number): Desk) -> Vec<PlacedWindow> {
+    pub(crate) fn windows_of_desk(&self, (output, number): Desk) -> Vec<PlacedWindow> {
         let keys = self.shell.stacking().iter().copied();
         keys.filter(|key| self.shell.workspace_of(*key) == Some(number) && !self.shell.is_minimised(*key))
             .filter_map(|key| self.shell.placed(key))
@@ -359,7 +359,7 @@ impl Desktop {
     }
 
     /// A window made smaller, in a thin frame of its qube's colour.
-    pub(super) fn compose_small_window(
+    pub(crate) fn compose_small_window(
         &mut self,
         view: View,
         key: SurfaceKey,
