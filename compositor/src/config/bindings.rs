@@ -194,6 +194,10 @@ pub enum Action {
     ColumnShow(Option<Show>),
     /// Takes it out of the columns of its workspace, or puts it back.
     Float,
+    /// Makes the screen with the pointer larger by so many steps.
+    Zoom(i32),
+    /// No longer.
+    ZoomOff,
     /// Calls the window of the scratch area, or puts it away.
     Scratch,
     /// Puts the focused window into the scratch area, or takes it out.
@@ -348,6 +352,9 @@ impl Action {
             "output-right" => Self::Output(Direction::Right),
             "output-up" => Self::Output(Direction::Up),
             "output-down" => Self::Output(Direction::Down),
+            "zoom-in" => Self::Zoom(1),
+            "zoom-out" => Self::Zoom(-1),
+            "zoom-off" => Self::ZoomOff,
             "scratch" => Self::Scratch,
             "to-scratch" => Self::ToScratch,
             "wider" => Self::Grow(1, 0),
@@ -429,6 +436,9 @@ impl Default for Bound<Chord> {
         bind(sup, k::KEY_minus, Action::Grow(-1, 0));
         bind(sup.with(ctrl), k::KEY_equal, Action::Grow(0, 1));
         bind(sup.with(ctrl), k::KEY_minus, Action::Grow(0, -1));
+        bind(sup.with(alt), k::KEY_equal, Action::Zoom(1));
+        bind(sup.with(alt), k::KEY_minus, Action::Zoom(-1));
+        bind(sup.with(alt), k::KEY_0, Action::ZoomOff);
         bind(sup, k::KEY_w, Action::Arrange(None));
         bind(sup, k::KEY_r, Action::ColumnWidth(true));
         bind(sup.with(shift), k::KEY_r, Action::ColumnWidth(false));

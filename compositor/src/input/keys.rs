@@ -29,6 +29,8 @@ impl Desktop {
             Action::FindWindow => self.find_window(),
             Action::Overview => self.toggle_overview(),
             Action::Output(to) => self.turn_to_output(to),
+            Action::Zoom(steps) => self.zoom(Some(f64::from(steps))),
+            Action::ZoomOff => self.zoom(None),
             Action::Scratch => {
                 self.shell.toggle_scratch();
                 self.follow_shell_focus();

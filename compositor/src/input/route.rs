@@ -86,6 +86,10 @@ impl Desktop {
             InputEvent::Axis { source, x, y, x120, y120, stop, inverted } => {
                 let outcomes = self.input.keyboard.pointer_event();
                 self.outcomes(outcomes, now);
+                if self.input.keyboard.logo_held() {
+                    self.zoom_by_wheel(y120);
+                    return;
+                }
                 if self.ui.kept.launcher.is_some() {
                     self.launcher_wheel(y120);
                     return;

@@ -223,6 +223,9 @@ pub struct State {
     pub status_icons: Vec<StatusIcon>,
     /// What the bar says of the clipboard.
     pub clipboard: Option<String>,
+    /// How much larger the screen with the pointer is made: 1 is as it is.
+    #[serde(default)]
+    pub zoom: f64,
     /// Where the pointer is.
     pub pointer: (f64, f64),
     /// Frames.

@@ -133,7 +133,7 @@ impl Desktop {
             Face::Program => self.locker_items(screen, &mut items),
         }
         self.lock.fill(background, area, &mut items);
-        Scene { screen, size, items, background }
+        Scene { screen, size, items, background, magnified: None }
     }
 
     fn lock_words(&self) -> Words {

@@ -80,7 +80,8 @@ impl Desktop {
         }
         self.compose_layers(view, Band::Between, filled, &mut items);
         self.compose_layers(view, Band::Below, filled, &mut items);
-        Scene { screen: view.screen, size: view.size, items, background: color(self.ui.theme().background()) }
+        let background = color(self.ui.theme().background());
+        Scene { screen: view.screen, size: view.size, items, background, magnified: None }
     }
 
     pub(super) fn compose_window(&mut self, view: View, window: &PlacedWindow, items: &mut Vec<Item>) {
@@ -257,7 +258,8 @@ impl Desktop {
 
     /// The pointer with all that hangs on it was at a place, or is there now.
     pub(crate) fn damage_pointer(&mut self, at: Point<f64, Logical>) {
-        if matches!(self.cursor(), Cursor::Surface { .. }) || self.drag_icon().is_some() {
+        let zoomed = self.screens.zoom.factor() > 1.0;
+        if zoomed || matches!(self.cursor(), Cursor::Surface { .. }) || self.drag_icon().is_some() {
             self.damage_all();
         } else {
             let corner = at.to_i32_floor() - Point::from((CURSOR, CURSOR));

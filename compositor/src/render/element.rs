@@ -10,6 +10,7 @@ use smithay::{
 };
 
 use super::DeviceRect;
+use crate::screens::Magnifier;
 
 /// What a quad is filled with.
 #[derive(Clone, Debug)]
@@ -53,6 +54,15 @@ pub struct Quad<T> {
     pub opaque: bool,
     /// The pixels, where they may go on a plane of the pointer's own.
     pub pointer: Option<MemoryBuffer>,
+}
+
+impl<T> Quad<T> {
+    /// The same on a screen of which a part is made larger.
+    #[must_use]
+    pub fn magnified(self, magnifier: Magnifier) -> Self {
+        let (dst, clip) = (magnifier.apply(self.dst), magnifier.apply(self.clip));
+        Self { dst, clip, pointer: None, ..self }
+    }
 }
 
 impl<T: Texture> Quad<T> {

@@ -96,7 +96,11 @@ where
     /// What there is to draw of `scene`, front to back, for whoever keeps count of damage himself.
     /// Textures that neither it nor another screen's last scene needs are let go.
     pub fn quads(&mut self, scene: &Scene) -> Vec<Quad<R::TextureId>> {
-        let quads = scene.items.iter().filter_map(|item| self.quad(item)).collect();
+        let larger = |quad: Quad<_>| match scene.magnified {
+            Some(magnifier) => quad.magnified(magnifier),
+            None => quad,
+        };
+        let quads = scene.items.iter().filter_map(|item| self.quad(item)).map(larger).collect();
         self.used.insert(scene.screen, used(scene));
         self.forget_unused();
         quads

@@ -15,7 +15,7 @@ use smithay::{
 };
 
 use super::DeviceRect;
-use crate::{qubes::surface::Content, trust::QubeId};
+use crate::{qubes::surface::Content, screens::Magnifier, trust::QubeId};
 
 /// A surface of a qube, over all qubes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -110,6 +110,8 @@ pub struct Scene {
     pub items: Vec<Item>,
     /// Where nothing is.
     pub background: Color32F,
+    /// A part of it fills the screen.
+    pub magnified: Option<Magnifier>,
 }
 
 /// An sRGB colour, opaque.

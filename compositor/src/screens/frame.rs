@@ -80,7 +80,8 @@ impl Desktop {
         self.tell_held_frame(id);
         let filled = crate::render::compose::bar_is_covered(&self.placed_windows(), id);
         self.sync_vrr(id, filled && !self.lock.covers());
-        let scene = self.compose(view);
+        let mut scene = self.compose(view);
+        scene.magnified = self.magnifier(view);
         let cover = self.lock.cover();
         // While locked no window is to be seen, and none is focused.
         let hidden = cover.is_some();

@@ -11,6 +11,7 @@ mod frame;
 pub mod gamma;
 mod known;
 pub mod layout;
+mod magnifier;
 mod monitor;
 pub mod night;
 mod pacing;
@@ -26,8 +27,11 @@ use smithay::utils::{Logical, Physical, Point, Rectangle, Size, Transform};
 use tracing::warn;
 use transom_protocol::{message, types};
 
-pub use self::monitor::{Hint, Identity, Mode, Monitor};
-use self::{frame::Awaited, known::Known, pacing::Pacer, power::Dark, said::Said, vrr::Vrr};
+use self::{frame::Awaited, known::Known, magnifier::Zoom, pacing::Pacer, power::Dark, said::Said, vrr::Vrr};
+pub use self::{
+    magnifier::Magnifier,
+    monitor::{Hint, Identity, Mode, Monitor},
+};
 pub(crate) use self::{picture::Captured, ramps::Ramps};
 use crate::{Desktop, config::OutputConfig, render::view::View, shell};
 
@@ -173,6 +177,8 @@ pub struct Screens {
     lead: u32,
     /// Scale of monitors of which nothing else is known, in 120ths.
     scale: u32,
+    /// How much larger the one with the pointer is made.
+    pub(crate) zoom: Zoom,
 }
 
 impl Screens {
@@ -185,6 +191,7 @@ impl Screens {
             dark: BTreeMap::new(),
             lead: 0,
             scale,
+            zoom: Zoom::default(),
         }
     }
 

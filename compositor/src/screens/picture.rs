@@ -82,7 +82,9 @@ impl Desktop {
         // What was last drawn may be older than the lock.
         let locked = self.lock.covers();
         if on_monitors || locked {
-            let scene = self.compose(view);
+            let mut scene = self.compose(view);
+            // As it is seen.
+            scene.magnified = self.magnifier(view);
             self.canvas.draw(&scene)?;
         }
         let (bytes, size) = self.canvas.read(id)?;

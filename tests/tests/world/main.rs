@@ -17,6 +17,7 @@ mod layers;
 mod layouts;
 mod lock;
 mod logind;
+mod magnifier;
 mod manager;
 mod motion;
 mod notifications;
