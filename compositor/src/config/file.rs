@@ -110,6 +110,8 @@ struct KeyboardNode {
     repeat_delay: Option<Number<100, 5_000>>,
     #[knus(child, unwrap(argument))]
     repeat_rate: Option<Number<0, 200>>,
+    #[knus(child, unwrap(argument))]
+    sticky_keys: Option<bool>,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -445,6 +447,7 @@ fn keyboard(node: KeyboardNode, config: &mut KeyboardConfig) {
     set(&mut config.layout, node.layout);
     set(&mut config.variant, node.variant);
     set(&mut config.options, node.options);
+    config.sticky = node.sticky_keys.unwrap_or(config.sticky);
     config.layout_scope = node.layout_scope.unwrap_or(config.layout_scope);
     if let Some(delay) = node.repeat_delay {
         config.repeat_delay = Duration::from_millis(delay.0.into());

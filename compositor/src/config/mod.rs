@@ -103,6 +103,8 @@ pub struct KeyboardConfig {
     pub repeat_delay: Duration,
     /// Time between repeats; `None`: keys never repeat.
     pub repeat_interval: Option<Duration>,
+    /// Modifiers that are tapped hold for the next key.
+    pub sticky: bool,
     /// Chords.
     pub bindings: Bindings,
 }
@@ -118,6 +120,7 @@ impl Default for KeyboardConfig {
             layout_scope: LayoutScope::Global,
             repeat_delay: Duration::from_millis(400),
             repeat_interval: Some(Duration::from_millis(33)),
+            sticky: false,
             bindings: Bindings::default(),
         }
     }

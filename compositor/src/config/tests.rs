@@ -20,6 +20,7 @@ fn settings_are_taken_up() {
         keyboard {
             layout "us,ru"
             repeat-rate 0
+            sticky-keys true
         }
         clipboard {
             max-mib 1
@@ -42,6 +43,8 @@ fn settings_are_taken_up() {
         workspace 9 { arrange "floating"; }
         bind "Super+Tab" "focus-right"
         bar false
+        animations false
+        workspaces "together"
     "#;
     let config = Config::parse("c.kdl", text).unwrap();
     assert_eq!(config.keyboard.layout, "us,ru");
@@ -64,7 +67,8 @@ fn settings_are_taken_up() {
     assert_eq!(config.notifications.low, NotificationConfig::default().low);
     assert_eq!(config.idle.lock, Some(Duration::from_secs(90)));
     assert_eq!(config.idle.screens_off, None);
-    assert!(config.no_bar);
+    assert!(config.no_bar && config.no_animations && config.keyboard.sticky);
+    assert_eq!(config.arrange.screens, crate::shell::Workspaces::Together);
     assert_eq!(config.idle.inhibit_at_most, Duration::from_hours(1));
     assert_eq!(config.limits("work").windows, Limits::default().windows);
     assert_eq!(config.limits("web").selection_bytes, 1 << 20);
@@ -114,6 +118,7 @@ fn a_bad_file_says_where_and_why() {
         ("qube \"a\" {\n  idle-inhibit \"often\"\n}", 2, "limited"),
         ("\ncard \"1\"", 2, "PCI bus"),
         ("card", 1, ""),
+        ("workspaces \"alone\"", 1, "\"apart\", \"together\""),
         ("arrange \"rows\"", 1, "\"floating\", \"columns\""),
         ("\nwindow { workspace 2; }", 2, "which windows"),
         ("window app=\"foot\" { stand \"there\"; }", 1, "\"floating\", \"maximised\""),

@@ -60,9 +60,12 @@ impl Desktop {
                 if pressed {
                     self.figures.key(self.clock.now());
                 }
-                let layout = self.input.keyboard.layout();
+                let (layout, stuck) = (self.input.keyboard.layout(), self.input.keyboard.stuck());
                 let outcomes = self.input.keyboard.key(code, pressed, now);
                 self.outcomes(outcomes, now);
+                if self.input.keyboard.stuck() != stuck {
+                    self.damage_all();
+                }
                 if self.input.keyboard.layout() != layout {
                     self.layout_chosen();
                 }

@@ -84,11 +84,17 @@ impl Desktop {
             qubes: self.qube_marks(),
             clipboard: self.trust.clipboard.state_text(now),
             layout: self.layout_in_force(),
-            note: self.capture_note().or_else(|| self.ui.cards.note()),
+            note: self.bar_note(),
             icons: self.icon_looks(),
             width: view.area.size.w,
             scale: view.scale,
         }
+    }
+
+    /// The one thing more that there is room for.
+    fn bar_note(&self) -> Option<String> {
+        let stuck = Some(self.input.keyboard.stuck()).filter(|stuck| !stuck.is_empty());
+        self.capture_note().or(stuck).or_else(|| self.ui.cards.note())
     }
 
     /// A press on a bar: the number of a workspace shows it, the states of the qubes open the manager.

@@ -117,3 +117,29 @@ fn another_layout_in_the_settings_is_typed_at_once_and_no_key_is_left_down() {
     world.chord(&[SUPER, SPACE]);
     assert_eq!(world.desktop.state().windows.len(), 1, "chords are those of the new settings");
 }
+
+#[test]
+fn a_modifier_that_is_tapped_holds_for_the_next_key() {
+    const SHIFT: u32 = 42;
+    const A: u32 = 30;
+    const TAB: u32 = 15;
+    const ALT: u32 = 56;
+    let mut world = two_qubes("sticky-keys true");
+    world.click_into("work");
+    let plain = world.picture();
+    world.chord(&[SHIFT]);
+    world.turn();
+    assert_ne!(world.picture(), plain, "the bar says so");
+    world.chord(&[A]);
+    world.turn();
+    assert_eq!((world.clients[0].heard.modifiers & 1, world.desktop.state().lock.as_str()), (0, "open"));
+    let keys = [(SHIFT, true), (A, true), (A, false), (SHIFT, false)];
+    assert_eq!(world.clients[0].heard.keys, keys);
+    assert_eq!(world.picture(), plain);
+    // Chords too, key by key.
+    world.chord(&[ALT]);
+    world.chord(&[TAB]);
+    let focused =
+        |world: &World| world.desktop.state().windows.into_iter().find(|w| w.focused).map(|w| w.title);
+    assert_eq!(focused(&world).as_deref(), Some("web"));
+}

@@ -9,13 +9,17 @@
 //! it learns nothing of keys that went to others (NO-ORACLE). Keys repeat here and nowhere else.
 
 mod layout;
+mod sticky;
 
 use std::{collections::BTreeMap, time::Duration};
 
 use smithay::input::keyboard::xkb;
 use tracing::warn;
 
-use self::layout::{Layout, modifier};
+use self::{
+    layout::{Layout, modifier},
+    sticky::Sticky,
+};
 pub use crate::config::bindings::Action;
 use crate::config::{
     KeyboardConfig,
@@ -118,6 +122,7 @@ pub struct Keyboard {
     chord: Option<(Mods, Action)>,
     repeat: Option<(u32, Duration)>,
     told: ModifierState,
+    sticky: Sticky,
 }
 
 /// Asks XKB whether it knows this layout.
@@ -144,6 +149,7 @@ impl Keyboard {
             chord: None,
             repeat: None,
             told: ModifierState::default(),
+            sticky: Sticky::new(config.sticky),
         })
     }
 
@@ -163,6 +169,7 @@ impl Keyboard {
                 chord: None,
                 repeat: None,
                 told: ModifierState::default(),
+                sticky: Sticky::default(),
             })
         })
     }
@@ -173,6 +180,8 @@ impl Keyboard {
     /// XKB knows no such layout; the old one stays, all else is taken up.
     pub fn reconfigure(&mut self, config: &KeyboardConfig) -> Result<bool, String> {
         self.bindings = config.bindings.clone();
+        self.sticky.on = config.sticky;
+        self.sticky.reset();
         (self.delay, self.interval) = (config.repeat_delay, config.repeat_interval);
         let layout = Layout::new(config)?;
         let changes = layout.names != self.layout.names;
@@ -190,6 +199,15 @@ impl Keyboard {
 
     /// A key of the device; evdev code.
     pub fn key(&mut self, code: u32, pressed: bool, now: Duration) -> Vec<Outcome> {
+        let modifier =
+            self.layout.syms(code).first().is_some_and(|sym| {
+                !modifier(*sym).is_empty() || sym.raw() == xkb::keysyms::KEY_ISO_Level3_Shift
+            });
+        let heard = self.sticky.key(code, pressed, modifier);
+        heard.into_iter().flat_map(|(code, pressed)| self.heard(code, pressed, now)).collect()
+    }
+
+    fn heard(&mut self, code: u32, pressed: bool, now: Duration) -> Vec<Outcome> {
         if pressed == self.held.contains_key(&code) {
             // A device that says it twice, or a release of what was never pressed.
             return Vec::new();
@@ -312,6 +330,7 @@ impl Keyboard {
 
     /// Every key is up: the device is gone.
     pub fn release_all(&mut self, _now: Duration) -> Vec<Outcome> {
+        self.sticky.reset();
         let codes: Vec<u32> = self.held.keys().copied().collect();
         codes.into_iter().flat_map(|code| self.release(code)).collect()
     }
@@ -375,6 +394,22 @@ impl Keyboard {
     /// Locks that are on.
     pub fn locks(&self) -> Locks {
         self.layout.locks()
+    }
+
+    /// Modifiers that hold by themselves, in words; empty: none.
+    pub fn stuck(&self) -> String {
+        let names = self.sticky.held().filter_map(|(code, always)| {
+            let sym = *self.layout.syms(code).first()?;
+            let name = match modifier(sym) {
+                Mods::CTRL => "Ctrl",
+                Mods::ALT => "Alt",
+                Mods::SHIFT => "Shift",
+                Mods::SUPER => "Super",
+                _ => "AltGr",
+            };
+            Some(if always { format!("{name} locked") } else { name.to_owned() })
+        });
+        names.collect::<Vec<_>>().join(" + ")
     }
 
     /// Modifiers that are down.
