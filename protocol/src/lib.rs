@@ -11,6 +11,7 @@
 //! - [`service`]: what the agent and `transom-qubed` say to each other,
 //! - [`programs`]: the programs of a qube, as its agent lists them and dom0 keeps them,
 //! - [`call`]: a service call of one qube to another,
+//! - [`text_field`]: text fields of programs that an input method writes into,
 //! - [`input`]: input devices that a qube hands to dom0 by such a call,
 //! - [`network`]: what the network of a qube is to be,
 //! - [`supervisor`]: what dom0's programs and `transom-qubed` say to each other.
@@ -34,6 +35,7 @@ pub mod service;
 pub mod session;
 pub mod supervisor;
 pub mod text;
+pub mod text_field;
 pub mod types;
 pub mod vsock;
 pub mod wire;

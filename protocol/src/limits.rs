@@ -28,6 +28,10 @@ pub const MAX_KEYMAP: usize = 256 * 1_024;
 /// Longest surrounding text, preedit or committed text of an input method, in bytes (the limit of
 /// text-input-v3).
 pub const MAX_INPUT_TEXT: usize = 4_000;
+/// Content hints of a text field that have a meaning, as in text-input-v3.
+pub const CONTENT_HINTS: u32 = 0x3ff;
+/// Highest content purpose of a text field, as in text-input-v3.
+pub const CONTENT_PURPOSES: u32 = 13;
 /// Deepest nesting of windows (popups in popups, subsurfaces in subsurfaces), the outermost one
 /// included.
 pub const MAX_DEPTH: usize = 16;

@@ -65,12 +65,16 @@ impl Agent {
             ToQube::ToolMotion(motion) => self.tool_motion(window, motion),
             ToQube::ToolTip(tip) => self.tool_tip(window, serial, **tip),
             ToQube::ToolButton(button) => self.tool_button(window, serial, button),
-            // dom0 has no input method yet and never says these.
-            ToQube::TextInputFocus(_)
-            | ToQube::Preedit(_)
-            | ToQube::CommitText(_)
-            | ToQube::DeleteSurrounding(_)
-            | ToQube::TextInputDone(()) => {}
+            ToQube::TextInputFocus(switch) => self.text_input_focus(window, serial, switch.on.get()),
+            ToQube::Preedit(preedit) => {
+                let (begin, end) = (preedit.fixed.begin.get(), preedit.fixed.end.get());
+                self.text_edit().compose(preedit.text(), begin, end);
+            }
+            ToQube::CommitText(text) => self.text_edit().insert(&String::from_utf8_lossy(text)),
+            ToQube::DeleteSurrounding(delete) => {
+                self.text_edit().delete(delete.before.get(), delete.after.get());
+            }
+            ToQube::TextInputDone(()) => self.text_edit_done(serial),
             ToQube::NotifyDismissed(name) => self.notification_dismissed(name.notification.get()),
             ToQube::NotifyAction(chosen) => {
                 self.notification_chosen(chosen.notification.get(), chosen.action);

@@ -31,6 +31,7 @@ impl Agent {
     }
 
     pub(crate) fn keyboard_leave(&mut self) {
+        self.text_input_leave();
         let Some(keyboard) = self.keyboard() else { return };
         keyboard.set_focus(self, None, SERIAL_COUNTER.next_serial());
         // With nobody listening every key goes up: the next window begins with none.

@@ -3,8 +3,7 @@
 use smithay::{
     delegate_compositor, delegate_cursor_shape, delegate_fractional_scale, delegate_idle_inhibit,
     delegate_output, delegate_pointer_constraints, delegate_pointer_gestures, delegate_presentation,
-    delegate_relative_pointer, delegate_single_pixel_buffer, delegate_text_input_manager,
-    delegate_viewporter, delegate_xdg_activation,
+    delegate_relative_pointer, delegate_single_pixel_buffer, delegate_viewporter, delegate_xdg_activation,
     input::pointer::PointerHandle,
     reexports::wayland_server::{
         Client, Resource,
@@ -144,6 +143,5 @@ delegate_pointer_gestures!(Agent);
 delegate_presentation!(Agent);
 delegate_relative_pointer!(Agent);
 delegate_single_pixel_buffer!(Agent);
-delegate_text_input_manager!(Agent);
 delegate_viewporter!(Agent);
 delegate_xdg_activation!(Agent);

@@ -7,10 +7,12 @@ mod seat;
 mod shell;
 pub mod shm;
 mod tablet;
+pub(crate) mod text_input;
 mod xdg_checks;
 
 use smithay::{
     reexports::{
+        wayland_protocols::wp::text_input::zv3::server::zwp_text_input_manager_v3::ZwpTextInputManagerV3,
         wayland_protocols_misc::server_decoration::server::org_kde_kwin_server_decoration_manager::Mode,
         wayland_server::{DisplayHandle, protocol::wl_shm::WlShm},
     },
@@ -31,7 +33,6 @@ use smithay::{
         },
         single_pixel_buffer::SinglePixelBufferState,
         tablet_manager::TabletManagerState,
-        text_input::TextInputManagerState,
         viewporter::ViewporterState,
         xdg_activation::XdgActivationState,
         xwayland_shell::XWaylandShellState,
@@ -65,12 +66,12 @@ pub(crate) struct Protocols {
     _constraints: PointerConstraintsState,
     _tablets: TabletManagerState,
     _idle_inhibit: IdleInhibitManagerState,
-    _text_input: TextInputManagerState,
 }
 
 impl Protocols {
     pub(crate) fn new(display: &DisplayHandle) -> Self {
         display.create_global::<Agent, WlShm, ()>(1, ());
+        display.create_global::<Agent, ZwpTextInputManagerV3, ()>(1, ());
         Self {
             compositor: CompositorState::new_v6::<Agent>(display),
             xdg_shell: XdgShellState::new::<Agent>(display),
@@ -92,7 +93,6 @@ impl Protocols {
             _constraints: PointerConstraintsState::new::<Agent>(display),
             _tablets: TabletManagerState::new::<Agent>(display),
             _idle_inhibit: IdleInhibitManagerState::new::<Agent>(display),
-            _text_input: TextInputManagerState::new::<Agent>(display),
         }
     }
 }

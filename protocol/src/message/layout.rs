@@ -496,8 +496,14 @@ wire_type! {
 
     /// See [`super::ToDom0::TextInput`], as in `text-input-v3`; surrounding text follows as UTF-8.
     pub struct TextInput {
+        /// Serial of the `TextInputFocus` that it answers.
+        pub focus: U32,
         /// A text field wants input.
         pub enabled: Flag,
+        /// The program says what surrounds the cursor.
+        pub has_text: Flag,
+        /// The last change of that text was the input method's.
+        pub by_method: Flag,
         /// Byte offset of the cursor in the text.
         pub cursor: U16,
         /// Byte offset of the other end of the selection.
@@ -506,13 +512,13 @@ wire_type! {
         pub hint: U32,
         /// Content purpose.
         pub purpose: U32,
-        /// Where the cursor is, in surface coordinates.
+        /// Where the cursor is, in surface coordinates; all 0: the program does not say it.
         pub rect: Rect,
     }
 
     /// See [`super::ToQube::Preedit`]; the text follows as UTF-8.
     pub struct Preedit {
-        /// Byte offset where the cursor begins, -1: hidden.
+        /// Byte offset where the cursor begins; -1 in both: it is hidden.
         pub begin: I32,
         /// Byte offset where the cursor ends.
         pub end: I32,
@@ -728,15 +734,27 @@ impl<'a> With<'a, PointerConstraint> {
 
 impl Tail for TextInput {
     fn tail_ok(&self, tail: &[u8]) -> bool {
-        str::from_utf8(tail).is_ok_and(|text| {
-            [self.cursor, self.anchor].iter().all(|at| text.is_char_boundary(usize::from(at.get())))
-        })
+        (self.has_text.get() || tail.is_empty())
+            && str::from_utf8(tail).is_ok_and(|text| {
+                [self.cursor, self.anchor].iter().all(|at| text.is_char_boundary(usize::from(at.get())))
+            })
     }
 }
 
 impl Tail for Preedit {
     fn tail_ok(&self, tail: &[u8]) -> bool {
-        str::from_utf8(tail).is_ok()
+        let (begin, end) = (self.begin.get(), self.end.get());
+        str::from_utf8(tail).is_ok_and(|text| {
+            let boundary = |at: i32| usize::try_from(at).is_ok_and(|at| text.is_char_boundary(at));
+            (begin, end) == (-1, -1) || boundary(begin) && boundary(end)
+        })
+    }
+}
+
+impl<'a> With<'a, Preedit> {
+    /// The text.
+    pub fn text(&self) -> &'a str {
+        str::from_utf8(self.tail).unwrap_or_default()
     }
 }
 

@@ -41,7 +41,7 @@ messages! {
 
     0x0040 Cursor (fixed CursorChange) "Picture of the pointer over this qube; serial: of the pointer's entry, or of a tool's. Checked: a cursor window exists and is of that kind; known shape. Ignored if the pointer is elsewhere.";
     0x0041 PointerConstraint (tail PointerConstraint, MAX_RECTS * size_of::<crate::types::Rect>()) "Lock or confine the pointer to this window while it is focused; the person can always leave. Checked: the window exists; rectangles.";
-    0x0042 TextInput (tail TextInput, MAX_INPUT_TEXT) "State of the text field that has the focus in this window. Checked: the window exists; UTF-8; cursor and anchor lie in the text.";
+    0x0042 TextInput (tail TextInput, MAX_INPUT_TEXT) "State of the text field that has the focus in this window; serial: number of the field, a larger one each time one is enabled. Checked: the window exists; UTF-8; cursor and anchor are boundaries of characters in the text; rectangle, hints and purpose are in range. Ignored unless the input method serves this window since the focus that it names (FOCUS).";
     0x0043 IdleInhibit (fixed Switch) "The window wants the screen to stay on while it is visible. Checked: the window exists.";
     0x0044 Bell (unit) "A bell; shown as attention. Checked: window 0 or an existing one.";
 
@@ -102,11 +102,11 @@ messages! {
     0x8045 ToolTip (fixed ToolTip) "The tip came down or was lifted; serial: of this event.";
     0x8046 ToolButton (fixed Button) "A button of the tool; serial: of this event.";
 
-    0x8050 TextInputFocus (fixed Switch) "The input method serves this window, or no longer.";
-    0x8051 Preedit (tail Preedit, MAX_INPUT_TEXT) "Text that is being composed.";
-    0x8052 CommitText (bytes MAX_INPUT_TEXT) "Text to insert.";
+    0x8050 TextInputFocus (fixed Switch) "The input method serves this window, which has the keys, or no longer; serial: of this event, for TextInput.";
+    0x8051 Preedit (tail Preedit, MAX_INPUT_TEXT) "Text that is being composed, in the window that the input method serves.";
+    0x8052 CommitText (bytes MAX_INPUT_TEXT) "Text to insert, UTF-8.";
     0x8053 DeleteSurrounding (fixed DeleteSurrounding) "Bytes to delete around the cursor.";
-    0x8054 TextInputDone (unit) "The text input events since the last one belong together.";
+    0x8054 TextInputDone (unit) "The text input events since the last one belong together; serial: number of the field they are for. For one that is no longer enabled they are nothing.";
 
     0x8058 NotifyDismissed (fixed NotificationName) "The person has put the notification away. That one goes by itself after a time, or was never seen, is not told (NO-ORACLE).";
     0x8059 NotifyAction (fixed NotifyAction) "The person has chosen something on the notification.";

@@ -14,6 +14,7 @@ mod commit;
 mod notifications;
 mod rule;
 mod state;
+mod text;
 
 use std::collections::BTreeMap;
 
@@ -75,6 +76,8 @@ pub struct Session {
     outputs: BTreeMap<u32, Output>,
     pings: Vec<u32>,
     keyboard: Option<u32>,
+    /// The window that the input method serves: that with the keys, or none.
+    text: Option<u32>,
     pointer: Option<u32>,
     /// The gesture that is under way in the window with the pointer.
     gesture: Option<GestureKind>,
@@ -96,6 +99,7 @@ impl PartialEq for Session {
             && self.outputs == other.outputs
             && self.pings == other.pings
             && self.keyboard == other.keyboard
+            && self.text == other.text
             && self.pointer == other.pointer
             && self.gesture == other.gesture
             && self.touches == other.touches
@@ -126,6 +130,7 @@ impl Session {
             outputs: BTreeMap::new(),
             pings: Vec::new(),
             keyboard: None,
+            text: None,
             pointer: None,
             gesture: None,
             touches: BTreeMap::new(),
@@ -369,10 +374,7 @@ impl Session {
                 self.living(window)?;
                 ensure(constraint.rects().iter().all(|r| r.is_valid()), Rule::OutOfRange)
             }
-            ToDom0::TextInput(input) => {
-                self.living(window)?;
-                ensure(input.fixed.rect.is_valid(), Rule::OutOfRange)
-            }
+            ToDom0::TextInput(input) => self.text_input(window, input.fixed),
             ToDom0::IdleInhibit(_) => self.living(window).map(drop),
             ToDom0::Bell(()) => {
                 if window == 0 {
@@ -476,7 +478,7 @@ impl Session {
                 let gone = self.windows.get(&window).ok_or(Rule::UnknownWindow)?;
                 ensure(gone.destroyed, Rule::NotAsked)?;
                 self.windows.remove(&window);
-                for focus in [&mut self.keyboard, &mut self.pointer, &mut self.tool] {
+                for focus in [&mut self.keyboard, &mut self.text, &mut self.pointer, &mut self.tool] {
                     if *focus == Some(window) {
                         *focus = None;
                     }
@@ -505,7 +507,7 @@ impl Session {
             ToQube::KeyboardLeave(()) => {
                 ensure(self.keyboard == Some(window), Rule::NoFocus)?;
                 self.addressed_mut(window)?;
-                self.keyboard = None;
+                (self.keyboard, self.text) = (None, None);
                 Ok(())
             }
             ToQube::Key(_) | ToQube::Modifiers(_) => {
@@ -542,7 +544,8 @@ impl Session {
                 self.gesture = (!over).then_some(gesture.kind);
                 Ok(())
             }
-            ToQube::ConstraintActive(_) | ToQube::TextInputFocus(_) => self.addressed_mut(window).map(drop),
+            ToQube::ConstraintActive(_) => self.addressed_mut(window).map(drop),
+            ToQube::TextInputFocus(switch) => self.text_input_focus(window, serial, **switch),
             ToQube::TouchDown(point) => {
                 self.addressed_mut(window)?;
                 let id = point.id.get();
@@ -583,10 +586,8 @@ impl Session {
                 ensure(self.tool == Some(window), Rule::NoFocus)?;
                 self.addressed_mut(window).map(drop)
             }
-            ToQube::Preedit(_)
-            | ToQube::CommitText(_)
-            | ToQube::DeleteSurrounding(_)
-            | ToQube::TextInputDone(()) => self.addressed_mut(window).map(drop),
+            ToQube::DeleteSurrounding(delete) => self.delete_surrounding(window, delete),
+            ToQube::Preedit(_) | ToQube::CommitText(_) | ToQube::TextInputDone(()) => self.text_event(window),
             // In the qube what is named may have gone while the message was on its way.
             ToQube::NotifyDismissed(_) | ToQube::NotifyAction(_) | ToQube::StatusIconActivate(_)
                 if self.end == End::Agent =>
@@ -769,6 +770,9 @@ impl Session {
             }
         }
         self.notifications.check_invariants()?;
+        if self.text.is_some() && self.text != self.keyboard {
+            return Err("the input method serves a window without the keys".into());
+        }
         if self.gesture.is_some() && self.pointer.is_none() {
             return Err("a gesture without the pointer".into());
         }

@@ -227,6 +227,10 @@ fn cursor(change: impl FnOnce(&mut m::CursorChange), out: &mut Vec<u8>) {
 }
 
 /// The state from which every case sets out.
+fn text_focus(window: u32, on: bool, out: &mut Vec<u8>) {
+    ToQube::TextInputFocus(&m::Switch { on: on.into() }).encode(window, 5, out);
+}
+
 fn known(end: End) -> Session {
     let mut session = Session::new(end);
     let s = &mut session;
@@ -536,6 +540,14 @@ fn other_agent_cases() -> Vec<Case> {
             let input = with::<m::TextInput>(|t| t.rect = Rect::new(0, 0, 0, -1));
             ToDom0::TextInput(With { fixed: &input, tail: &[] }).encode(TOPLEVEL, 0, o);
         }),
+        case(Rule::OutOfRange, "a hint for a text field that does not exist", |o| {
+            let input = with::<m::TextInput>(|t| t.hint = (CONTENT_HINTS + 1).into());
+            ToDom0::TextInput(With { fixed: &input, tail: &[] }).encode(TOPLEVEL, 0, o);
+        }),
+        case(Rule::OutOfRange, "a purpose of a text field that does not exist", |o| {
+            let input = with::<m::TextInput>(|t| t.purpose = (CONTENT_PURPOSES + 1).into());
+            ToDom0::TextInput(With { fixed: &input, tail: &[] }).encode(TOPLEVEL, 0, o);
+        }),
         case(Rule::UnknownWindow, "keeping the screen on for nothing", |o| {
             ToDom0::IdleInhibit(&some()).encode(DYING, 0, o);
         }),
@@ -769,9 +781,32 @@ fn input_cases() -> Vec<Case> {
                 (1..64).for_each(|id| legal(s, |o| ToQube::TouchDown(&touch_point(id)).encode(NEW, 0, o)));
             }),
         case(Rule::UnknownWindow, "text for nothing", |o| ToQube::CommitText(b"t").encode(FREE, 0, o)),
-        case(Rule::UnknownWindow, "the input method in nothing", |o| {
-            ToQube::TextInputFocus(&some()).encode(FREE, 0, o);
+        case(Rule::UnknownWindow, "the input method in nothing", |o| text_focus(FREE, true, o)),
+        case(Rule::NoFocus, "the input method in a window without the keys", |o| text_focus(NEW, true, o)),
+        case(Rule::UnknownSerial, "the input method without a serial", |o| {
+            ToQube::TextInputFocus(&m::Switch { on: true.into() }).encode(TOPLEVEL, 0, o);
         }),
+        case(Rule::FocusHeld, "the input method comes twice", |o| text_focus(TOPLEVEL, true, o))
+            .after(|s| legal(s, |o| text_focus(TOPLEVEL, true, o))),
+        case(Rule::NoFocus, "the input method goes twice", |o| text_focus(TOPLEVEL, false, o)).after(|s| {
+            legal(s, |o| text_focus(TOPLEVEL, true, o));
+            legal(s, |o| text_focus(TOPLEVEL, false, o));
+        }),
+        case(Rule::NoFocus, "text for a window that the input method does not serve", |o| {
+            ToQube::CommitText(b"t").encode(TOPLEVEL, 0, o);
+        }),
+        case(Rule::NoFocus, "text for the window that had the keys before", |o| {
+            ToQube::TextInputDone(()).encode(TOPLEVEL, 1, o);
+        })
+        .after(|s| {
+            legal(s, |o| text_focus(TOPLEVEL, true, o));
+            legal(s, |o| ToQube::KeyboardLeave(()).encode(TOPLEVEL, 0, o));
+        }),
+        case(Rule::OutOfRange, "more is deleted than a field can say", |o| {
+            let delete = m::DeleteSurrounding { before: (MAX_INPUT_TEXT as u32 + 1).into(), after: 0.into() };
+            ToQube::DeleteSurrounding(&delete).encode(TOPLEVEL, 0, o);
+        })
+        .after(|s| legal(s, |o| text_focus(TOPLEVEL, true, o))),
         case(Rule::UnknownWindow, "a constraint of nothing", |o| {
             ToQube::ConstraintActive(&some()).encode(FREE, 0, o);
         }),

@@ -3,6 +3,7 @@
 
 use transom_protocol::{
     MAGIC,
+    limits::{CONTENT_PURPOSES, MAX_INPUT_TEXT},
     message::{self as m, ToDom0, ToQube, commit_flags, tail_bytes},
     session::{Session, WindowRole},
     types::*,
@@ -167,6 +168,8 @@ impl Proposer {
             28 => {
                 let (mut input, text) = m::TextInput::with_tail(dice);
                 input.rect = Rect::new(1, 2, 3, 4);
+                (input.hint, input.purpose) =
+                    (dice.id(9).into(), (dice.id(CONTENT_PURPOSES as usize + 2)).into());
                 ToDom0::TextInput(With { fixed: &input, tail: &text }).encode(any, 0, out);
             }
             29 => ToDom0::IdleInhibit(&Random::random(dice)).encode(any, 0, out),
@@ -207,6 +210,7 @@ impl Proposer {
         let shells = windows(session, &[WindowRole::Toplevel, WindowRole::Popup]);
         let any = any_window(&all, dice);
         let keys = session.keyboard_focus().unwrap_or(any);
+        let typed = session.text_focus().unwrap_or(keys);
         let pointer = session.pointer_focus().unwrap_or(any);
         let tool = session.tool_focus().unwrap_or(any);
         match dice.below(64) {
@@ -280,14 +284,23 @@ impl Proposer {
             }
             43 => ToQube::TouchFrame(()).encode(any, 0, out),
             44 => ToQube::TouchCancel(()).encode(any, 0, out),
-            45 => ToQube::TextInputFocus(&Random::random(dice)).encode(any, 0, out),
+            45 => ToQube::TextInputFocus(&m::Switch { on: session.text_focus().is_none().into() }).encode(
+                typed,
+                dice.id(9),
+                out,
+            ),
             46 => {
                 let (preedit, text) = m::Preedit::with_tail(dice);
-                ToQube::Preedit(With { fixed: &preedit, tail: &text }).encode(any, 0, out);
+                ToQube::Preedit(With { fixed: &preedit, tail: &text }).encode(typed, 0, out);
             }
-            47 => ToQube::CommitText(b"text").encode(any, 0, out),
-            48 => ToQube::DeleteSurrounding(&Random::random(dice)).encode(any, 0, out),
-            49 => ToQube::TextInputDone(()).encode(any, 0, out),
+            47 => ToQube::CommitText(b"text").encode(typed, 0, out),
+            48 => {
+                let most = MAX_INPUT_TEXT + 2;
+                let delete =
+                    m::DeleteSurrounding { before: dice.id(most).into(), after: dice.id(most).into() };
+                ToQube::DeleteSurrounding(&delete).encode(typed, 0, out);
+            }
+            49 => ToQube::TextInputDone(()).encode(typed, 0, out),
             50 | 51 => {
                 let name = m::SelectionName { selection: Random::random(dice) };
                 ToQube::SelectionRequest(With { fixed: &name, tail: b"text/plain" }).encode(

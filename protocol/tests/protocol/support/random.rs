@@ -125,7 +125,7 @@ structs! {
     m::ToolTip { time down }
     m::CursorChange { kind shape window hot_x hot_y }
     m::PointerConstraint { constraint has_hint hint_x hint_y rects }
-    m::TextInput { enabled cursor anchor hint purpose rect }
+    m::TextInput { focus enabled has_text by_method cursor anchor hint purpose rect }
     m::Preedit { begin end }
     m::DeleteSurrounding { before after }
     m::SelectionOffer { selection }

@@ -81,7 +81,7 @@ impl WithTail for m::PointerConstraint {
 impl WithTail for m::TextInput {
     fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
         let mut input = Self::random(dice);
-        let text = dice.text(MAX_INPUT_TEXT);
+        let text = if input.has_text.get() { dice.text(MAX_INPUT_TEXT) } else { String::new() };
         let boundary = |at: u16| {
             let at = usize::from(at) % (text.len() + 1);
             // 0 is a boundary of every text.
@@ -95,7 +95,13 @@ impl WithTail for m::TextInput {
 
 impl WithTail for m::Preedit {
     fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
-        (Self::random(dice), dice.text(MAX_INPUT_TEXT).into_bytes())
+        let text = dice.text(MAX_INPUT_TEXT);
+        let at = |at: usize| text.floor_char_boundary(at.min(text.len())) as i32;
+        let (begin, end) = match dice.once_in(4) {
+            true => (-1, -1),
+            false => (at(dice.below(MAX_INPUT_TEXT)), at(dice.below(MAX_INPUT_TEXT))),
+        };
+        (Self { begin: begin.into(), end: end.into() }, text.into_bytes())
     }
 }
 
