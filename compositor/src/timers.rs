@@ -44,6 +44,7 @@ impl Desktop {
             self.backend.drm().and_then(crate::backend::drm::Drm::card_due),
             self.timers.next_minute,
             self.next_ramp(),
+            self.input.text.service.next_news(),
         ]
         .into_iter()
         .flatten()

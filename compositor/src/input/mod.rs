@@ -12,6 +12,7 @@ mod layouts;
 pub(crate) mod pointer;
 mod route;
 pub(crate) mod secret;
+pub(crate) mod text;
 mod tool;
 mod touch;
 mod unseen;
@@ -42,6 +43,7 @@ pub(crate) struct Input {
     pub(crate) tool: tool::Tool,
     pub(crate) layouts: layouts::Layouts,
     forwarded: forwarded::Forwarded,
+    pub(crate) text: text::Text,
     /// Keys for a window that has the focus but was not drawn so yet.
     pub(crate) waiting_keys: VecDeque<(Option<SurfaceKey>, Outcome)>,
     /// Keys that the focused window knows to be down; it hears of no other key's release.
@@ -61,6 +63,7 @@ impl Input {
             tool: tool::Tool::default(),
             layouts: layouts::Layouts::default(),
             forwarded: forwarded::Forwarded::default(),
+            text: text::Text::default(),
             waiting_keys: VecDeque::new(),
             told_keys: BTreeSet::new(),
             title_shown: false,

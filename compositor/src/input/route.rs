@@ -193,12 +193,14 @@ impl Desktop {
 
     fn deliver_key(&mut self, key: SurfaceKey, outcome: &Outcome, now: Duration) {
         let target = self.grabbing_popup(key).unwrap_or(key);
-        let Some(link) = self.qubes.get_mut(target.qube) else { return };
+        let Some(link) = self.qubes.get(target.qube) else { return };
         if link.session().keyboard_focus() != Some(target.window) {
             return;
         }
         match outcome {
+            Outcome::Forward { code, state } if self.input_method_takes(target, *code, *state, now) => {}
             Outcome::Forward { code, state } => {
+                let Some(link) = self.qubes.get_mut(target.qube) else { return };
                 let (state, pressed) = match state {
                     ForwardState::Pressed => (KeyState::Pressed, true),
                     ForwardState::Released => (KeyState::Released, false),
@@ -222,7 +224,11 @@ impl Desktop {
                     self.trust.intent.pressed(key, serial, *code);
                 }
             }
-            Outcome::Modifiers(state) => send_modifiers(link, target.window, *state),
+            Outcome::Modifiers(state) => {
+                let Some(link) = self.qubes.get_mut(target.qube) else { return };
+                send_modifiers(link, target.window, *state);
+                self.modifiers_told(*state);
+            }
             _ => {}
         }
     }
@@ -264,8 +270,16 @@ impl Desktop {
                 && let Some(link) = self.qubes.get_mut(key.qube)
             {
                 send_modifiers(link, key.window, state);
+                self.modifiers_told(state);
             }
         }
+        self.sync_text_input();
+    }
+
+    /// The window with the keys was told of modifiers; so is the input method.
+    fn modifiers_told(&mut self, state: ModifierState) {
+        self.input.text.told_modifiers = state;
+        self.wayland.modifiers_for_input_method(state);
     }
 
     /// A key repeats.
@@ -289,7 +303,7 @@ impl Desktop {
             return Under::Ui;
         }
         let layer = |band| self.layer_under(screen.id, at, band, filled);
-        if let Some(under) = layer(Band::Above) {
+        if let Some(under) = self.candidates_under(at).or_else(|| layer(Band::Above)) {
             return under;
         }
         for window in placed.iter().rev() {
@@ -458,7 +472,7 @@ impl Desktop {
                 let toplevel = self.toplevel_of(key);
                 let moving = self.input.keyboard.logo_held();
                 self.focus_window(toplevel);
-                let moving = moving && !self.layers.contains(toplevel);
+                let moving = moving && !self.layers.contains(toplevel) && !self.is_candidates(key);
                 if moving && (code == BTN_LEFT || code == BTN_RIGHT) {
                     self.swallow(code, now);
                     self.super_drag(toplevel, code, local, now);
@@ -793,7 +807,7 @@ impl Desktop {
     }
 }
 
-fn send_modifiers(link: &mut crate::qubes::Link, window: u32, state: ModifierState) {
+pub(super) fn send_modifiers(link: &mut crate::qubes::Link, window: u32, state: ModifierState) {
     let modifiers = message::Modifiers {
         depressed: state.depressed.into(),
         latched: state.latched.into(),

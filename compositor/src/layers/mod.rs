@@ -11,6 +11,7 @@
 //! another window is clicked. What windows then have of the focus is the shell's, and comes back.
 
 mod arrange;
+mod candidates;
 mod scene;
 
 pub(crate) use scene::Band;

@@ -126,9 +126,9 @@ impl Desktop {
                     self.attention(key(window));
                 }
             }
-            // The input method comes to dom0 with layer-shell clients; the qube's wish is kept
-            // nowhere until then.
-            LinkEvent::TextInput(..) => {}
+            LinkEvent::TextInput(window, focus, number, field) => {
+                self.text_field(key(window), focus, number, field.map(|field| *field));
+            }
             LinkEvent::Notify(notification) => self.notification(id, *notification, now),
             LinkEvent::NotifyClosed(name) => self.notification_closed(id, name),
             LinkEvent::StatusIcon(icon) => self.status_icon(id, icon, now),

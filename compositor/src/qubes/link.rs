@@ -22,6 +22,7 @@ use transom_protocol::{
     message::{self, ToDom0, ToQube, *},
     session::{End, Limits, Phase, ProtocolError, Rule, Session, WindowRole},
     text,
+    text_field::TextField,
     types::{self, *},
     wire::{Header, With},
 };
@@ -108,8 +109,8 @@ pub enum LinkEvent {
     IdleInhibit(u32, bool),
     /// A bell; window or 0.
     Bell(u32),
-    /// State of the text field in focus.
-    TextInput(u32, bool),
+    /// State of a text field: window, serial of the focus, number of the field.
+    TextInput(u32, u32, u32, Option<Box<TextField>>),
     /// The qube's selection is of these MIME types.
     SelectionOffer(types::Selection, Vec<String>),
     /// A piece of a selection: serial, bytes, end, failed.
@@ -457,7 +458,10 @@ impl Link {
                 let hint = fixed.has_hint.get().then(|| (fixed.hint_x.to_f64(), fixed.hint_y.to_f64()));
                 events.push(LinkEvent::Constraint(window, fixed.constraint, hint));
             }
-            ToDom0::TextInput(input) => events.push(LinkEvent::TextInput(window, input.fixed.enabled.get())),
+            ToDom0::TextInput(input) => {
+                let field = TextField::from_message(input).map(Box::new);
+                events.push(LinkEvent::TextInput(window, input.fixed.focus.get(), serial, field));
+            }
             ToDom0::IdleInhibit(switch) => events.push(LinkEvent::IdleInhibit(window, switch.on.get())),
             ToDom0::Bell(()) => events.push(LinkEvent::Bell(window)),
             ToDom0::Notify(notify) => events.push(LinkEvent::Notify(Box::new(Notification::take(notify)))),

@@ -35,6 +35,7 @@ impl Desktop {
                 Some(Rectangle::new((outer.x, outer.y).into(), (outer.w, outer.h).into()))
             }
             WindowRole::Popup => self.content_rect(key),
+            WindowRole::Cursor if self.is_candidates(key) => self.candidates_place(key),
             // They go where the pointer goes.
             WindowRole::Cursor | WindowRole::DragIcon => {
                 Some(Rectangle::new(self.input.pointer.at.to_i32_floor(), (1, 1).into()))

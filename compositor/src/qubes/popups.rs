@@ -47,6 +47,7 @@ impl Desktop {
                 debug_assert!(link.id == key.qube);
                 Some(Rectangle::new(parent.loc + popup.rect.loc, size))
             }
+            WindowRole::Cursor => self.candidates_place(key),
             _ => None,
         }
     }

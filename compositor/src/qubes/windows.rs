@@ -365,6 +365,10 @@ impl Desktop {
 
     /// Gives a window the focus. Only ever called for something a person did.
     pub(crate) fn focus_window(&mut self, key: SurfaceKey) {
+        // A word is chosen: the keys stay where it goes.
+        if self.is_candidates(key) {
+            return;
+        }
         if self.layers.contains(key) {
             self.click_layer(Some(key));
             return;
@@ -473,6 +477,7 @@ impl Desktop {
         let held = holders.into_iter().find_map(|key| Some((key, self.grabbing_popup(key)?)));
         let Some((focused, grabbing)) = held else { return false };
         let inside = match under {
+            Under::Content(key, _) | Under::PopupFrame(key) if self.is_candidates(key) => true,
             Under::Content(key, _) | Under::PopupFrame(key) => {
                 key.qube == grabbing.qube && self.popups_of(focused).contains(&key)
             }

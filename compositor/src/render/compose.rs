@@ -62,6 +62,7 @@ impl Desktop {
         let hidden = self.overview_is_seen();
         self.compose_overview(view, &mut items);
         self.compose_leaving_windows(view, &mut items);
+        self.compose_candidates(view, &mut items);
         self.compose_layers(view, Band::Above, filled, &mut items);
         for window in placed.iter().rev().filter(|_| !hidden) {
             let view = self.view_of(view, window);

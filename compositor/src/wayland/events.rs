@@ -76,9 +76,13 @@ impl Desktop {
             ToQube::OnOutput(on) => self.local_on_output(window, on.output.get(), on.on.get()),
             ToQube::PreferredScale(scale) => self.local_scale(window, scale.scale.get()),
             ToQube::KeyboardEnter(()) => self.local_keyboard_enter(window, serial),
-            ToQube::KeyboardLeave(()) => self.local_keyboard_leave(),
+            ToQube::KeyboardLeave(()) => {
+                self.local_text_leave();
+                self.local_keyboard_leave();
+            }
             ToQube::Key(key) => {
-                self.acted_here(key.state == KeyState::Pressed);
+                let of_person = !self.input.text.synthetic.remove(&serial);
+                self.acted_here(of_person && key.state == KeyState::Pressed);
                 self.local_key_event(serial, key);
             }
             ToQube::Modifiers(modifiers) => self.local_modifiers(modifiers),
@@ -123,12 +127,19 @@ impl Desktop {
             ToQube::RelativeMotion(_)
             | ToQube::ConstraintActive(_)
             | ToQube::Gesture(_)
-            | ToQube::ToolButton(_)
-            | ToQube::TextInputFocus(_)
-            | ToQube::Preedit(_)
-            | ToQube::CommitText(_)
-            | ToQube::DeleteSurrounding(_)
-            | ToQube::TextInputDone(()) => {}
+            | ToQube::ToolButton(_) => {}
+            ToQube::TextInputFocus(switch) => self.local_text_focus(window, serial, switch.on.get()),
+            ToQube::Preedit(preedit) => {
+                let (begin, end) = (preedit.fixed.begin.get(), preedit.fixed.end.get());
+                self.wayland.text_inputs.edit.compose(preedit.text(), begin, end);
+            }
+            ToQube::CommitText(text) => {
+                self.wayland.text_inputs.edit.insert(&String::from_utf8_lossy(text));
+            }
+            ToQube::DeleteSurrounding(delete) => {
+                self.wayland.text_inputs.edit.delete(delete.before.get(), delete.after.get());
+            }
+            ToQube::TextInputDone(()) => self.local_text_done(serial),
             // Cards are of qubes only.
             ToQube::NotifyDismissed(_) | ToQube::NotifyAction(_) | ToQube::StatusIconActivate(_) => {}
             ToQube::SelectionRequest(name) => {

@@ -21,6 +21,7 @@ mod commit;
 mod events;
 mod grants;
 mod handlers;
+mod input_method;
 mod layers;
 mod locker;
 mod outputs;
@@ -29,6 +30,7 @@ mod region;
 mod roles;
 mod seat;
 mod selection;
+mod text_input;
 mod toplevels;
 mod tree;
 mod windows;
@@ -79,6 +81,9 @@ pub(crate) struct Server {
     taskbars: handlers::Taskbars,
     captures: handlers::Captures,
     selection: selection::Selection,
+    text_inputs: text_input::TextInputs,
+    method: input_method::Method,
+    virtual_keyboards: handlers::VirtualKeyboards,
     last_commit: u32,
     /// Bytes of the link's queue, kept for the next turn.
     spare: Vec<u8>,
@@ -116,6 +121,9 @@ impl Server {
             taskbars: handlers::Taskbars::default(),
             captures: handlers::Captures::default(),
             selection: selection::Selection::default(),
+            text_inputs: text_input::TextInputs::default(),
+            method: input_method::Method::default(),
+            virtual_keyboards: handlers::VirtualKeyboards::default(),
             last_commit: 0,
             spare: Vec::new(),
         })
@@ -188,6 +196,8 @@ impl Desktop {
         if self.wayland.link.is_none() {
             return;
         }
+        self.sync_text_input();
+        self.tell_input_method();
         self.hear_desktop();
         self.tell_toplevels();
         self.serve_captures();

@@ -51,9 +51,9 @@ impl Desktop {
                 self.try_say(None, id, 0, &ToDom0::WindowCreate(&message))
             }
             (Role::Subsurface, None) => return,
-            (Role::Toplevel(_) | Role::Layer(_) | Role::Cursor | Role::DragIcon, _) => {
+            (Role::Toplevel(_) | Role::Layer(_) | Role::Cursor | Role::DragIcon | Role::Candidates, _) => {
                 let kind = match role {
-                    Role::Cursor => WindowKind::Cursor,
+                    Role::Cursor | Role::Candidates => WindowKind::Cursor,
                     Role::DragIcon => WindowKind::DragIcon,
                     _ => WindowKind::Toplevel,
                 };
@@ -186,7 +186,7 @@ impl Desktop {
                 layer.with_pending_state(|state| state.size = Some(size.into()));
                 Some(layer.send_configure())
             }
-            Role::Subsurface | Role::Cursor | Role::DragIcon => return,
+            Role::Subsurface | Role::Cursor | Role::DragIcon | Role::Candidates => return,
         };
         match own {
             Some(own) => window.configures.push_back((own, serial)),

@@ -185,6 +185,7 @@ impl Desktop {
         if let Err(error) = result {
             warn!(%error, "dom0's programs keep another keyboard layout");
         }
+        self.keymap_for_input_method();
     }
 
     /// A window is about to go: input lets go of it.

@@ -39,6 +39,8 @@ pub(super) enum Role {
     Cursor,
     /// Follows the pointer in a drag.
     DragIcon,
+    /// Words to choose from, of the input method; to the link a small picture as a cursor is.
+    Candidates,
 }
 
 impl Role {
@@ -171,7 +173,7 @@ impl Window {
             Role::Toplevel(toplevel) => toplevel.parent(),
             Role::Popup(popup, _) => popup.get_parent_surface(),
             Role::Subsurface => self.surface.is_alive().then(|| get_parent(&self.surface)).flatten(),
-            Role::Layer(_) | Role::Cursor | Role::DragIcon => None,
+            Role::Layer(_) | Role::Cursor | Role::DragIcon | Role::Candidates => None,
         }
     }
 }

@@ -91,6 +91,26 @@ impl Layout {
         std::iter::once(own).chain((0..layouts).filter(|l| *l != first).filter_map(plain)).collect()
     }
 
+    /// All of it as XKB text.
+    pub(super) fn text(&self) -> Option<String> {
+        self.xkb.as_ref().map(|k| k.map.get_as_string(xkb::KEYMAP_FORMAT_TEXT_V1))
+    }
+
+    /// A key that means this in the layout in force, and the modifiers that it takes: none, Shift, the third
+    /// level, or both.
+    pub(super) fn key_for(&self, sym: Keysym) -> Option<(u32, u32)> {
+        const SHIFT: u32 = 1;
+        const LEVEL3: u32 = 1 << 7;
+        let k = self.xkb.as_ref()?;
+        let mut state = xkb::State::new(&k.map);
+        [0, SHIFT, LEVEL3, SHIFT | LEVEL3].into_iter().find_map(|mods| {
+            state.update_mask(mods, 0, 0, 0, 0, k.group);
+            let mut codes = k.map.min_keycode().raw()..=k.map.max_keycode().raw();
+            let code = codes.find(|code| state.key_get_one_sym((*code).into()) == sym)?;
+            Some((code.checked_sub(8)?, mods))
+        })
+    }
+
     /// True if the key may repeat.
     pub(super) fn repeats(&self, code: u32) -> bool {
         self.xkb.as_ref().is_some_and(|k| k.map.key_repeats(keycode(code)))

@@ -363,6 +363,21 @@ impl Keyboard {
         }
     }
 
+    /// True while dom0 has the keyboard for itself.
+    pub fn is_grabbed(&self) -> bool {
+        self.grabbed
+    }
+
+    /// The layout as XKB text; `None`: XKB has no data.
+    pub fn keymap_text(&self) -> Option<String> {
+        self.layout.text()
+    }
+
+    /// A key of the layout in force that means this, and the modifiers that it takes.
+    pub fn key_for(&self, sym: xkb::Keysym) -> Option<(u32, u32)> {
+        self.layout.key_for(sym)
+    }
+
     /// True while Super is down.
     pub fn logo_held(&self) -> bool {
         self.mods().meets(Mods::SUPER)

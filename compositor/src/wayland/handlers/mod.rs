@@ -7,6 +7,7 @@ mod foreign_toplevel;
 mod fractional_scale;
 mod gamma_control;
 mod idle_notify;
+mod input_method;
 mod layer_shell;
 mod output;
 mod output_management;
@@ -17,7 +18,9 @@ mod seat;
 mod session_lock;
 mod shm;
 mod single_pixel_buffer;
+mod text_input;
 mod viewporter;
+mod virtual_keyboard;
 mod xdg_decoration;
 mod xdg_shell;
 
@@ -25,6 +28,11 @@ use smithay::{
     input::SeatState,
     reexports::{
         calloop::LoopHandle,
+        wayland_protocols::wp::text_input::zv3::server::zwp_text_input_manager_v3::ZwpTextInputManagerV3,
+        wayland_protocols_misc::{
+            zwp_input_method_v2::server::zwp_input_method_manager_v2::ZwpInputMethodManagerV2,
+            zwp_virtual_keyboard_v1::server::zwp_virtual_keyboard_manager_v1::ZwpVirtualKeyboardManagerV1,
+        },
         wayland_protocols_wlr::{
             foreign_toplevel::v1::server::zwlr_foreign_toplevel_manager_v1::ZwlrForeignToplevelManagerV1,
             gamma_control::v1::server::zwlr_gamma_control_manager_v1::ZwlrGammaControlManagerV1,
@@ -60,6 +68,7 @@ pub(super) use self::{
     output_power::Powers,
     screencopy::Captures,
     shm::{Pools, ShmBuffer},
+    virtual_keyboard::VirtualKeyboards,
 };
 use crate::Desktop;
 
@@ -98,6 +107,9 @@ impl Globals {
         display.create_global::<Desktop, ZwlrGammaControlManagerV1, ()>(1, ());
         display.create_global::<Desktop, ZwlrForeignToplevelManagerV1, ()>(3, ());
         display.create_global::<Desktop, ZwlrScreencopyManagerV1, ()>(3, ());
+        display.create_global::<Desktop, ZwpTextInputManagerV3, ()>(1, ());
+        display.create_global::<Desktop, ZwpInputMethodManagerV2, ()>(1, ());
+        display.create_global::<Desktop, ZwpVirtualKeyboardManagerV1, ()>(1, ());
         Self {
             compositor: CompositorState::new_v6::<Desktop>(display),
             xdg_shell: XdgShellState::new::<Desktop>(display),
