@@ -31,4 +31,6 @@ mod restart;
 mod screens;
 mod surfaces;
 mod taskbar;
+mod text_input;
 mod unseen;
+mod virtual_keyboard;
