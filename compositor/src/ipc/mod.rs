@@ -180,6 +180,9 @@ pub struct State {
     /// Surfaces of dom0's programs that are no windows, in the order in which they came.
     #[serde(default)]
     pub layers: Vec<Layer>,
+    /// dom0's input method, if one runs.
+    #[serde(default)]
+    pub input_method: Option<InputMethod>,
     /// Number of the workspace where the person is.
     pub workspace: u32,
     /// How it is arranged: `floating` or `columns`.
@@ -243,6 +246,15 @@ pub struct Layer {
     pub area: [i32; 4],
     /// It has the keys.
     pub focused: bool,
+}
+
+/// dom0's input method.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct InputMethod {
+    /// It was told of a text field, which is in the window that has the keys.
+    pub serves: bool,
+    /// Where it shows words to choose from: x, y, width, height in logical pixels.
+    pub words: Vec<[i32; 4]>,
 }
 
 /// A notification of a qube. Its texts were cleaned when they came in.

@@ -259,6 +259,7 @@ impl Desktop {
             overview: self.overview_state(),
             prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
             passphrase: self.passphrase_text(),
+            input_method: self.input_method_state(),
             launcher: self.launcher_state(),
             manager: self.manager_state(),
             starting: self.starting_texts(),

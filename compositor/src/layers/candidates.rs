@@ -87,6 +87,16 @@ impl Desktop {
         Some(Rectangle::new(loc, (inner.0.max(1), inner.1.max(1)).into()))
     }
 
+    /// What is told of the input method.
+    pub(crate) fn input_method_state(&self) -> Option<crate::ipc::InputMethod> {
+        let area = |rect: Rectangle<i32, Logical>| [rect.loc.x, rect.loc.y, rect.size.w, rect.size.h];
+        let place = |key: SurfaceKey| self.candidates_place(key).map(area);
+        self.wayland.has_input_method().then(|| crate::ipc::InputMethod {
+            serves: self.input.text.service.active().is_some(),
+            words: self.wayland.candidates().into_iter().filter_map(place).collect(),
+        })
+    }
+
     pub(crate) fn compose_candidates(&mut self, view: View, items: &mut Vec<Item>) {
         for key in self.wayland.candidates() {
             self.compose_popup(view, key, items);

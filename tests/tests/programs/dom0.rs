@@ -10,7 +10,7 @@ use transom::{ipc::Request, wayland::SOCKET_NAME};
 use transom_tests::process::{House, until};
 
 /// A program that ends with the test.
-struct Native(Child);
+pub(super) struct Native(Child);
 
 impl Drop for Native {
     fn drop(&mut self) {
@@ -19,11 +19,11 @@ impl Drop for Native {
     }
 }
 
-fn socket(house: &House) -> PathBuf {
+pub(super) fn socket(house: &House) -> PathBuf {
     house.path().join(SOCKET_NAME)
 }
 
-fn native(house: &House, program: &str, arguments: &[&str]) -> Native {
+pub(super) fn native(house: &House, program: &str, arguments: &[&str]) -> Native {
     let child = Command::new(program)
         .args(arguments)
         .env("WAYLAND_DISPLAY", socket(house))
@@ -37,7 +37,7 @@ fn native(house: &House, program: &str, arguments: &[&str]) -> Native {
 }
 
 /// Types evdev codes, one after the other.
-fn typed(house: &House, codes: &[u32]) {
+pub(super) fn typed(house: &House, codes: &[u32]) {
     for code in codes {
         for pressed in [true, false] {
             house.ask(&Request::Key { code: *code, pressed });
@@ -45,7 +45,7 @@ fn typed(house: &House, codes: &[u32]) {
     }
 }
 
-fn click(house: &House, [x, y, w, h]: [i32; 4]) {
+pub(super) fn click(house: &House, [x, y, w, h]: [i32; 4]) {
     house.ask(&Request::Pointer { x: f64::from(x + w / 2), y: f64::from(y + h / 2) });
     for pressed in [true, false] {
         house.ask(&Request::Button { code: 0x110, pressed });

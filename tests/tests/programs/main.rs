@@ -12,6 +12,7 @@ mod devices;
 mod dom0;
 mod edit;
 mod gamma;
+mod input_method;
 mod launcher;
 mod layers;
 mod lock;
