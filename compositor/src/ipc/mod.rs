@@ -251,7 +251,7 @@ pub struct Layer {
 /// dom0's input method.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct InputMethod {
-    /// It was told of a text field, which is in the window that has the keys.
+    /// It writes into the text field of the window that has the keys, and has shown that it knows of it.
     pub serves: bool,
     /// Where it shows words to choose from: x, y, width, height in logical pixels.
     pub words: Vec<[i32; 4]>,

@@ -92,7 +92,7 @@ impl Desktop {
         let area = |rect: Rectangle<i32, Logical>| [rect.loc.x, rect.loc.y, rect.size.w, rect.size.h];
         let place = |key: SurfaceKey| self.candidates_place(key).map(area);
         self.wayland.has_input_method().then(|| crate::ipc::InputMethod {
-            serves: self.input.text.service.active().is_some(),
+            serves: self.input.text.service.knows() && self.wayland.input_method_wants_keys(),
             words: self.wayland.candidates().into_iter().filter_map(place).collect(),
         })
     }
