@@ -128,11 +128,21 @@ impl Edit {
     }
 }
 
+/// What was said of the text around the cursor.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+enum Around {
+    /// Nothing: it is as it was.
+    #[default]
+    Unsaid,
+    /// This, or that none is known.
+    Said(Option<Surrounding>),
+}
+
 /// What a program has said of its field since its last commit.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pending {
     enable: Option<bool>,
-    surrounding: Option<Option<Surrounding>>,
+    surrounding: Around,
     by_other: bool,
     content: Option<(u32, u32)>,
     rect: Option<(i32, i32, i32, i32)>,
@@ -146,7 +156,7 @@ impl Pending {
 
     /// The text around the cursor. One that makes no sense is taken for none.
     pub fn surrounding(&mut self, text: &str, cursor: i32, anchor: i32) {
-        self.surrounding = Some(Surrounding::new(text, cursor, anchor));
+        self.surrounding = Around::Said(Surrounding::new(text, cursor, anchor));
     }
 
     /// Somebody else than the input method has changed the text.
@@ -169,7 +179,7 @@ impl Pending {
 
     fn apply(self, field: &mut TextField) {
         field.by_method = !self.by_other;
-        if let Some(surrounding) = self.surrounding {
+        if let Around::Said(surrounding) = self.surrounding {
             field.surrounding = surrounding;
         }
         if let Some((hint, purpose)) = self.content {

@@ -112,7 +112,7 @@ mod tests {
     #[test]
     fn it_has_ends_and_goes_back_to_nothing() {
         let zoom = Zoom::default().stepped(100.0);
-        assert_eq!(zoom.factor(), MOST);
+        assert_eq!(zoom, Zoom(MOST));
         assert_eq!(zoom.stepped(-100.0), Zoom::default());
         assert_eq!(Zoom::default().stepped(3.0).stepped(-3.0), Zoom::default());
     }

@@ -586,7 +586,7 @@ impl Session {
                 ensure(self.tool == Some(window), Rule::NoFocus)?;
                 self.addressed_mut(window).map(drop)
             }
-            ToQube::DeleteSurrounding(delete) => self.delete_surrounding(window, delete),
+            ToQube::DeleteSurrounding(delete) => self.delete_surrounding(window, **delete),
             ToQube::Preedit(_) | ToQube::CommitText(_) | ToQube::TextInputDone(()) => self.text_event(window),
             // In the qube what is named may have gone while the message was on its way.
             ToQube::NotifyDismissed(_) | ToQube::NotifyAction(_) | ToQube::StatusIconActivate(_)

@@ -33,7 +33,7 @@ impl Session {
         Ok(())
     }
 
-    pub(super) fn delete_surrounding(&mut self, window: u32, delete: &DeleteSurrounding) -> Step {
+    pub(super) fn delete_surrounding(&mut self, window: u32, delete: DeleteSurrounding) -> Step {
         let most = MAX_INPUT_TEXT as u32;
         ensure(delete.before.get() <= most && delete.after.get() <= most, Rule::OutOfRange)?;
         self.text_event(window)

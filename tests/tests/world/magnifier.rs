@@ -53,7 +53,7 @@ fn everything_grows_around_the_pointer_and_the_pointer_stays() {
     assert_eq!(world.clients[0].heard.said.len(), 0, "no program heard of it");
     assert_eq!(world.desktop.state().windows[0].outer, window.outer);
     // The pointer points at what is under it.
-    let (local, _) = (world.clients[0].heard.pointer.clone().map(|(_, x, y)| (x, y)), ());
+    let local = world.clients[0].heard.pointer.clone().map(|(_, x, y)| (x, y));
     assert_eq!(local, Some((f64::from(at.0 - window.content[0]), f64::from(at.1 - window.content[1]))));
     world.chord(&[SUPER, ALT, MINUS]);
     assert!(world.desktop.state().zoom < zoom);

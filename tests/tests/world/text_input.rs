@@ -9,6 +9,7 @@ use transom_protocol::{
 };
 use transom_tests::fixture::{World, assert_golden, hostile::Hostile, memory, pixel};
 use transom_theming::Label;
+use wayland_protocols::wp::text_input::zv3::client::zwp_text_input_v3::ZwpTextInputV3;
 
 const A: u32 = 30;
 const B: u32 = 48;
@@ -103,7 +104,7 @@ fn a_key_that_is_handed_back_is_the_windows() {
     world.turn();
     assert_eq!(world.clients[WORK].heard.keys.last(), Some(&(B, false)), "it has");
     // Without a field keys are the window's.
-    world.clients[WORK].change_text(|field| field.disable());
+    world.clients[WORK].change_text(ZwpTextInputV3::disable);
     world.turn();
     assert!(!world.clients[METHOD].heard.method.active);
     world.chord(&[A]);

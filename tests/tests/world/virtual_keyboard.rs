@@ -1,5 +1,7 @@
 //! Virtual keyboards of dom0's programs (`wtype` and the like): their keys are nobody's act.
 
+use std::fmt::Write as _;
+
 use transom_tests::fixture::World;
 use wayland_protocols_misc::zwp_virtual_keyboard_v1::client::zwp_virtual_keyboard_v1::ZwpVirtualKeyboardV1;
 
@@ -15,8 +17,8 @@ const ENTER: u32 = 28;
 fn layout(syms: &[&str]) -> String {
     let (mut codes, mut keys) = (String::new(), String::new());
     for (at, sym) in syms.iter().enumerate() {
-        codes += &format!("<K{at}> = {};", at + 9);
-        keys += &format!("key <K{at}> {{ [ {sym} ] }};");
+        writeln!(codes, "<K{at}> = {};", at + 9).unwrap();
+        writeln!(keys, "key <K{at}> {{ [ {sym} ] }};").unwrap();
     }
     format!(
         "xkb_keymap {{ xkb_keycodes \"(unnamed)\" {{ minimum = 8; maximum = 255; {codes} }};\

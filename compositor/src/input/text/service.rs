@@ -228,8 +228,8 @@ mod tests {
         Duration::ZERO
     }
 
-    fn field(hint: u32) -> Option<TextField> {
-        Some(TextField { hint, ..TextField::default() })
+    fn field(hint: u32) -> TextField {
+        TextField { hint, ..TextField::default() }
     }
 
     const NONE: ModifierState = ModifierState { depressed: 0, latched: 0, locked: 0, group: 0 };
@@ -237,15 +237,15 @@ mod tests {
     #[test]
     fn only_the_window_that_is_served_is_heard() {
         let mut service = Service::default();
-        service.say(window(1), 5, 1, field(0));
+        service.say(window(1), 5, 1, Some(field(0)));
         assert!(!service.owes(), "nobody is served");
         service.serve(Some((window(1), 5)));
-        service.say(window(2), 5, 1, field(0));
-        service.say(window(1), 4, 1, field(0));
+        service.say(window(2), 5, 1, Some(field(0)));
+        service.say(window(1), 4, 1, Some(field(0)));
         assert!(!service.owes(), "another window, an older focus");
-        service.say(window(1), 5, 2, field(0));
-        assert_eq!(service.news(now()), [Tell::Activate, Tell::State(field(0).unwrap()), Tell::Done]);
-        service.say(window(1), 5, 1, field(7));
+        service.say(window(1), 5, 2, Some(field(0)));
+        assert_eq!(service.news(now()), [Tell::Activate, Tell::State(field(0)), Tell::Done]);
+        service.say(window(1), 5, 1, Some(field(7)));
         assert!(!service.owes(), "an older field");
         service.serve(None);
         assert_eq!(service.news(now()), [Tell::Deactivate, Tell::Done]);
@@ -255,7 +255,7 @@ mod tests {
     fn an_answer_from_before_the_field_is_dropped() {
         let mut service = Service::default();
         service.serve(Some((window(1), 1)));
-        service.say(window(1), 1, 1, field(0));
+        service.say(window(1), 1, 1, Some(field(0)));
         service.news(now());
         assert_eq!(service.accept(0), None, "it did not know of it");
         assert_eq!(service.accept(1), Some((window(1), 1)));
@@ -263,7 +263,7 @@ mod tests {
         // The focus moves: what was composed lands nowhere, whether or not it was told.
         service.serve(Some((window(2), 2)));
         assert_eq!(service.accept(1), None);
-        service.say(window(2), 2, 2, field(0));
+        service.say(window(2), 2, 2, Some(field(0)));
         assert_eq!(service.accept(1), None);
         service.news(now());
         for late in [0, 1, 2] {
@@ -271,7 +271,7 @@ mod tests {
         }
         assert_eq!(service.accept(3), Some((window(2), 2)));
         // The same field enabled anew is another one.
-        service.say(window(2), 2, 3, field(0));
+        service.say(window(2), 2, 3, Some(field(0)));
         assert_eq!(service.accept(3), None);
     }
 
@@ -280,7 +280,7 @@ mod tests {
         let mut service = Service::default();
         service.serve(Some((window(1), 1)));
         assert!(!service.give(window(1), 30, ForwardState::Pressed, false, NONE), "no field");
-        service.say(window(1), 1, 1, field(0));
+        service.say(window(1), 1, 1, Some(field(0)));
         service.news(now());
         assert!(!service.give(window(2), 30, ForwardState::Pressed, false, NONE));
         assert!(service.give(window(1), 30, ForwardState::Pressed, false, NONE));
@@ -291,7 +291,7 @@ mod tests {
         assert!(!service.give(window(1), 31, ForwardState::Released, true, NONE));
         assert!(service.give(window(1), 32, ForwardState::Pressed, false, NONE));
         service.serve(Some((window(2), 2)));
-        service.say(window(2), 2, 2, field(0));
+        service.say(window(2), 2, 2, Some(field(0)));
         service.news(now());
         assert_eq!(service.take_back(32), None, "it was meant for another window");
         assert!(!service.give(window(2), 32, ForwardState::Released, false, NONE));
@@ -304,14 +304,14 @@ mod tests {
         service.serve(Some((window(1), 1)));
         let mut told = 0;
         for number in 1..=1_000 {
-            service.say(window(1), 1, 1, field(number % 512));
+            service.say(window(1), 1, 1, Some(field(number % 512)));
             told += usize::from(!service.news(now()).is_empty());
         }
         assert_eq!(told, MOST as usize);
         assert_eq!(service.next_news(), Some(PERIOD));
         service.say(window(1), 1, 1, None);
         assert_eq!(service.news(now()), [Tell::Deactivate, Tell::Done]);
-        service.say(window(1), 1, 2, field(1));
+        service.say(window(1), 1, 2, Some(field(1)));
         assert!(service.news(now()).is_empty());
         assert_eq!(service.news(PERIOD).len(), 3);
     }

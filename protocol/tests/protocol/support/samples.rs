@@ -97,9 +97,10 @@ impl WithTail for m::Preedit {
     fn with_tail(dice: &mut Dice<'_>) -> (Self, Vec<u8>) {
         let text = dice.text(MAX_INPUT_TEXT);
         let at = |at: usize| text.floor_char_boundary(at.min(text.len())) as i32;
-        let (begin, end) = match dice.once_in(4) {
-            true => (-1, -1),
-            false => (at(dice.below(MAX_INPUT_TEXT)), at(dice.below(MAX_INPUT_TEXT))),
+        let (begin, end) = if dice.once_in(4) {
+            (-1, -1)
+        } else {
+            (at(dice.below(MAX_INPUT_TEXT)), at(dice.below(MAX_INPUT_TEXT)))
         };
         (Self { begin: begin.into(), end: end.into() }, text.into_bytes())
     }
