@@ -105,10 +105,31 @@ impl Payload {
         self.stored.sync()
     }
 
+    /// Lets go of what lies there, as far as it is whole sectors, which then read as noise; what of them the file
+    /// system cannot let go of stays.
+    ///
+    /// # Errors
+    /// It does not all lie inside, or the disk's.
+    pub fn discard(&mut self, offset: u64, length: u64) -> io::Result<()> {
+        let end = self.end(offset, length)?;
+        let (start, end) = (offset.next_multiple_of(self.sector), end - end % self.sector);
+        if start < end { self.stored.discard(self.offset + start, end - start) } else { Ok(()) }
+    }
+
+    /// Bytes of the smallest thing that [`Self::discard`] lets go of.
+    pub(crate) fn granularity(&self) -> u32 {
+        self.stored.granularity().max(self.sector as u32)
+    }
+
+    /// The first byte after it, if it all lies inside.
+    fn end(&self, offset: u64, length: u64) -> io::Result<u64> {
+        let end = offset.checked_add(length).filter(|end| *end <= self.size);
+        end.ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
+    }
+
     /// The whole sectors that these bytes lie in.
     fn around(&self, offset: u64, length: usize) -> io::Result<(u64, u64)> {
-        let end = offset.checked_add(length as u64).filter(|end| *end <= self.size);
-        let end = end.ok_or(io::ErrorKind::UnexpectedEof)?;
+        let end = self.end(offset, length as u64)?;
         // Sizes are whole sectors, so that rounding up stays inside.
         Ok((offset - offset % self.sector, end.next_multiple_of(self.sector)))
     }
@@ -167,6 +188,7 @@ mod tests {
         for offset in [513, 1024, u64::MAX, u64::MAX - 511] {
             assert!(payload.read(&mut bytes, offset).is_err(), "{offset}");
             assert!(payload.write(&mut bytes, offset).is_err(), "{offset}");
+            assert!(payload.discard(offset, 512).is_err(), "{offset}");
         }
         payload.write(&mut bytes, 512).unwrap();
         let mut header = [1; 8192];
@@ -178,15 +200,20 @@ mod tests {
     enum Deed {
         Read(usize, usize),
         Write(usize, usize, u8),
+        Discard(usize, usize),
     }
 
     fn deed() -> impl Strategy<Value = Deed> {
         // Often whole sectors, often not.
         let place = prop_oneof![0..SIZE, (0..SIZE / 512).prop_map(|n| n * 512)];
         let length = prop_oneof![0usize..9000, (0usize..18).prop_map(|n| n * 512)];
-        (place, length, any::<u8>(), any::<bool>()).prop_map(|(place, length, seed, write)| {
+        (place, length, any::<u8>(), 0..5).prop_map(|(place, length, seed, what)| {
             let length = length.min(SIZE - place);
-            if write { Deed::Write(place, length, seed) } else { Deed::Read(place, length) }
+            match what {
+                0 | 1 => Deed::Write(place, length, seed),
+                2 => Deed::Discard(place, length),
+                _ => Deed::Read(place, length),
+            }
         })
     }
 
@@ -211,6 +238,24 @@ mod tests {
                         let mut found = vec![0xaa; length];
                         payload.read(&mut found, place as u64).unwrap();
                         prop_assert_eq!(&found, &model[place..place + length]);
+                    }
+                    Deed::Discard(place, length) => {
+                        payload.discard(place as u64, length as u64).unwrap();
+                        // What is noise now is all whole sectors inside, and nothing else; it becomes something again.
+                        let sector = 512 << power;
+                        let (start, end) = (place.next_multiple_of(sector), (place + length) / sector * sector);
+                        let mut found = vec![0; SIZE];
+                        payload.read(&mut found, 0).unwrap();
+                        if start < end {
+                            prop_assert!(found[start..end] != model[start..end]);
+                            let mut raw = vec![1; end - start];
+                            file.read_exact_at(&mut raw, offset + start as u64).unwrap();
+                            prop_assert!(raw.iter().all(|byte| *byte == 0));
+                            payload.write(&mut model[start..end].to_vec(), start as u64).unwrap();
+                        }
+                        let stays = |range: std::ops::Range<usize>| found[range.clone()] == model[range];
+                        let borders = if start < end { [start, end] } else { [SIZE; 2] };
+                        prop_assert!(stays(0..borders[0]) && stays(borders[1]..SIZE));
                     }
                     Deed::Write(place, length, seed) => {
                         let bytes: Vec<u8> = (0..length).map(|n| (n as u8).wrapping_mul(31) ^ seed).collect();

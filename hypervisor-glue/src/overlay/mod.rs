@@ -33,7 +33,7 @@ use rustix::{
 const MAGIC: [u8; 8] = *b"TRANSOVL";
 const VERSION: u32 = 1;
 /// Bytes of a block: what a first write of a few bytes takes from the disk.
-const BLOCK: u64 = 16 << 10;
+pub(crate) const BLOCK: u64 = 16 << 10;
 /// Blocks that there is a bit for.
 const MOST_BLOCKS: u64 = 1 << 31;
 /// Largest volume, in bytes: 32 TiB.
@@ -105,6 +105,14 @@ pub struct Overlay<M = File> {
 
 fn bad(text: impl Into<String>) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text.into())
+}
+
+/// Takes what lies there away; false where the file system cannot.
+fn let_go(file: &impl Medium, place: Range<u64>) -> io::Result<bool> {
+    match file.punch(place) {
+        Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => Ok(false),
+        other => other.map(|()| true),
+    }
 }
 
 /// Bytes of the map of a volume, in whole pages.
@@ -238,11 +246,9 @@ impl<M: Medium> Overlay<M> {
         if first >= after {
             return Ok(());
         }
-        match self.file.punch(DATA + first * BLOCK..DATA + (after * BLOCK).min(self.size)) {
-            Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => return Ok(()),
-            other => other?,
+        if let_go(&self.file, DATA + first * BLOCK..DATA + (after * BLOCK).min(self.size))? {
+            self.take(first..after);
         }
-        self.take(first..after);
         Ok(())
     }
 
@@ -422,6 +428,25 @@ impl Stored {
         match self {
             Self::File(file) => file.write_all_at(from, offset),
             Self::Shared(overlay) => overlay.write(from, offset),
+        }
+    }
+
+    /// Lets go of what lies there: of an overlay, as far as it is whole blocks. Nobody knows what is read there then.
+    ///
+    /// # Errors
+    /// The disk's; of an overlay also that it does not all lie inside.
+    pub fn discard(&mut self, offset: u64, length: u64) -> io::Result<()> {
+        match self {
+            Self::File(file) => let_go(file, offset..offset.saturating_add(length)).map(|_| ()),
+            Self::Shared(overlay) => overlay.discard(offset, length),
+        }
+    }
+
+    /// Bytes of the smallest thing that [`Self::discard`] lets go of.
+    pub(crate) fn granularity(&self) -> u32 {
+        match self {
+            Self::File(_) => SECTOR as u32,
+            Self::Shared(_) => BLOCK as u32,
         }
     }
 

@@ -118,14 +118,9 @@ impl Export for Volume {
         }
     }
 
-    fn discards(&self) -> bool {
-        matches!(self, Self::Shared(_))
-    }
-
     fn discard(&mut self, offset: u64, length: u64) -> io::Result<()> {
         match self {
-            // It would say which parts are free.
-            Self::Encrypted(_) => Err(io::ErrorKind::Unsupported.into()),
+            Self::Encrypted(payload) => payload.discard(offset, length),
             Self::Shared(overlay) => overlay.discard(offset, length),
         }
     }

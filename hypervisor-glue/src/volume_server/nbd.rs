@@ -16,15 +16,8 @@ pub trait Export {
     fn write(&mut self, from: &mut [u8], offset: u64) -> io::Result<()>;
     /// Brings what was written to the disk.
     fn flush(&mut self) -> io::Result<()>;
-    /// True if [`Self::discard`] does something.
-    fn discards(&self) -> bool {
-        false
-    }
-    /// Lets go of what lies there.
-    fn discard(&mut self, offset: u64, length: u64) -> io::Result<()> {
-        let _ = (offset, length);
-        Err(io::ErrorKind::Unsupported.into())
-    }
+    /// Lets go of what lies there, as far as it can.
+    fn discard(&mut self, offset: u64, length: u64) -> io::Result<()>;
 }
 
 /// Why a conversation ended before its end.
@@ -47,10 +40,8 @@ const REPLY: u32 = 0x6744_6698;
 /// Handshake flags, of both ends: fixed new style, and no 124 zeros.
 const FIXED: u16 = 1;
 const NO_ZEROES: u16 = 2;
-/// Transmission flags: they are there, and flush is known.
-const FLAGS: u16 = 1 | 1 << 2;
-/// Another one: blocks can be given back.
-const TRIMS: u16 = 1 << 5;
+/// Transmission flags: they are there, flush is known, and blocks can be given back.
+const FLAGS: u16 = 1 | 1 << 2 | 1 << 5;
 
 const OPT_EXPORT_NAME: u32 = 1;
 const OPT_ABORT: u32 = 2;
@@ -85,8 +76,7 @@ const MAX_OPTIONS: usize = 64;
 /// # Errors
 /// It broke the rules, or the stream broke.
 pub fn serve(stream: &mut (impl Read + Write), export: &mut impl Export) -> Result<(), NbdError> {
-    let flags = if export.discards() { FLAGS | TRIMS } else { FLAGS };
-    if !handshake(stream, export.size(), flags)? {
+    if !handshake(stream, export.size())? {
         return Ok(());
     }
     let mut buffer = vec![0; MAX_REQUEST as usize];
@@ -114,7 +104,7 @@ pub fn serve(stream: &mut (impl Read + Write), export: &mut impl Export) -> Resu
                 }
             }
             FLUSH => status(export.flush()),
-            TRIM if export.discards() => match request.range(export.size()) {
+            TRIM => match request.range(export.size()) {
                 Some(length) => status(export.discard(request.offset, length as u64)),
                 None => EINVAL,
             },
@@ -138,7 +128,7 @@ fn status(result: io::Result<()>) -> u32 {
 }
 
 /// True if requests follow.
-fn handshake(stream: &mut (impl Read + Write), size: u64, offered: u16) -> Result<bool, NbdError> {
+fn handshake(stream: &mut (impl Read + Write), size: u64) -> Result<bool, NbdError> {
     let mut hello = Vec::new();
     hello.extend(GREETING.to_be_bytes());
     hello.extend(OPTION.to_be_bytes());
@@ -163,7 +153,7 @@ fn handshake(stream: &mut (impl Read + Write), size: u64, offered: u16) -> Resul
         match option {
             OPT_EXPORT_NAME => {
                 let mut answer = size.to_be_bytes().to_vec();
-                answer.extend(offered.to_be_bytes());
+                answer.extend(FLAGS.to_be_bytes());
                 if flags & u32::from(NO_ZEROES) == 0 {
                     answer.extend([0; 124]);
                 }
@@ -173,7 +163,7 @@ fn handshake(stream: &mut (impl Read + Write), size: u64, offered: u16) -> Resul
             OPT_INFO | OPT_GO => {
                 let mut export = INFO_EXPORT.to_be_bytes().to_vec();
                 export.extend(size.to_be_bytes());
-                export.extend(offered.to_be_bytes());
+                export.extend(FLAGS.to_be_bytes());
                 answer(stream, option, REP_INFO, &export)?;
                 let mut blocks = INFO_BLOCK_SIZE.to_be_bytes().to_vec();
                 for bytes in [BLOCK, 4096, MAX_REQUEST] {
@@ -277,7 +267,6 @@ mod tests {
         bytes: Vec<u8>,
         flushed: usize,
         full: bool,
-        discards: bool,
     }
 
     impl Export for Memory {
@@ -299,9 +288,6 @@ mod tests {
             self.flushed += 1;
             Ok(())
         }
-        fn discards(&self) -> bool {
-            self.discards
-        }
         fn discard(&mut self, offset: u64, length: u64) -> io::Result<()> {
             self.bytes[offset as usize..][..length as usize].fill(0);
             Ok(())
@@ -312,7 +298,7 @@ mod tests {
     fn with(full: bool, client: impl FnOnce(&mut UnixStream)) -> (Memory, Result<(), NbdError>) {
         let (mut ours, mut theirs) = UnixStream::pair().unwrap();
         let server = thread::spawn(move || {
-            let mut bytes = Memory { bytes: vec![0; SIZE], flushed: 0, full, discards: false };
+            let mut bytes = Memory { bytes: vec![0; SIZE], flushed: 0, full };
             let result = serve(&mut theirs, &mut bytes);
             (bytes, result)
         });
@@ -418,12 +404,14 @@ mod tests {
             for (offset, length) in
                 [(size, 512), (size - 512, 1024), (1, 512), (0, 511), (0, 0), (u64::MAX - 511, 512)]
             {
-                request(stream, READ, offset, length, &[]);
-                assert_eq!(error(stream), EINVAL, "{offset} {length}");
+                for kind in [READ, TRIM] {
+                    request(stream, kind, offset, length, &[]);
+                    assert_eq!(error(stream), EINVAL, "{offset} {length}");
+                }
                 request(stream, WRITE, offset, length, &vec![1; length as usize]);
                 assert_eq!(error(stream), EINVAL, "{offset} {length}");
             }
-            request(stream, 4, 0, 512, &[]);
+            request(stream, 99, 0, 512, &[]);
             assert_eq!(error(stream), EINVAL);
             request(stream, READ, 0, 512, &[]);
             assert_eq!(error(stream), 0);
@@ -433,7 +421,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_are_given_back_where_that_was_offered() {
+    fn blocks_are_given_back() {
         let mut bytes = 3u32.to_be_bytes().to_vec();
         bytes.extend(OPTION.to_be_bytes());
         bytes.extend([&OPT_GO.to_be_bytes()[..], &[0; 4]].concat());
@@ -441,13 +429,10 @@ mod tests {
             bytes.extend([&REQUEST.to_be_bytes()[..], &[0; 2], &TRIM.to_be_bytes(), &[1; 8]].concat());
             bytes.extend([&offset.to_be_bytes()[..], &length.to_be_bytes()].concat());
         }
-        for discards in [true, false] {
-            let mut export = Memory { bytes: vec![7; SIZE], flushed: 0, full: false, discards };
-            serve(&mut Fixed(&bytes), &mut export).unwrap();
-            let given_back: Vec<_> = (0..SIZE).filter(|at| export.bytes[*at] == 0).collect();
-            let expected = if discards { 512..1536 } else { 0..0 };
-            assert_eq!(given_back, expected.collect::<Vec<_>>());
-        }
+        let mut export = Memory { bytes: vec![7; SIZE], flushed: 0, full: false };
+        serve(&mut Fixed(&bytes), &mut export).unwrap();
+        let given_back: Vec<_> = (0..SIZE).filter(|at| export.bytes[*at] == 0).collect();
+        assert_eq!(given_back, (512..1536).collect::<Vec<_>>());
     }
 
     #[test]
@@ -512,7 +497,6 @@ mod tests {
         #[test]
         fn any_bytes_come_to_an_end(
             begun: bool,
-            discards: bool,
             requests in prop::collection::vec((0u16..6, prop_oneof![0u64..20_000, any::<u64>()], 0u32..3000), 0..8),
             rest in prop::collection::vec(any::<u8>(), 0..200),
         ) {
@@ -533,7 +517,7 @@ mod tests {
                 bytes.resize(bytes.len() + if kind == WRITE { length as usize } else { 0 }, 9);
             }
             bytes.extend(rest);
-            let mut export = Memory { bytes: vec![0; SIZE], flushed: 0, full: false, discards };
+            let mut export = Memory { bytes: vec![0; SIZE], flushed: 0, full: false };
             let _ = serve(&mut Fixed(&bytes), &mut export);
             prop_assert_eq!(export.bytes.len(), SIZE);
         }

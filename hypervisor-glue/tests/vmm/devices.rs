@@ -3,7 +3,10 @@
 
 use std::os::{
     fd::OwnedFd,
-    unix::net::{UnixDatagram, UnixStream},
+    unix::{
+        fs::MetadataExt as _,
+        net::{UnixDatagram, UnixStream},
+    },
 };
 
 use proptest::prelude::*;
@@ -180,6 +183,117 @@ fn disks_read_write_and_refuse() {
         ] {
             assert_eq!(request(&mut driver, kind, sector, length, true), status, "{sector} {length}");
         }
+    }
+}
+
+/// A segment of a request to discard or to write zeros: first sector, sectors, flags.
+type Segment = (u64, u32, u32);
+
+/// Has the device carry out such a request. Says its status.
+fn segments(driver: &mut Driver, kind: u32, segments: &[Segment]) -> u8 {
+    let bytes: Vec<u8> = segments
+        .iter()
+        .flat_map(|(first, sectors, flags)| {
+            [&first.to_le_bytes()[..], &sectors.to_le_bytes(), &flags.to_le_bytes()].concat()
+        })
+        .collect();
+    driver.put(DATA + 0x1000, &bytes);
+    request(driver, kind, 0, bytes.len() as u32, false)
+}
+
+const DISCARD: u32 = 11;
+const ZEROES: u32 = 13;
+const WRITABLE: [Kind; 4] = [Kind::Disk, Kind::Overlay, Kind::Encrypted, Kind::EncryptedOverlay];
+
+#[test]
+fn a_disk_gives_blocks_back() {
+    for kind in WRITABLE {
+        let mut driver = Driver::new(kind);
+        let stored = |driver: &Driver| driver.host.disk.as_ref().unwrap().metadata().unwrap().blocks() * 512;
+        // All of it is written, so that nothing is left to the base of an overlay.
+        driver.put(DATA + 0x1000, &vec![0xa5; 32 << 10]);
+        for sector in [0, 64] {
+            assert_eq!(request(&mut driver, 1, sector, 32 << 10, false), 0);
+        }
+        let before = stored(&driver);
+        assert!(before >= DISK, "{kind:?}: {before}");
+        // 16 KiB and, beyond a gap, 32 KiB.
+        assert_eq!(segments(&mut driver, DISCARD, &[(0, 32, 0), (64, 64, 0)]), 0);
+        assert!(stored(&driver) <= before - (32 << 10), "{kind:?}: {before}, {}", stored(&driver));
+        assert_eq!(request(&mut driver, 0, 32, 16 << 10, true), 0);
+        assert_eq!(driver.bytes(DATA + 0x1000, 16 << 10), [0xa5; 16 << 10], "{kind:?}: what lies between");
+        // What was let go of can be read, whatever comes of it, and written.
+        assert_eq!(request(&mut driver, 0, 64, 4096, true), 0);
+        driver.put(DATA + 0x1000, &[7; 512]);
+        assert_eq!(request(&mut driver, 1, 64, 512, false), 0);
+        assert_eq!(request(&mut driver, 0, 64, 512, true), 0);
+        assert_eq!(driver.bytes(DATA + 0x1000, 512), [7; 512]);
+    }
+}
+
+#[test]
+fn zeros_are_written_at_once() {
+    for kind in WRITABLE {
+        for unmap in [0, 1] {
+            let mut driver = Driver::new(kind);
+            // No whole block of anything.
+            assert_eq!(segments(&mut driver, ZEROES, &[(3, 70, unmap)]), 0);
+            assert_eq!(request(&mut driver, 0, 0, 40 << 10, true), 0);
+            let bytes = driver.bytes(DATA + 0x1000, 40 << 10);
+            let zeros: Vec<usize> = (0..bytes.len()).filter(|at| bytes[*at] == 0).collect();
+            assert_eq!(zeros, (3 * 512..73 * 512).collect::<Vec<_>>(), "{kind:?} {unmap}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_discarded_changes_nothing() {
+    const SECTORS: u64 = DISK / 512;
+    for kind in [&WRITABLE[..], &[Kind::ReadOnly]].concat() {
+        let mut driver = Driver::new(kind);
+        driver.write(0x14, 0);
+        let offered = driver.read(0x10) >> 13 & 3;
+        assert_eq!(offered, if kind == Kind::ReadOnly { 0 } else { 3 });
+        let [most, parts, unit, most_zeros, zeros_parts] =
+            [0x124, 0x128, 0x12c, 0x130, 0x134].map(|register| driver.read(register));
+        assert!(most >= 8 && parts > 0 && unit >= 8 && most_zeros >= 8 && zeros_parts == 1);
+        let whole = (0, SECTORS as u32, 0);
+        let mut refused: Vec<(u32, Vec<Segment>, u8)> = Vec::new();
+        for what in [DISCARD, ZEROES] {
+            for wrong in [
+                (SECTORS, 1, 0),
+                (SECTORS - 1, 2, 0),
+                (u64::MAX, 1, 0),
+                (u64::MAX / 512, 8, 0),
+                (u64::MAX - 7, 8, 0),
+                (0, 0, 0),
+                (0, u32::MAX, 0),
+            ] {
+                refused.push((what, vec![wrong], 1));
+                if what == DISCARD {
+                    refused.push((what, vec![whole, wrong], 1));
+                }
+            }
+            refused.push((what, vec![], 1));
+            refused.push((what, vec![(0, 8, 2)], 2));
+            refused.push((what, vec![(0, 8, 1 << 31)], 2));
+        }
+        refused.push((DISCARD, vec![whole, (0, 8, 1)], 2));
+        refused.push((DISCARD, vec![whole; parts as usize + 1], 1));
+        refused.push((ZEROES, vec![(0, 8, 0), (8, 8, 0)], 1));
+        refused.push((ZEROES, vec![(0, most_zeros + 1, 0)], 1));
+        for (what, wrong, status) in refused {
+            let status = if kind == Kind::ReadOnly { 1 } else { status };
+            assert_eq!(segments(&mut driver, what, &wrong), status, "{kind:?} {what} {wrong:?}");
+        }
+        for odd in [15, 17] {
+            assert_eq!(request(&mut driver, DISCARD, 0, odd, false), 1);
+        }
+        // Of a disk that may be read only, this changes nothing either.
+        let legal = segments(&mut driver, DISCARD, &[(0, 8, 0)]);
+        assert_eq!(legal, u8::from(kind == Kind::ReadOnly));
+        assert_eq!(request(&mut driver, 0, 8, 32 << 10, true), 0);
+        assert_eq!(driver.bytes(DATA + 0x1000, 32 << 10), vec![0x5a; 32 << 10], "{kind:?}");
     }
 }
 

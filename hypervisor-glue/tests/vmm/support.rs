@@ -48,7 +48,7 @@ pub(crate) const DATA: u64 = 0x2_0000;
 /// Bytes of the fake disk.
 pub(crate) const DISK: u64 = 64 << 10;
 /// Bytes before the payload of the encrypted one.
-const HEADER: usize = 4096;
+const HEADER: usize = 16 << 10;
 
 /// The kinds of devices.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub(crate) const KINDS: [Kind; 8] = [
 pub(crate) struct Host {
     pub(crate) cable: Option<UnixDatagram>,
     pub(crate) handover: Option<OwnedFd>,
+    /// The file that what is written to a disk goes into.
+    pub(crate) disk: Option<File>,
 }
 
 fn memory_file(content: &[u8]) -> File {
@@ -97,13 +99,19 @@ pub(crate) fn cable() -> (Cable, UnixDatagram) {
 fn device(kind: Kind, host: &mut Host) -> Box<dyn Device> {
     let content = || memory_file(&vec![0x5a; DISK as usize]);
     let block = |disk: Disk| Box::new(Block::new(disk, "fake"));
+    let mut seen = |file: &File| host.disk = Some(file.try_clone().unwrap());
     match kind {
         Kind::Rng => Box::new(Rng),
-        Kind::Disk => block(Disk::raw(content(), false).unwrap()),
+        Kind::Disk => {
+            let file = content();
+            seen(&file);
+            block(Disk::raw(file, false).unwrap())
+        }
         Kind::ReadOnly => block(Disk::raw(content(), true).unwrap()),
         Kind::Overlay => {
             let file = memory_file(&[]);
             overlay::create(&file, DISK).unwrap();
+            seen(&file);
             block(Disk::overlay(Overlay::open(file, content()).unwrap()))
         }
         Kind::Encrypted => {
@@ -114,6 +122,7 @@ fn device(kind: Kind, host: &mut Host) -> Box<dyn Device> {
             let key: [u8; KEY] = std::array::from_fn(|n| n as u8);
             let mut payload = Payload::new(file.try_clone().unwrap(), &key, layout).unwrap();
             payload.write(&mut vec![0x5a; DISK as usize], 0).unwrap();
+            seen(&file);
             block(Disk::encrypted(file, &key, layout).unwrap())
         }
         Kind::EncryptedOverlay => {
@@ -127,6 +136,7 @@ fn device(kind: Kind, host: &mut Host) -> Box<dyn Device> {
             payload.write(&mut vec![0x5a; DISK as usize], 0).unwrap();
             let file = memory_file(&[]);
             overlay::create(&file, HEADER as u64 + DISK).unwrap();
+            seen(&file);
             block(Disk::encrypted(Overlay::open(file, base).unwrap(), &key, layout).unwrap())
         }
         Kind::Net => {
@@ -396,6 +406,9 @@ fn step(driver: &mut Driver, script: &mut Script<'_>, connections: &mut Vec<Unix
         13 => {
             // A right header, so that what lies behind it is reached too.
             let [op, port, length, flags] = script.take()?;
+            if flags & 0x80 != 0 {
+                return of_a_disk(driver, op, port, length, flags);
+            }
             let mut header = [0; 44];
             (header[0], header[8], header[16], header[24]) = (3, 2, port % 4, length);
             header[20..24].copy_from_slice(&5000_u32.to_le_bytes());
@@ -406,6 +419,23 @@ fn step(driver: &mut Driver, script: &mut Script<'_>, connections: &mut Vec<Unix
         14 => host(driver, script.byte()?, connections),
         _ => driver.set_up(),
     }
+    Some(())
+}
+
+/// A request to a disk with a right header, to discard or to write zeros more often than not.
+fn of_a_disk(driver: &mut Driver, kind: u8, sector: u8, sectors: u8, flags: u8) -> Option<()> {
+    let kind = [11_u32, 13, 11, 13, 0, 1, 4, u32::from(kind)][usize::from(kind % 8)];
+    let number = |byte: u8| [byte.into(), byte.wrapping_neg().into(), u64::from(byte).wrapping_neg()];
+    let of_three = usize::from(flags >> 2) % 3;
+    let segment = |first: u64| {
+        let sectors = number(sectors)[of_three] as u32;
+        [&first.to_le_bytes()[..], &sectors.to_le_bytes(), &[flags & 1, flags & 2, 0, 0]].concat()
+    };
+    let header = [&kind.to_le_bytes()[..], &[0; 12]].concat();
+    let data = [segment(number(sector)[of_three]), segment(sector.into())].concat();
+    driver.memory.write_slice(&[header, data].concat(), GuestAddress(DATA)).ok()?;
+    let length = [16, 32, 17, 0][usize::from(flags >> 4) % 4];
+    driver.chain(0, &[(DATA, 16, false), (DATA + 16, length, false), (DATA + 0x100, 1, true)]);
     Some(())
 }
 

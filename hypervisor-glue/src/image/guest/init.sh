@@ -116,6 +116,8 @@ kill -TERM -1
 # After the button, programs hear it only now; else the agent has given them their time.
 if [ "$pressed" ]; then sleep 1; else sleep 0.1; fi
 kill -KILL -1
+# What was deleted is free on dom0's disk from now on.
+grep -q ' /rw ' /proc/mounts && sync && timeout -s KILL 5 fstrim /rw
 # What was killed holds its files for a moment longer.
 left=30
 for dir in /home /rw; do

@@ -16,8 +16,11 @@ use vm_memory::VolatileSlice;
 use super::Status;
 use crate::{
     encryption::{Layout, Payload},
-    overlay::{Overlay, Stored},
+    overlay::{self, Overlay, Stored},
 };
+
+/// Bytes of a block of most file systems: less than one leaves no hole.
+const PAGE: u32 = 4096;
 
 /// A disk cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -107,6 +110,45 @@ impl Disk {
 
     pub(super) fn write(&mut self, from: &[VolatileSlice<'_>], offset: u64) -> Status {
         status("write", self.image.write(from, offset))
+    }
+
+    /// Lets go of what lies there, as far as it can; whoever reads it then finds anything.
+    pub(super) fn discard(&mut self, offset: u64, length: u64) -> Status {
+        let result = match &mut self.image {
+            Image::Plain(image) => image.discard_to_any(offset, length),
+            Image::Encrypted(payload, _) => payload.discard(offset, length),
+            Image::Shared(overlay, _) => overlay.discard(offset, length),
+        };
+        status("discard", result)
+    }
+
+    /// Makes zeros of what lies there; where a hole reads as zeros, it is one then.
+    pub(super) fn write_zeroes(&mut self, offset: u64, length: usize) -> Status {
+        let zeros = |buffer: &mut Vec<u8>| {
+            buffer.clear();
+            buffer.resize(length, 0);
+        };
+        let result = match &mut self.image {
+            Image::Plain(image) => image.discard_to_zero(offset, length as u64),
+            Image::Encrypted(payload, buffer) => {
+                zeros(buffer);
+                payload.write(buffer, offset)
+            }
+            Image::Shared(overlay, buffer) => {
+                zeros(buffer);
+                overlay.write(buffer, offset)
+            }
+        };
+        status("write zeros", result)
+    }
+
+    /// Bytes of the smallest thing that can be let go of.
+    pub(super) fn granularity(&self) -> u32 {
+        match &self.image {
+            Image::Plain(_) => PAGE,
+            Image::Encrypted(payload, _) => payload.granularity().max(PAGE),
+            Image::Shared(..) => overlay::BLOCK as u32,
+        }
     }
 
     pub(super) fn flush(&mut self) -> Status {

@@ -1,16 +1,20 @@
 //! Disks (virtio 1.2, section 5.2).
 
 mod disk;
+mod segments;
 
 use super::{Broken, Device, Queues, Work, chain::Chain};
 
 pub use disk::{Disk, DiskError};
+use segments::Limits;
 
 const FEATURE_SIZE_MAX: u64 = 1 << 1;
 const FEATURE_SEG_MAX: u64 = 1 << 2;
 const FEATURE_READ_ONLY: u64 = 1 << 5;
 const FEATURE_BLOCK_SIZE: u64 = 1 << 6;
 const FEATURE_FLUSH: u64 = 1 << 9;
+const FEATURE_DISCARD: u64 = 1 << 13;
+const FEATURE_WRITE_ZEROES: u64 = 1 << 14;
 
 /// Bytes of a sector, whatever the disk's block size.
 const SECTOR: u64 = 512;
@@ -23,6 +27,8 @@ const TYPE_READ: u32 = 0;
 const TYPE_WRITE: u32 = 1;
 const TYPE_FLUSH: u32 = 4;
 const TYPE_ID: u32 = 8;
+const TYPE_DISCARD: u32 = 11;
+const TYPE_WRITE_ZEROES: u32 = 13;
 
 /// A request's end, as its last byte says it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,13 +48,19 @@ const BUDGET: u64 = 4 << 20;
 /// Most segments of a request: what a chain holds besides header and status.
 const SEGMENTS: u32 = QUEUE as u32 - 2;
 const QUEUE: u16 = 128;
+/// What one request may discard: a hole takes the file system about the same time whatever its length.
+const DISCARDS: Limits = Limits { segments: 16, sectors: 64 << 20 >> 9, unmap: false };
+/// What one request may fill with zeros, which may have to be written.
+const ZEROES: Limits = Limits { segments: 1, sectors: (MAX_REQUEST / SECTOR) as u32, unmap: true };
+/// Bytes of the configuration (virtio 1.2, section 5.2.4), up to `write_zeroes_may_unmap` and what is unused behind it.
+const CONFIG: usize = 60;
 
 /// The device.
 #[derive(Debug)]
 pub struct Block {
     disk: Disk,
     id: [u8; ID_SIZE],
-    config: [u8; 24],
+    config: [u8; CONFIG],
 }
 
 impl Block {
@@ -58,11 +70,21 @@ impl Block {
         for (target, byte) in id.iter_mut().zip(name.bytes()) {
             *target = byte;
         }
-        let mut config = [0; 24];
+        let mut config = [0; CONFIG];
         config[..8].copy_from_slice(&(disk.size() / SECTOR).to_le_bytes());
-        config[8..12].copy_from_slice(&SEGMENT.to_le_bytes());
-        config[12..16].copy_from_slice(&SEGMENTS.to_le_bytes());
-        config[20..24].copy_from_slice(&(SECTOR as u32).to_le_bytes());
+        for (at, value) in [
+            (8, SEGMENT),
+            (12, SEGMENTS),
+            (20, SECTOR as u32),
+            (36, DISCARDS.sectors),
+            (40, DISCARDS.segments),
+            (44, disk.granularity() / SECTOR as u32),
+            (48, ZEROES.sectors),
+            (52, ZEROES.segments),
+            (56, 1),
+        ] {
+            config[at..at + 4].copy_from_slice(&u32::to_le_bytes(value));
+        }
         Self { disk, id, config }
     }
 
@@ -99,12 +121,46 @@ impl Block {
                 chain.write_at(0, &self.id[..length]);
                 (Status::Good, length as u64)
             }
+            TYPE_DISCARD => {
+                let discard = |disk: &mut Disk, offset, length| disk.discard(offset, length);
+                (self.each_segment(chain, &DISCARDS, discard), BUDGET / 4)
+            }
+            TYPE_WRITE_ZEROES => {
+                let zero = |disk: &mut Disk, offset, length| disk.write_zeroes(offset, length as usize);
+                (self.each_segment(chain, &ZEROES, zero), BUDGET / 4)
+            }
             _ => (Status::Unsupported, 0),
         };
         chain.write_at(room, &[status as u8]);
         let read = if status == Status::Good && moved <= room { moved } else { 0 };
         // The status is always written; it lies behind all room for data.
         Ok((if read == room { room as u32 + 1 } else { 1 }, moved))
+    }
+
+    /// Does something with each segment that a request names, if all of them are legal.
+    fn each_segment(
+        &mut self,
+        chain: &Chain<'_>,
+        limits: &Limits,
+        mut act: impl FnMut(&mut Disk, u64, u64) -> Status,
+    ) -> Status {
+        if self.disk.is_read_only() {
+            return Status::Error;
+        }
+        let length = chain.readable() - HEADER as u64;
+        if length > limits.bytes() {
+            return Status::Error;
+        }
+        let mut untrusted_segments = vec![0; length as usize];
+        chain.read_at(HEADER as u64, &mut untrusted_segments);
+        match limits.check(&untrusted_segments, self.disk.size() / SECTOR) {
+            Ok(segments) => segments
+                .into_iter()
+                .map(|part| act(&mut self.disk, part.start * SECTOR, (part.end - part.start) * SECTOR))
+                .find(|status| *status != Status::Good)
+                .unwrap_or(Status::Good),
+            Err(status) => status,
+        }
     }
 
     /// The first byte, if the request is whole sectors, of a legal length, and on the disk.
@@ -122,8 +178,9 @@ impl Device for Block {
     }
 
     fn features(&self) -> u64 {
-        let read_only = if self.disk.is_read_only() { FEATURE_READ_ONLY } else { 0 };
-        FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_BLOCK_SIZE | FEATURE_FLUSH | read_only
+        let by_use =
+            if self.disk.is_read_only() { FEATURE_READ_ONLY } else { FEATURE_DISCARD | FEATURE_WRITE_ZEROES };
+        FEATURE_SIZE_MAX | FEATURE_SEG_MAX | FEATURE_BLOCK_SIZE | FEATURE_FLUSH | by_use
     }
 
     fn queue_sizes(&self) -> &'static [u16] {
