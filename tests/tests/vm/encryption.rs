@@ -7,11 +7,14 @@ use std::{
 };
 
 use rustix::process::{Pid, Signal, kill_process};
+use transom_hypervisor::image::DEFAULT_NAME;
 use transom_tests::{figure::figure, process::until, procs};
 
 use super::{
     lab::{Lab, PASSPHRASE},
     life::needs_recovery,
+    network::with_root,
+    volume,
 };
 
 /// Written by a guest, which puts it together itself: it is in no command line.
@@ -113,6 +116,7 @@ fn kill_server(lab: &Lab, qube: &str) {
 #[test]
 fn what_a_guest_stores_is_nowhere_to_be_read() {
     let Some(lab) = Lab::new() else { return };
+    with_root(&lab, DEFAULT_NAME, DEFAULT_NAME);
     lab.create("work", "blue", "memory \"512MiB\"\nvolume \"256MiB\"");
     // Locked.
     let refused = lab.house.run(&["qube", "start", "work"]);
@@ -129,10 +133,11 @@ fn what_a_guest_stores_is_nowhere_to_be_read() {
     let begin = std::time::Instant::now();
     assert_eq!(lab.ends_with("work", figures), 0);
     figure("vm.encrypted_write_s", begin.elapsed().as_secs_f64(), "s", 1);
+    volume::gives_back(&lab, "work", 24);
     // What is locked meanwhile stays open for whoever has it.
     lab.house.must(&["lock-store"]);
     assert_eq!(lab.ends_with("work", "echo more >> ~/kept && sync"), 0);
-    lab.house.must(&["qube", "stop", "work"]);
+    volume::stops_and_gives_back(&lab, "work", 8);
     assert!(!needs_recovery(&lab, "work"), "{}", lab.log("work"));
     let key = lab.volume_key("work").key;
     is_nowhere(
@@ -168,7 +173,7 @@ fn what_a_guest_stores_is_nowhere_to_be_read() {
 }
 
 #[test]
-fn a_plain_volume_is_encrypted_with_all_that_is_in_it() {
+fn a_plain_volume_is_encrypted_with_all_that_is_in_it_and_saved() {
     let Some(lab) = Lab::new() else { return };
     lab.create("work", "blue", "memory \"512MiB\"\nvolume \"128MiB\"\nencryption \"off\"");
     assert_eq!(lab.info("work")["storage"], "plain");
@@ -185,16 +190,21 @@ fn a_plain_volume_is_encrypted_with_all_that_is_in_it() {
     lab.house.must(&["qube", "encrypt", "work"]);
     assert!(!plain.exists());
     assert_eq!(lab.info("work")["storage"], "encrypted");
+    // It is saved, and comes back under another name.
+    volume::saves_and_restores(&lab, "work", "office");
+    lab.house.must(&["qube", "remove", "work", "--yes"]);
+    assert_eq!(lab.info("office")["storage"], "encrypted");
     is_nowhere(&lab, &[("the marker", MARKER.as_bytes())]);
-    let stages = lab.start("work");
+    let stages = lab.start("office");
     assert!(!stages.contains_key("volume-made"), "{stages:?}");
-    assert_eq!(lab.ends_with("work", &format!("test \"$(cat ~/kept)\" = '{MARKER}'")), 0);
-    lab.house.must(&["qube", "stop", "work"]);
-    assert!(!needs_recovery(&lab, "work"), "{}", lab.log("work"));
+    assert_eq!(lab.ends_with("office", &format!("test \"$(cat ~/kept)\" = '{MARKER}'")), 0);
+    lab.house.must(&["qube", "stop", "office"]);
+    assert!(!needs_recovery(&lab, "office"), "{}", lab.log("office"));
 }
 
 /// A qube that has the marker in its encrypted volume, and has halted, is cloned. Both go on, and neither hears of
-/// what the other writes; all of it is there after another start.
+/// what the other writes. One is saved then, and comes back under another name with all that it had; the other one has
+/// all of it after another start.
 pub(crate) fn clones_go_apart(lab: &Lab, qube: &str) {
     lab.house.must(&["qube", "clone", qube, "copy"]);
     let dir = |qube: &str| lab.data().join("qubes").join(qube);
@@ -207,18 +217,29 @@ pub(crate) fn clones_go_apart(lab: &Lab, qube: &str) {
     let before = shared(qube);
     assert_eq!(before, shared("copy"));
     let (backend, storage) = (lab.info("copy")["backend"].clone(), lab.info("copy")["storage"].clone());
-    assert_eq!((backend, &storage), (lab.info(qube)["backend"].clone(), &"encrypted".into()));
+    assert_eq!((&backend, &storage), (&lab.info(qube)["backend"], &"encrypted".into()));
     let kept = format!("test \"$(cat ~/kept)\" = '{MARKER}");
-    let noise = "head -c 8000000 /dev/urandom > ~/noise && sha256sum ~/noise > ~/sum && sync";
+    let noise = "head -c 3000000 /dev/urandom > ~/noise && sha256sum ~/noise > ~/sum && sync";
     for (qube, script) in [
         ("copy", format!("{kept}' && {noise}")),
         (qube, format!("{kept}' && test ! -e ~/noise && echo more >> ~/kept && sync")),
-        ("copy", format!("{kept}' && sha256sum --check --quiet ~/sum")),
+        ("restored", format!("{kept}' && sha256sum --check --quiet ~/sum")),
         (qube, format!("{kept}\nmore' && test ! -e ~/noise")),
     ] {
+        if qube == "restored" {
+            volume::saves_and_restores(lab, "copy", qube);
+            println!("copy was saved, and restored as {qube}");
+            assert_eq!(
+                (&lab.info(qube)["backend"], &lab.info(qube)["storage"]),
+                (&backend, &"encrypted".into())
+            );
+        }
         let stages = lab.start(qube);
         assert!(!stages.contains_key("volume-made"), "{stages:?}");
         assert_eq!(lab.ends_with(qube, &script), 0, "{qube}: {script}\n{}", lab.log(qube));
+        if qube == "copy" {
+            volume::gives_back(lab, qube, 12);
+        }
         lab.house.must(&["qube", "stop", qube]);
         assert!(!needs_recovery(lab, qube), "{}", lab.log(qube));
     }

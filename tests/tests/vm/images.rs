@@ -103,10 +103,10 @@ pub(crate) fn own_of(lab: &Lab, image: &str, name: &str) -> PathBuf {
         fs::remove_file(&own).unwrap();
     }
     fs::create_dir(&own).unwrap();
-    for file in ["kernel", "initramfs", "root.erofs", "image.json"] {
+    for file in fs::read_dir(kept).unwrap().map(|entry| entry.unwrap()) {
         // Another file system may hold the kept one.
-        let linked = fs::hard_link(kept.join(file), own.join(file));
-        linked.or_else(|_| symlink(kept.join(file), own.join(file))).unwrap();
+        let copy = own.join(file.file_name());
+        fs::hard_link(file.path(), &copy).or_else(|_| symlink(file.path(), &copy)).unwrap();
     }
     own
 }

@@ -6,6 +6,7 @@
 
 use std::{env, fs, path::Path, thread, time::Duration};
 
+use transom_hypervisor::image::DEFAULT_NAME;
 use transom_tests::{figure::figure, process::until, procs};
 use transom_theming::Label;
 
@@ -19,7 +20,7 @@ use super::{
     outer::{End, emulated, until_it_ends_by_itself, watch},
     paused,
     picture::{is_painted_within_its_frame, painted},
-    usb,
+    programs, services, usb, volume,
 };
 
 /// Set inside the machine.
@@ -101,26 +102,34 @@ fn window() {
         return;
     }
     let mut lab = Lab::alone(Path::new("/target/vm/images"));
+    network::with_root(&lab, DEFAULT_NAME, DEFAULT_NAME);
     lab.house.start_desktop();
     lab.create("work", "blue", "memory \"512MiB\"\nvolume \"256MiB\"");
+    assert_eq!(programs::lists(&lab, "work", "foot"), Some(true), "by its template: it has never run");
     let info = lab.info("work");
     assert_eq!((&info["backend"], &info["isolated"]), (&"kvm".into(), &true.into()), "{info}");
     lab.start("work");
     encryption::no_key_outside(&lab, "work");
+    println!("work: its key is nowhere else");
     must(&lab, &painted("work", "linked", "sleep 1000"));
     is_painted_within_its_frame(&lab, "linked", Label::Blue);
     let qube = lab.house.state().qubes.into_iter().find(|qube| qube.name == "work").unwrap();
     assert!(qube.isolated && qube.mapped_bytes > 0, "{qube:?}");
     assert!(!lab.log("work").contains("pixels copied"), "{}", lab.log("work"));
     assert_eq!(lab.ends_with("work", STRANGERS), 0, "the guest reached somebody");
+    println!("work: its window is there, and it reaches nobody");
     idle(&lab, "work");
+    programs::follows_what_is_added(&lab, "work");
+    services::tells_the_person(&lab);
+    println!("work: its notification was answered");
+    volume::gives_back(&lab, "work", 12);
 
     lab.house.kill_desktop();
     lab.house.start_desktop();
     is_painted_within_its_frame(&lab, "linked", Label::Blue);
     paused::pauses_and_goes_on(&lab, "linked");
 
-    lab.house.must(&["qube", "stop", "work"]);
+    volume::stops_and_gives_back(&lab, "work", 8);
     assert_eq!(lab.info("work")["state"]["is"], "halted");
     assert!(!needs_recovery(&lab, "work"), "{}", lab.log("work"));
     until("its window is gone", || lab.house.state().windows.is_empty().then_some(()));

@@ -16,6 +16,8 @@ use super::{
     lab::Lab,
     manager::{self, Figures},
     outside::{EIGHT, Outside, SEVEN},
+    volume,
+    vpn::{self, Chain},
 };
 
 /// The image of these tests.
@@ -99,7 +101,7 @@ pub(crate) fn networked(lab: &Lab) {
 }
 
 /// An image of this name from another one, with a process 1 that lets tests be root.
-fn with_root(lab: &Lab, image: &str, name: &str) {
+pub(crate) fn with_root(lab: &Lab, image: &str, name: &str) {
     let init = transom_hypervisor::image::init();
     let init = init.replacen('\n', ROOT, 1);
     add_to_initramfs(&own_of(lab, image, name), &[("transom/init", init.as_bytes())]);
@@ -188,8 +190,10 @@ pub(crate) fn cables_on_the_processor(lab: &mut Lab) {
     // A disposable comes while its network qube runs, into a card that was spare, with the rules of its
     // pattern.
     let rules = format!(
-        "firewall {{\n allow \"tcp\" to=\"{outer}\" port=7000\n allow \"tcp\" to=\"{}\" port=7000\n}}\n",
-        devices::SERVER
+        "firewall {{\n allow \"tcp\" to=\"{outer}\" port=7000\n allow \"tcp\" to=\"{}\" port=7000\n \
+         allow \"tcp\" to=\"{}\" port=7000\n}}\n",
+        devices::SERVER,
+        vpn::INSIDE
     );
     let text = fs::read_to_string(file(lab, "one")).unwrap();
     fs::write(file(lab, "one"), text + &rules).unwrap();
@@ -220,6 +224,7 @@ pub(crate) fn cables_on_the_processor(lab: &mut Lab) {
     lab.start("net");
     until("it reaches the server again", || (ends(devices::SERVER, 7000) == 0).then_some(()));
     assert_ne!(ends(&outer, 7001), 0, "its rules do not allow it");
+    through_a_tunnel(lab, &one, "net", &net);
     lab.house.must(&["qube", "network", &one, "none"]);
     assert!(ends(&net, 7000) != 0 && ends(&outer, 7000) != 0, "it reaches somebody without a cable");
 
@@ -231,10 +236,31 @@ pub(crate) fn cables_on_the_processor(lab: &mut Lab) {
     });
     Outside::has_no_part_of_dom0();
     lab.house.must(&["qube", "kill", &one]);
-    for qube in ["net", "sys-net"] {
+    for qube in ["vpn", "net", "sys-net"] {
         lab.house.must(&["qube", "stop", qube]);
         assert_eq!(lab.info(qube)["state"]["is"], "halted");
     }
+}
+
+/// A qube's network goes through a tunnel from now on, which another one makes to the qube that they both go through.
+fn through_a_tunnel(lab: &Lab, work: &str, world: &str, outer: &str) {
+    let port = vpn::WIREGUARD;
+    let machine = "memory \"256MiB\"\nvolume \"64MiB\"\nencryption \"off\"";
+    lab.create_from(NETWORKED, lab.backend, "vpn", "blue", machine);
+    let text = fs::read_to_string(file(lab, "vpn")).unwrap();
+    let network = format!("network \"{world}\"\nvpn \"wireguard\" endpoint=\"{outer}:{port}\"\n");
+    fs::write(file(lab, "vpn"), text + &network).unwrap();
+    assert_eq!((&lab.info("vpn")["backend"], &lab.info("vpn")["storage"]), (&"kvm".into(), &"plain".into()));
+    lab.start("vpn");
+    volume::gives_back(lab, "vpn", 12);
+    lab.house.must(&["qube", "network", work, "vpn"]);
+    let (outer, outside) = (outer.to_owned(), devices::SERVER);
+    let chain = Chain { lab, world, work, outer, outside, port: vpn::WIREGUARD_PORT };
+    chain.wireguard();
+    chain.all_goes_through_it();
+    assert_eq!(as_root(lab, world, "ip link set wg0 down"), 0);
+    chain.leaks_nothing("the other end is gone");
+    chain.comes_back("ip link set wg0 up");
 }
 
 /// A file goes from one qube to the other and back, by a service of each.

@@ -31,10 +31,28 @@ fn passphrase_says(lab: &Lab, text: &str) {
 }
 
 /// Whether a qube lists a program, and with a picture.
-fn lists(lab: &Lab, qube: &str, id: &str) -> Option<bool> {
+pub(crate) fn lists(lab: &Lab, qube: &str, id: &str) -> Option<bool> {
     let output = lab.house.run(&["qube", "programs", qube, "--json"]);
     let list: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
     list.iter().find(|program| program["id"] == id).map(|program| program["icon"] == true)
+}
+
+/// A qube that runs lists what its person adds, and no name that could be taken for another one's or moves what
+/// stands beside it.
+pub(crate) fn follows_what_is_added(lab: &Lab, qube: &str) {
+    let make = "mkdir -p ~/.local/share/applications && cd ~/.local/share/applications && \
+        printf '[Desktop Entry]\\nType=Application\\nName=Own\\342\\200\\256 one\\nExec=foot --title=own\\n' > own.desktop && \
+        printf '[Desktop Entry]\\nType=Application\\nName=Hidden\\nNoDisplay=true\\nExec=foot\\n' > hidden.desktop && \
+        printf '[Desktop Entry]\\nType=Application\\nName=Missing\\nExec=not-there\\nTryExec=not-there\\n' > missing.desktop";
+    assert_eq!(lab.ends_with(qube, make), 0, "{}", lab.log(qube));
+    until("it is listed", || lists(lab, qube, "own"));
+    let shown = String::from_utf8(lab.house.run(&["qube", "programs", qube]).stdout).unwrap();
+    println!("{shown}");
+    assert!(shown.contains("Own one") && !shown.contains('\u{202e}'), "{shown}");
+    for id in ["hidden", "missing"] {
+        assert_eq!(lists(lab, qube, id), None);
+    }
+    assert_eq!(lists(lab, qube, "foot"), Some(true));
 }
 
 #[test]

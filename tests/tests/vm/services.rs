@@ -89,8 +89,8 @@ fn with_icon(lab: &Lab) {
     add_to_initramfs(&own(lab, DEFAULT_NAME), &[("transom/status-icon", &fs::read(&small).unwrap())]);
 }
 
-/// A notification of a guest's program stands behind the guest's name, and its button is heard there.
-fn tells_the_person(lab: &Lab) {
+/// A notification of `work`'s program stands behind the guest's name, and its button is heard there.
+pub(crate) fn tells_the_person(lab: &Lab) {
     let said = "notify-send --wait --action=yes=Yes 'From the guest' 'its own words' > chosen";
     lab.house.must(&["qube", "run", "work", "sh", "-c", said]);
     let card = || lab.house.state().cards.into_iter().find(|card| card.summary == "From the guest");

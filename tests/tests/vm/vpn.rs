@@ -10,8 +10,11 @@ use super::{
     network::{as_root, create, file, in_force, networked},
 };
 
+/// An address outside that nobody answers at.
+const NOBODY: &str = "203.0.113.7";
+
 /// The server at the other end of the tunnel, inside of it.
-const INSIDE: &str = "10.9.0.1";
+pub(crate) const INSIDE: &str = "10.9.0.1";
 
 /// Sends a line there and wants it back: 0 if it comes, 3 if nobody is there.
 fn through(address: &str) -> String {
@@ -46,147 +49,181 @@ RULES"
     )
 }
 
-/// True if a counter of the qube before it has counted nothing, or something.
-fn counted(lab: &Lab, name: &str) -> bool {
-    as_root(lab, "world", &format!("nft list counter netdev watch {name} | grep -q 'packets 0 '")) == 1
-}
-
+/// The first line that a script of the qube's root says.
 fn value(lab: &Lab, qube: &str, word: &str, script: &str) -> String {
+    let before = lab.log(qube).len();
     assert_eq!(as_root(lab, qube, &format!("echo {word} $({script})")), 0, "{}", lab.log(qube));
-    let log = lab.log(qube);
-    let line = log.lines().rev().find_map(|line| line.split_once(&format!("{word} "))).unwrap();
-    line.1.trim().to_owned()
+    // What it says may come after its end.
+    until(word, || {
+        let log = lab.log(qube);
+        let (_, line) = log.get(before..)?.split_once(&format!("{word} "))?;
+        Some(line.split_once('\n')?.0.trim().to_owned())
+    })
 }
 
-/// `world`, its client `vpn` and `work` behind that.
-struct Chain {
-    lab: Lab,
+/// A server, its client `vpn`, and a client behind that.
+pub(crate) struct Chain<'a> {
+    pub(crate) lab: &'a Lab,
+    /// The qube with the server.
+    pub(crate) world: &'a str,
+    pub(crate) work: &'a str,
     /// The server's address, before the tunnel.
-    outer: String,
-    /// The server's card to `vpn`.
-    card: String,
+    pub(crate) outer: String,
+    /// Where else `work` tries to come without the tunnel.
+    pub(crate) outside: &'a str,
+    /// What the server's firewall calls packets of the tunnel.
+    pub(crate) port: &'static str,
 }
 
 /// Machines with a tunnel of this kind to a port of the server, which the server is not yet.
-fn chain(lab: Lab, vpn: &str, endpoint: impl Fn(&str) -> String) -> Chain {
-    networked(&lab);
-    create(&lab, "world", "");
-    create(&lab, "vpn", "network \"world\"");
+fn chain<'a>(lab: &'a Lab, vpn: &str, endpoint: u16, port: &'static str) -> Chain<'a> {
+    networked(lab);
+    create(lab, "world", "");
+    create(lab, "vpn", "network \"world\"");
     lab.start("world");
-    until("its network is there", || (in_force(&lab, "world") > 0).then_some(()));
+    until("its network is there", || (in_force(lab, "world") > 0).then_some(()));
     let outer = value(
-        &lab,
+        lab,
         "world",
         "outer",
         "ip -4 -o address | sed -n 's/.* inet \\(10[.0-9]*\\).*/\\1/p' | head -n 1",
     );
-    let card = value(
-        &lab,
-        "world",
-        "card",
-        "ip -4 -o address | sed -n 's/.*: \\(eth[0-9]*\\) .*/\\1/p' | head -n 1",
-    );
-    let text = fs::read_to_string(file(&lab, "vpn")).unwrap();
-    fs::write(file(&lab, "vpn"), format!("{text}vpn \"{vpn}\" endpoint=\"{}\"\n", endpoint(&outer))).unwrap();
-    create(&lab, "work", "network \"vpn\"");
-    Chain { lab, outer, card }
+    let text = fs::read_to_string(file(lab, "vpn")).unwrap();
+    fs::write(file(lab, "vpn"), format!("{text}vpn \"{vpn}\" endpoint=\"{outer}:{endpoint}\"\n")).unwrap();
+    create(lab, "work", "network \"vpn\"");
+    lab.start("vpn");
+    lab.start("work");
+    Chain { lab, world: "world", work: "work", outer, outside: NOBODY, port }
 }
 
-impl Chain {
-    /// The server serves, at both of its addresses.
-    fn serve(&self, port: &str) {
-        self.lab.house.must(&["qube", "run", "world", "perl", "-MIO::Socket::INET", "-e", ECHO]);
-        let open = format!(
-            "nft insert rule inet transom input {port} accept && nft insert rule inet transom input tcp dport 7000 accept
-             nft insert rule inet transom spoof iifname {{ wg0, tun0 }} accept"
-        );
-        assert_eq!(as_root(&self.lab, "world", &open), 0, "{}", self.lab.log("world"));
+impl Chain<'_> {
+    fn must(&self, qube: &str, script: &str) {
+        // Whoever watches a slow machine sees that it goes on.
+        println!("{qube}: {}", script.lines().next().unwrap_or_default());
+        assert_eq!(as_root(self.lab, qube, script), 0, "{qube}: {script}\n{}", self.lab.log(qube));
     }
 
-    fn start_clients(&self) {
-        self.lab.start("vpn");
-        self.lab.start("work");
+    /// The server serves, at both of its addresses.
+    fn serve(&self) {
+        self.lab.house.must(&["qube", "run", self.world, "perl", "-MIO::Socket::INET", "-e", ECHO]);
+    }
+
+    /// It lets its clients in. Each new setup of the network puts these rules aside with all others.
+    fn open(&self) {
+        let port = self.port;
+        self.must(
+            self.world,
+            &format!(
+                "nft insert rule inet transom input {port} accept && nft insert rule inet transom input tcp dport 7000 accept
+                 nft insert rule inet transom spoof iifname {{ wg0, tun0 }} accept"
+            ),
+        );
+    }
+
+    /// True if the server's qube has counted something.
+    fn counted(&self, name: &str) -> bool {
+        let none = format!("nft list counter netdev watch {name} | grep -q 'packets 0 '");
+        as_root(self.lab, self.world, &none) == 1
+    }
+
+    /// Waits until something comes through the tunnel; all that leaves `vpn` is then the tunnel.
+    pub(crate) fn all_goes_through_it(&self) {
+        let (lab, world) = (self.lab, self.world);
+        let own =
+            value(lab, "vpn", "own", "ip -4 -o address show dev eth0 | sed 's/.* inet \\([.0-9]*\\).*/\\1/'");
+        let route = format!("ip route get {own} | sed -n 's/.* dev \\(eth[0-9]*\\).*/\\1/p'");
+        let card = value(lab, world, "card", &route);
+        self.must(world, &counters(&card, &format!("ip daddr {} {}", self.outer, self.port)));
+        let begin = Instant::now();
+        let there = wait_for("the tunnel", || {
+            self.open();
+            (lab.ends_with(self.work, &through(INSIDE)) == 0).then_some(())
+        });
+        assert!(there.is_ok(), "{}\n{}\n{}", lab.log(world), lab.log("vpn"), lab.log(self.work));
+        println!("through the tunnel after {:.1} s", begin.elapsed().as_secs_f32());
+        assert_eq!(lab.ends_with("vpn", &through(INSIDE)), 0, "its own packets go through it");
+        assert!(self.counted("tunnel") && !self.counted("other"), "{}", lab.log(world));
+    }
+
+    /// Whatever is tried, nothing arrives and nothing leaves `vpn`.
+    pub(crate) fn leaks_nothing(&self, what: &str) {
+        let lab = self.lab;
+        for qube in [self.work, "vpn"] {
+            let tries = [INSIDE, &self.outer, self.outside]
+                .map(|address| format!("({} && touch ~/leak) &\n", through(address)));
+            let script = format!("{}wait; test ! -e ~/leak", tries.concat());
+            assert_eq!(lab.ends_with(qube, &script), 0, "{what}: {qube}");
+            let shout = "perl -MIO::Socket::INET -e 'for my $a (qw(203.0.113.7 9.9.9.9)) {
+                my $s = IO::Socket::INET->new(PeerAddr => \"$a:53\", Proto => \"udp\") or next; $s->send(\"x\") for 1 .. 20 }'";
+            lab.ends_with(qube, shout);
+            println!("{what}: {qube} reaches nobody");
+        }
+        let log = lab.log(self.world);
+        assert!(!self.counted("other"), "{what}: something has left past the tunnel: {log}");
+    }
+
+    /// The tunnel comes back by itself when its other end does.
+    pub(crate) fn comes_back(&self, make_up: &str) {
+        self.must(self.world, make_up);
+        let back = || (self.lab.ends_with(self.work, &through(INSIDE)) == 0).then_some(());
+        until("the tunnel is back", back);
+        assert!(!self.counted("other"), "{}", self.lab.log(self.world));
     }
 
     /// With the tunnel all goes through it, and with none nothing goes anywhere.
-    fn nothing_goes_past_it(&self, tunnel: &str, make_down: &str, make_up: &str) {
-        let lab = &self.lab;
-        assert_eq!(as_root(lab, "world", &counters(&self.card, tunnel)), 0, "{}", lab.log("world"));
-        let begin = Instant::now();
-        let there = wait_for("the tunnel", || (lab.ends_with("work", &through(INSIDE)) == 0).then_some(()));
-        assert!(there.is_ok(), "{}\n{}", lab.log("world"), lab.log("vpn"));
-        println!("through the tunnel after {:.1} s", begin.elapsed().as_secs_f32());
-        assert_eq!(lab.ends_with("vpn", &through(INSIDE)), 0, "its own packets go through it");
-        assert!(counted(lab, "tunnel") && !counted(lab, "other"), "{}", lab.log("world"));
-
+    fn nothing_goes_past_it(&self, make_down: &str, make_up: &str) {
+        let lab = self.lab;
+        self.all_goes_through_it();
         // Nothing is at its other end any more; the tunnel is gone here; this qube's settings are gone.
-        assert_eq!(as_root(lab, "world", make_down), 0, "{}", lab.log("world"));
-        let leaks = |what: &str| {
-            for qube in ["work", "vpn"] {
-                let tries = [INSIDE, &self.outer, "203.0.113.7"]
-                    .map(|address| format!("({} && touch ~/leak) &\n", through(address)));
-                assert_eq!(
-                    lab.ends_with(qube, &format!("{}wait; test ! -e ~/leak", tries.concat())),
-                    0,
-                    "{what}: {qube}"
-                );
-                let shout = "perl -MIO::Socket::INET -e 'for my $a (qw(203.0.113.7 9.9.9.9)) {
-                    my $s = IO::Socket::INET->new(PeerAddr => \"$a:53\", Proto => \"udp\") or next; $s->send(\"x\") for 1 .. 20 }'";
-                lab.ends_with(qube, shout);
-            }
-            assert!(
-                !counted(lab, "other"),
-                "{what}: something has left past the tunnel: {}",
-                lab.log("world")
-            );
-        };
-        leaks("the other end is gone");
-        let away = "mv /home/user/vpn /home/user/away; ip link delete wg0; ip link delete tun0; true";
-        assert_eq!(as_root(lab, "vpn", away), 0);
-        leaks("the tunnel is gone");
-
-        // It comes back by itself.
-        assert_eq!(as_root(lab, "world", make_up), 0, "{}", lab.log("world"));
-        assert_eq!(as_root(lab, "vpn", "mv /home/user/away /home/user/vpn"), 0);
-        until("the tunnel is back", || (lab.ends_with("work", &through(INSIDE)) == 0).then_some(()));
-        assert!(!counted(lab, "other"), "{}", lab.log("world"));
+        self.must(self.world, make_down);
+        self.leaks_nothing("the other end is gone");
+        self.must("vpn", "mv /home/user/vpn /home/user/away; ip link delete wg0; ip link delete tun0; true");
+        self.leaks_nothing("the tunnel is gone");
+        self.must("vpn", "mv /home/user/away /home/user/vpn");
+        self.comes_back(make_up);
 
         // The VPN's qube is taken over: the qube before it lets through nothing but the tunnel even so.
         let taken_over = "kill -STOP $(/bin/busybox pidof transom-net); nft flush ruleset; ip route replace default via $(ip route show dev eth0 | sed -n 's/.* via \\([0-9.]*\\).*/\\1/p') dev eth0 onlink
             perl -MIO::Socket::INET -e 'my $s = IO::Socket::INET->new(PeerAddr => \"203.0.113.7:53\", Proto => \"udp\") or exit 4; $s->send(\"x\") for 1 .. 20'";
-        assert_eq!(as_root(lab, "vpn", taken_over), 0, "{}", lab.log("vpn"));
-        until("it leaves its qube", || counted(lab, "other").then_some(()));
-        let rules = value(lab, "world", "rules", "nft list chain inet transom client0");
+        self.must("vpn", taken_over);
+        until("it leaves its qube", || self.counted("other").then_some(()));
+        let rules = value(lab, self.world, "rules", "nft list chain inet transom client0");
         assert!(rules.contains("admin-prohibited") && !rules.contains("dnat accept"), "{rules}");
     }
+
+    /// A tunnel of WireGuard from `vpn` to the server, made by hand as its person would.
+    pub(crate) fn wireguard(&self) {
+        let (lab, world) = (self.lab, self.world);
+        self.serve();
+        // Keys are made where they stay; public ones go across.
+        let key = "umask 077; mkdir -p /home/user/vpn; wg genkey > /home/user/vpn/key; wg pubkey < /home/user/vpn/key";
+        let (theirs, ours) = (value(lab, world, "public", key), value(lab, "vpn", "public", key));
+        self.must(
+            world,
+            &format!(
+                "modprobe wireguard; ip link add wg0 type wireguard && wg set wg0 listen-port {WIREGUARD} private-key /home/user/vpn/key \
+                 peer {ours} allowed-ips 10.9.0.2/32 && ip address add {INSIDE}/24 dev wg0 && ip link set wg0 up"
+            ),
+        );
+        let settings = format!(
+            "cd /home/user/vpn && printf '[Interface]\\nPrivateKey = %s\\nAddress = 10.9.0.2/24\\n[Peer]\\nPublicKey = {theirs}\\n\
+             AllowedIPs = 0.0.0.0/0\\nEndpoint = 203.0.113.66:1\\nPersistentKeepalive = 5\\n' $(cat key) > wireguard.conf"
+        );
+        self.must("vpn", &settings);
+    }
 }
+
+/// Where the server listens for the tunnel.
+pub(crate) const WIREGUARD: u16 = 51820;
+/// The same for its firewall.
+pub(crate) const WIREGUARD_PORT: &str = "udp dport 51820";
 
 #[test]
 fn nothing_goes_past_wireguard() {
     let Some(lab) = Lab::new() else { return };
-    let chain = chain(lab, "wireguard", |outer| format!("{outer}:51820"));
-    let lab = &chain.lab;
-    chain.start_clients();
-    chain.serve("udp dport 51820");
-    // Keys are made where they stay; public ones go across.
-    let key =
-        "umask 077; mkdir -p /home/user/vpn; wg genkey > /home/user/vpn/key; wg pubkey < /home/user/vpn/key";
-    let (theirs, ours) = (value(lab, "world", "public", key), value(lab, "vpn", "public", key));
-    let server = format!(
-        "modprobe wireguard; ip link add wg0 type wireguard && wg set wg0 listen-port 51820 private-key /home/user/vpn/key \
-         peer {ours} allowed-ips 10.9.0.2/32 && ip address add {INSIDE}/24 dev wg0 && ip link set wg0 up"
-    );
-    assert_eq!(as_root(lab, "world", &server), 0, "{}", lab.log("world"));
-    let settings = format!(
-        "cd /home/user/vpn && printf '[Interface]\\nPrivateKey = %s\\nAddress = 10.9.0.2/24\\n[Peer]\\nPublicKey = {theirs}\\n\
-         AllowedIPs = 0.0.0.0/0\\nEndpoint = 203.0.113.66:1\\nPersistentKeepalive = 5\\n' $(cat key) > wireguard.conf"
-    );
-    assert_eq!(as_root(lab, "vpn", &settings), 0);
-    chain.nothing_goes_past_it(
-        &format!("ip daddr {} udp dport 51820", chain.outer),
-        "ip link set wg0 down",
-        "ip link set wg0 up",
-    );
+    let chain = chain(&lab, "wireguard", WIREGUARD, WIREGUARD_PORT);
+    chain.wireguard();
+    chain.nothing_goes_past_it("ip link set wg0 down", "ip link set wg0 up");
 }
 
 /// A key and a certificate that vouches for itself, and its fingerprint.
@@ -223,10 +260,8 @@ fn certificate(dir: &std::path::Path, name: &str) -> (String, String, String) {
 #[test]
 fn nothing_goes_past_openvpn() {
     let Some(lab) = Lab::new() else { return };
-    let chain = chain(lab, "openvpn", |outer| format!("{outer}:1194"));
-    let lab = &chain.lab;
-    chain.start_clients();
-    chain.serve("udp dport 1194");
+    let chain = chain(&lab, "openvpn", 1194, "udp dport 1194");
+    chain.serve();
     let temp = tempfile::tempdir().unwrap();
     let ([server, client], ports) =
         (["server", "client"].map(|name| certificate(temp.path(), name)), "port 1194\nproto udp4");
@@ -249,17 +284,16 @@ fn nothing_goes_past_openvpn() {
     );
     let put = |qube: &str, name: &str, text: &str| {
         let script = format!("mkdir -p /home/user/vpn && cat > /home/user/vpn/{name} <<'TEXT'\n{text}TEXT");
-        assert_eq!(as_root(lab, qube, &script), 0);
+        chain.must(qube, &script);
     };
     put("world", "server.conf", &theirs);
     let up = "modprobe tun; openvpn --config /home/user/vpn/server.conf --daemon --writepid /tmp/openvpn.pid > /dev/null && \
               until ip -4 -o address show dev tun0 | grep -q 10.9.0.1; do sleep 0.2; done";
-    assert_eq!(as_root(lab, "world", up), 0, "{}", lab.log("world"));
+    chain.must("world", up);
     put("vpn", "openvpn.conf", &ours);
     chain.nothing_goes_past_it(
-        &format!("ip daddr {} udp dport 1194", chain.outer),
         "kill $(cat /tmp/openvpn.pid); while [ -e /sys/class/net/tun0 ]; do sleep 0.1; done",
         up,
     );
-    assert_ne!(as_root(lab, "vpn", "test -e /tmp/script-ran"), 0, "a script of the settings was run");
+    assert_ne!(as_root(&lab, "vpn", "test -e /tmp/script-ran"), 0, "a script of the settings was run");
 }
