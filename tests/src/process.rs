@@ -31,7 +31,6 @@ pub fn binary(name: &str) -> PathBuf {
 pub struct House {
     dir: tempfile::TempDir,
     desktop: Option<Child>,
-    first: Option<PathBuf>,
 }
 
 impl House {
@@ -42,7 +41,7 @@ impl House {
             .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
             .tempdir()
             .expect("a folder");
-        Self { dir, desktop: None, first: None }
+        Self { dir, desktop: None }
     }
 
     /// Its folder.
@@ -61,11 +60,6 @@ impl House {
         std::fs::read_to_string(log).is_ok_and(|log| log.contains(text))
     }
 
-    /// Programs in this folder are found before others of the same name.
-    pub fn put_first(&mut self, folder: &Path) {
-        self.first = Some(folder.to_owned());
-    }
-
     /// A program that finds this house.
     pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
         let mut command = Command::new(program);
@@ -76,11 +70,6 @@ impl House {
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::null());
-        if let Some(first) = &self.first {
-            let usual = std::env::var_os("PATH").unwrap_or_default();
-            let folders = std::iter::once(first.clone()).chain(std::env::split_paths(&usual));
-            command.env("PATH", std::env::join_paths(folders).expect("folders"));
-        }
         command
     }
 

@@ -30,15 +30,13 @@ pub(crate) fn must(lab: &Lab, words: &[String]) {
 
 #[test]
 fn programs_of_a_machine_outlive_the_desktop_and_its_home_outlives_the_machine() {
-    let Some(mut lab) = Lab::undisturbed() else { return };
+    let Some(mut lab) = Lab::new() else { return };
     lab.house.start_desktop();
-    lab.create("work", "blue", "memory \"512MiB\"\nvcpus 2\nvolume \"256MiB\"");
+    lab.create("work", "blue", "memory \"512MiB\"\nvolume \"256MiB\"");
     let info = lab.info("work");
     assert_eq!((&info["backend"], &info["isolated"]), (&"qemu".into(), &true.into()), "{info}");
     let stages = lab.start("work");
     assert!(stages.contains_key("volume-made") && stages.contains_key("agent"), "{stages:?}");
-
-    assert_eq!(lab.ends_with("work", "exit $(nproc)"), 2);
 
     // A real program in its frame, read from the guest's memory.
     must(

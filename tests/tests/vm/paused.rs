@@ -68,7 +68,7 @@ pub(crate) fn pauses_and_goes_on(lab: &Lab, title: &str) {
 
 #[test]
 fn a_paused_machine_keeps_its_windows_and_finds_the_right_time() {
-    let Some(mut lab) = Lab::undisturbed() else { return };
+    let Some(mut lab) = Lab::new() else { return };
     lab.house.start_desktop();
     lab.create("work", "blue", "memory \"512MiB\"\nvolume \"256MiB\"");
     lab.start("work");

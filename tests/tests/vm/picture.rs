@@ -23,7 +23,7 @@ pub(crate) fn is_painted_within_its_frame(lab: &Lab, title: &str, label: Label) 
 fn memory_above_the_hole_is_shown_right() {
     let Some(mut lab) = Lab::undisturbed() else { return };
     lab.house.start_desktop();
-    lab.create("big", "green", "memory \"3072MiB\"");
+    lab.create("big", "green", "memory \"3072MiB\"\nvcpus 2");
     lab.unlocked();
     let output = lab.house.run(&["qube", "start", "big"]);
     let said = String::from_utf8_lossy(&output.stderr).into_owned();
@@ -35,5 +35,6 @@ fn memory_above_the_hole_is_shown_right() {
     let words = painted("big", "high", "sleep 1000");
     lab.house.must(&words.iter().map(String::as_str).collect::<Vec<_>>());
     is_painted_within_its_frame(&lab, "high", Label::Green);
+    assert_eq!(lab.ends_with("big", "exit $(nproc)"), 2);
     lab.house.must(&["qube", "stop", "big"]);
 }

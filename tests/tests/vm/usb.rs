@@ -1,11 +1,11 @@
-//! A machine with a USB controller: its mouse and its keyboard, by QEMU's own devices.
+//! A machine with a USB controller: its mouse and its keyboard.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::fs;
 
 use serde_json::{Value, json};
-use transom_tests::{figure::figure, process::until, wire::Qmp};
+use transom_tests::{figure::figure, process::until};
 
-use super::{images, lab::Lab};
+use super::lab::Lab;
 
 const TAB: u32 = 15;
 const ENTER: u32 = 28;
@@ -50,28 +50,6 @@ impl Ports {
             self.hold(code, down);
         }
     }
-}
-
-/// A QEMU that gives `sys-usb` a controller, and a door for the person.
-fn with_ports(folder: &Path) {
-    // QEMU runs as somebody else.
-    fs::set_permissions(folder, fs::Permissions::from_mode(0o777)).unwrap();
-    let program = env!("CARGO_BIN_EXE_transom-qemu-with-ports");
-    fs::copy(program, folder.join("qemu-system-x86_64")).unwrap();
-}
-
-#[test]
-fn a_usb_mouse_needs_consent_and_a_keyboard_a_rule() {
-    let Some(mut lab) = Lab::new() else { return };
-    let folder = tempfile::tempdir().unwrap();
-    with_ports(folder.path());
-    lab.house.put_first(folder.path());
-    let image = images::with_drivers();
-    lab.house.start_desktop();
-    lab.create_from(image, lab.backend, "sys-usb", "red", "memory \"256MiB\"\nvolume \"64MiB\"");
-    lab.start("sys-usb");
-    let mut door = Qmp::connect(&folder.path().join("door"));
-    mouse_and_keyboard(&lab, Ports::new(move |command, arguments| door.say(command, &arguments)));
 }
 
 /// A mouse and a keyboard are plugged into ports of `sys-usb`, which runs, as does the desktop.
