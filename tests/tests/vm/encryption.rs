@@ -51,7 +51,7 @@ fn files(dir: &Path) -> Vec<PathBuf> {
 /// Fails if one of these is anywhere on dom0's disk.
 fn is_nowhere(lab: &Lab, secrets: &[(&str, &[u8])]) {
     for path in files(lab.house.path()) {
-        let file = File::open(&path).unwrap();
+        let file = File::open(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
         extents(&file, |bytes| {
             for (name, secret) in secrets {
                 assert!(!holds(bytes, secret), "{name} is in {}", path.display());
@@ -192,9 +192,9 @@ fn a_plain_volume_is_encrypted_with_all_that_is_in_it_and_saved() {
     assert_eq!(lab.info("work")["storage"], "encrypted");
     // It is saved, and comes back under another name.
     volume::saves_and_restores(&lab, "work", "office");
-    lab.house.must(&["qube", "remove", "work", "--yes"]);
     assert_eq!(lab.info("office")["storage"], "encrypted");
     is_nowhere(&lab, &[("the marker", MARKER.as_bytes())]);
+    lab.house.must(&["qube", "remove", "work", "--yes"]);
     let stages = lab.start("office");
     assert!(!stages.contains_key("volume-made"), "{stages:?}");
     assert_eq!(lab.ends_with("office", &format!("test \"$(cat ~/kept)\" = '{MARKER}'")), 0);
@@ -228,7 +228,6 @@ pub(crate) fn clones_go_apart(lab: &Lab, qube: &str) {
     ] {
         if qube == "restored" {
             volume::saves_and_restores(lab, "copy", qube);
-            println!("copy was saved, and restored as {qube}");
             assert_eq!(
                 (&lab.info(qube)["backend"], &lab.info(qube)["storage"]),
                 (&backend, &"encrypted".into())

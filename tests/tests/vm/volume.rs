@@ -109,9 +109,14 @@ pub(crate) fn saves_and_restores(lab: &Lab, qube: &str, name: &str) {
     let public = text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap();
     let (key, backup) =
         (key.display().to_string(), lab.house.path().join("backup.age").display().to_string());
-    lab.house.must(&["backup", "create", "--qube", qube, "--recipient", public, &backup]);
-    lab.house.must(&["backup", "verify", "--identity", &key, &backup]);
     let renamed = format!("{qube}={name}");
-    lab.house.must(&["backup", "restore", "--qube", &renamed, "--identity", &key, &backup]);
+    for words in [
+        &["create", "--qube", qube, "--recipient", public, &backup][..],
+        &["verify", "--identity", &key, &backup],
+        &["restore", "--qube", &renamed, "--identity", &key, &backup],
+    ] {
+        lab.house.must(&[&["backup"], words].concat());
+        println!("{qube}: backup {}", words[0]);
+    }
     fs::remove_file(backup).unwrap();
 }
