@@ -10,7 +10,10 @@ use std::{
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::sparse::{self, Piece};
-use crate::{overlay::Overlay, store::VolumeFiles};
+use crate::{
+    overlay::{DATA, Overlay},
+    store::VolumeFiles,
+};
 
 /// A file to save, or several that are one.
 pub(super) enum Source {
@@ -69,10 +72,15 @@ impl Source {
             Self::File(file) => return sparse::pieces(file, size),
             Self::Shared(overlay, header) => (overlay, header),
         };
-        let (_, base) = overlay.files();
+        let (own, base) = overlay.files();
         let begins = begins(header.as_ref())?;
         let mut all = sparse::pieces(base, base.metadata()?.len())?;
-        all.extend(overlay.own().map(|own| Piece { start: own.start, length: own.end - own.start }));
+        // What a guest gave back is the overlay's own, too, and a hole in it.
+        all.extend(sparse::pieces(own, DATA.saturating_add(size))?.into_iter().filter_map(|piece| {
+            let start = piece.start.max(DATA);
+            let length = piece.end().checked_sub(start).filter(|length| *length > 0)?;
+            Some(Piece { start: start - DATA, length })
+        }));
         // The header of the base is nobody's.
         all.retain_mut(|piece| {
             let end = piece.end();
@@ -115,4 +123,23 @@ impl Source {
 
 fn begins(header: Option<&File>) -> io::Result<u64> {
     header.map_or(Ok(0), |header| Ok(header.metadata()?.len()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::overlay;
+
+    #[test]
+    fn what_an_overlay_let_go_of_is_not_saved() {
+        const SIZE: u64 = 8 << 20;
+        let (file, base) = (tempfile::tempfile().unwrap(), tempfile::tempfile().unwrap());
+        base.set_len(SIZE).unwrap();
+        overlay::create(&file, SIZE).unwrap();
+        let mut made = Overlay::open(file, base).unwrap();
+        made.write(&vec![7; 64 << 10], 1 << 20).unwrap();
+        made.discard(2 << 20, 4 << 20).unwrap();
+        let source = Source::Shared(Box::new(made), None);
+        assert_eq!(source.pieces(SIZE).unwrap(), [Piece { start: 1 << 20, length: 64 << 10 }]);
+    }
 }

@@ -39,7 +39,7 @@ const MOST_BLOCKS: u64 = 1 << 31;
 /// Largest volume, in bytes: 32 TiB.
 pub(crate) const MAX_SIZE: u64 = MOST_BLOCKS * BLOCK;
 /// Where block 0 lies.
-const DATA: u64 = BLOCK + MOST_BLOCKS / 8;
+pub(crate) const DATA: u64 = BLOCK + MOST_BLOCKS / 8;
 /// Bytes of the map that are written at a time.
 const PAGE: usize = 4096;
 const HEADER: usize = 32;
