@@ -81,11 +81,16 @@ fn a_halted_qube_is_known_by_its_programs_and_starts_for_one() {
     for bad in ["", "a/b", "-x", "a\n"] {
         assert_eq!(open(&mut client, "work", bad).unwrap_err().kind, ErrorKind::BadRequest, "{bad:?}");
     }
+    // A program is there before it has done anything: a stop at once would end it.
+    let (end, file) = (deadline(), qubed.qube_dir("work").join("home/launched"));
+    let mut launched = Vec::new();
+    while launched != ["edit", "web"] {
+        assert!(Instant::now() < end, "only {launched:?} were started");
+        std::thread::yield_now();
+        launched = fs::read_to_string(&file).unwrap_or_default().lines().map(str::to_owned).collect();
+        launched.sort_unstable();
+    }
     stop(&mut client, "work", 60_000).unwrap();
-    let launched = fs::read_to_string(qubed.qube_dir("work").join("home/launched")).unwrap();
-    let mut launched: Vec<&str> = launched.lines().collect();
-    launched.sort_unstable();
-    assert_eq!(launched, ["edit", "web"]);
 
     // The command line does not start a qube for what it does not have.
     let program = |id: &str| QubeCommand::Run {
