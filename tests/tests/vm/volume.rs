@@ -67,13 +67,18 @@ fn stored(lab: &Lab, qube: &str) -> u64 {
 
 /// What a guest deletes and gives back is free on dom0's disk: so many MiB, as root.
 pub(crate) fn gives_back(lab: &Lab, qube: &str, mib: u64) {
-    let (before, kib) = (stored(lab, qube), mib << 10);
-    assert_eq!(lab.ends_with(qube, &format!("head -c {mib}M /dev/urandom > ~/large && sync")), 0);
-    until("it is stored", || (stored(lab, qube) > before + kib * 4 / 5).then_some(()));
+    let write = format!("head -c {mib}M /dev/urandom > ~/large && sync");
     let free = "rm /home/user/large && sync && fstrim -v /rw";
-    assert_eq!(as_root(lab, qube, free), 0, "{}", lab.log(qube));
-    until("it is free", || (stored(lab, qube) < before + kib * 2 / 5).then_some(()));
-    println!("{qube}: {before} KiB, and {} after it gave {mib} MiB back", stored(lab, qube));
+    // Once more if need be: a file system that has just grown goes on writing its tables for a while, as much
+    // as this and more, and blocks are free a moment after the journal says so.
+    until("what was deleted is free", || {
+        assert_eq!(lab.ends_with(qube, &write), 0, "{}", lab.log(qube));
+        let full = stored(lab, qube);
+        assert_eq!(as_root(lab, qube, free), 0, "{}", lab.log(qube));
+        let after = stored(lab, qube);
+        println!("{qube}: {full} KiB, and {after} after it gave {mib} MiB back");
+        (after + (mib << 10) * 3 / 5 < full).then_some(())
+    });
 }
 
 /// Nobody has to be root for that: a guest that ends in order gives back what was deleted.
