@@ -40,6 +40,32 @@ pub struct FrameSpec<'a> {
     pub scale: Scale,
 }
 
+impl FrameSpec<'_> {
+    /// A thin frame without words: of a popup, a drag icon, a small picture of a window.
+    pub fn thin(
+        kind: FrameKind,
+        label: Option<Label>,
+        not_isolated: bool,
+        content: Size,
+        scale: Scale,
+    ) -> Self {
+        Self {
+            kind,
+            label,
+            qube: "",
+            title: "",
+            active: true,
+            attention: None,
+            not_isolated,
+            maximised: false,
+            hovered: None,
+            pressed: None,
+            content,
+            scale,
+        }
+    }
+}
+
 /// One strip of a frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {

@@ -129,20 +129,8 @@ impl Desktop {
         let Some(link) = self.qubes.get(key.qube) else { return };
         let label = link.label();
         let not_isolated = !link.qube.isolated;
-        let spec = FrameSpec {
-            kind,
-            label,
-            qube: "",
-            title: "",
-            active: true,
-            attention: None,
-            not_isolated,
-            maximised: false,
-            hovered: None,
-            pressed: None,
-            content: transom_theming::Size { w: content.size.w, h: content.size.h },
-            scale: view.drawn_in(),
-        };
+        let size = transom_theming::Size { w: content.size.w, h: content.size.h };
+        let spec = FrameSpec::thin(kind, label, not_isolated, size, view.drawn_in());
         let framed = self.compose_frame(view, key, outer, &spec, items);
         self.guest_items(view, key, framed.inner, items);
         items.push(self.ui.backdrop(key).item(framed.inner));

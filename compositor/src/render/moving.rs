@@ -30,7 +30,7 @@ pub(crate) struct Moving {
     leaving: Vec<Leaving>,
     /// The workspace that each screen showed.
     shown: HashMap<u32, u32>,
-    /// Windows that each screen had, and where.
+    /// Windows that each screen had, and where what is inside their frames was.
     placed: HashMap<u32, HashMap<SurfaceKey, Rectangle<i32, Logical>>>,
 }
 
@@ -67,7 +67,7 @@ impl Desktop {
         let number = self.shell.workspace_on(screen);
         let windows: Vec<PlacedWindow> =
             self.placed_windows().into_iter().filter(|window| window.output == screen).collect();
-        let places: HashMap<_, _> = windows.iter().map(|window| (window.key, window.outer)).collect();
+        let places: HashMap<_, _> = windows.iter().map(|window| (window.key, window.content)).collect();
         let at_once = self.config.no_animations || self.lock.covers() || self.overview_is_seen();
         let moving = &mut self.moving;
         let before = moving.placed.insert(screen, places).unwrap_or_default();
@@ -85,23 +85,15 @@ impl Desktop {
         }
         let dragging = self.shell.is_dragging();
         for window in windows.iter().filter(|window| window.on_that_only && !dragging) {
-            let Some(old) = before.get(&window.key).filter(|old| old.loc != window.outer.loc) else {
+            let Some(old) = before.get(&window.key).filter(|old| old.loc != window.content.loc) else {
                 continue;
             };
             // From where it is drawn now, if it is on its way already.
             let drawn = moving.glides.get(&window.key).map(|glide| glide.now(now)).unwrap_or_default();
-            moving.glides.insert(window.key, Glide { off: old.loc - window.outer.loc + drawn, motion });
+            moving.glides.insert(window.key, Glide { off: old.loc - window.content.loc + drawn, motion });
         }
-        let (header, border) = {
-            let (insets, _) = self.window_insets();
-            (insets.top, insets.left)
-        };
-        for (key, outer) in before {
+        for (key, content) in before {
             if self.shell.is_minimised(key) && self.shell.contains(key) {
-                let content = Rectangle::new(
-                    (outer.loc.x + border, outer.loc.y + header).into(),
-                    ((outer.size.w - 2 * border).max(1), (outer.size.h - header - border).max(1)).into(),
-                );
                 self.moving.leaving.push(Leaving { key, screen, content, motion });
             }
         }

@@ -333,20 +333,9 @@ impl Desktop {
                 .into(),
             (content.0 + insets.left + insets.right, content.1 + insets.top + insets.bottom).into(),
         );
-        let spec = FrameSpec {
-            kind: transom_theming::FrameKind::Popup,
-            label,
-            qube: "",
-            title: "",
-            active: true,
-            attention: None,
-            not_isolated,
-            maximised: false,
-            hovered: None,
-            pressed: None,
-            content: transom_theming::Size { w: content.0, h: content.1 },
-            scale: view.drawn_in(),
-        };
+        let size = transom_theming::Size { w: content.0, h: content.1 };
+        let spec =
+            FrameSpec::thin(transom_theming::FrameKind::Popup, label, not_isolated, size, view.drawn_in());
         self.compose_preview(view, key, outer, &spec, factor, items);
     }
 

@@ -374,20 +374,8 @@ impl Desktop {
         // As it is drawn in its own frame: what is larger than that is cut.
         let whole = self.shell.content(key).map_or((window.w, window.h), |content| (content.w, content.h));
         let factor = ratio(content.size.w, whole.0).max(ratio(content.size.h, whole.1)).min(1.0);
-        let spec = FrameSpec {
-            kind: FrameKind::Popup,
-            label,
-            qube: "",
-            title: "",
-            active: true,
-            attention: None,
-            not_isolated,
-            maximised: false,
-            hovered: None,
-            pressed: None,
-            content: transom_theming::Size { w: content.size.w, h: content.size.h },
-            scale: view.drawn_in(),
-        };
+        let size = transom_theming::Size { w: content.size.w, h: content.size.h };
+        let spec = FrameSpec::thin(FrameKind::Popup, label, not_isolated, size, view.drawn_in());
         self.compose_preview(view, key, outer, &spec, factor, items);
     }
 }
