@@ -12,6 +12,8 @@ pub const RUNTIME_DIR_VAR: &str = "TRANSOM_RUNTIME_DIR";
 pub const DATA_DIR_VAR: &str = "TRANSOM_DATA_DIR";
 /// File name of qubed's socket in the runtime directory.
 pub const SOCKET_NAME: &str = "qubed.sock";
+/// … and of its socket for calls of dom0's own programs.
+pub const CALLS_NAME: &str = "calls.sock";
 
 /// Why a directory cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -130,6 +130,44 @@ pub enum Target {
     Dom0,
 }
 
+/// Who calls a service.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Caller {
+    /// A program in a qube.
+    Qube(QubeName),
+    /// The person, by a program of the trusted side.
+    Dom0,
+}
+
+impl Caller {
+    /// Reads a qube's name, or `dom0`.
+    pub fn new(text: &str) -> Result<Self, NameError> {
+        if text == DOM0 { Ok(Self::Dom0) } else { QubeName::new(text).map(Self::Qube) }
+    }
+
+    /// As it is written: also safe as a file name.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Qube(name) => name.as_str(),
+            Self::Dom0 => DOM0,
+        }
+    }
+
+    /// The qube, if it is one.
+    pub fn qube(&self) -> Option<&QubeName> {
+        match self {
+            Self::Qube(name) => Some(name),
+            Self::Dom0 => None,
+        }
+    }
+}
+
+impl fmt::Display for Caller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// How a disposable is written.
 pub const DISPOSABLE: &str = "@disposable";
 

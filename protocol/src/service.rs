@@ -7,9 +7,9 @@
 use zerocopy::little_endian::{I32, U16, U32, U64};
 
 use crate::{
-    call::{MAX_ARGUMENT, MAX_SERVICE, is_argument, is_service},
+    call::{Caller, MAX_ARGUMENT, MAX_SERVICE, is_argument, is_service},
     programs::is_program_id,
-    supervisor::{MAX_NAME, QubeName},
+    supervisor::MAX_NAME,
     types::{strings, wire_type},
     wire::{self, Direction, Raw, Tail, WireError, messages},
 };
@@ -124,7 +124,7 @@ const MAX_SERVE: usize = MAX_SERVICE + MAX_ARGUMENT + MAX_NAME + 3;
 impl Tail for Serve {
     fn tail_ok(&self, tail: &[u8]) -> bool {
         parts(tail).is_some_and(|[service, argument, source]| {
-            is_service(service) && is_argument(argument) && QubeName::new(source).is_ok()
+            is_service(service) && is_argument(argument) && Caller::new(source).is_ok()
         })
     }
 }
@@ -134,7 +134,7 @@ fn parts(tail: &[u8]) -> Option<[&str; 3]> {
 }
 
 impl<'a> wire::With<'a, Serve> {
-    /// Service, argument and calling qube, each checked for its form.
+    /// Service, argument, and who calls ([`Caller`]), each checked for its form.
     pub fn parts(&self) -> [&'a str; 3] {
         parts(self.tail).unwrap_or([""; 3])
     }

@@ -372,7 +372,7 @@ fn receive_files(and_open: bool) -> ExitCode {
         return reply(Answer::Failed);
     };
     // As dom0 has checked it; it is a folder's name here.
-    if transom_protocol::supervisor::QubeName::new(&source).is_err() {
+    if transom_protocol::call::Caller::new(&source).is_err() {
         return reply(Answer::Failed);
     }
     let incoming = Path::new(&home).join("QubesIncoming");

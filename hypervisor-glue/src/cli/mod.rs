@@ -13,7 +13,7 @@ mod updates;
 
 use std::{
     io::{self, BufRead as _, IsTerminal as _},
-    path::Path,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -25,7 +25,7 @@ use transom_protocol::supervisor::{
 
 pub use self::edit::EditError;
 use crate::{
-    client::{Client, ClientError, Launch, ensure_running, unexpected},
+    client::{Client, ClientError, CopyError, Launch, copy_command, ensure_running, unexpected},
     encryption::EncryptionError,
 };
 
@@ -172,6 +172,14 @@ pub enum QubeCommand {
         #[arg(required_unless_present = "program", trailing_var_arg = true, allow_hyphen_values = true)]
         argv: Vec<String>,
     },
+    /// Copy files and folders of dom0 to a qube; they arrive in QubesIncoming/dom0 of its home
+    Copy {
+        /// Its name; it is started
+        name: QubeName,
+        /// Files and folders
+        #[arg(required = true)]
+        paths: Vec<PathBuf>,
+    },
     /// Show the programs of a qube, as it listed them
     Programs {
         /// Its name
@@ -262,6 +270,12 @@ pub enum CliError {
     /// It has none of that id.
     #[error("{0} lists no program {1:?}: `transom qube programs {0}` shows those that it lists")]
     NoProgram(QubeName, String),
+    /// The tool that copies is not there.
+    #[error(transparent)]
+    Copy(#[from] CopyError),
+    /// It has said why.
+    #[error("nothing was copied to {0}")]
+    NotCopied(QubeName),
     /// The terminal is gone.
     #[error("cannot write: {0}")]
     Output(#[from] io::Error),
@@ -401,6 +415,14 @@ pub fn run_with(client: &mut Client, command: QubeCommand, out: &mut dyn io::Wri
                 programs::check(client, &qube, id)?;
             }
             call_unlocked(client, &RequestBody::Open { qube, program: wanted(program, argv) }, out)?;
+        }
+        QubeCommand::Copy { name, paths } => {
+            // What keeps it from starting is said more clearly than the tool can.
+            start(client, name.clone(), out)?;
+            let copied = copy_command(&name, paths)?.status()?;
+            if !copied.success() {
+                return Err(CliError::NotCopied(name));
+            }
         }
         QubeCommand::Programs { name, json } => programs::show(client, &name, json, out)?,
         QubeCommand::Updates { name, json } => updates::show(client, &name, json, out)?,

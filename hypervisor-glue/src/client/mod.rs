@@ -3,6 +3,7 @@
 //! [`Client`] never waits: give its descriptor to an event loop and call [`Client::recv`] until it
 //! gives `None`. [`Client::call`] waits for one answer, for the command line.
 
+mod copy;
 mod ensure;
 mod log;
 mod told;
@@ -28,6 +29,7 @@ pub use transom_protocol::supervisor::FromQubed as Incoming;
 use transom_protocol::supervisor::{ErrorBody, QubeInfo, Reply, ReplyBody, Request, RequestBody};
 
 pub use self::{
+    copy::{CopyError, copy_command},
     ensure::{Launch, ensure_running},
     log::program_ended,
     told::{read_programs, read_updates},

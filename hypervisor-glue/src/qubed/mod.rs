@@ -149,10 +149,12 @@ impl Qubed {
         set_child_subreaper(Some(rustix::process::getpid())).map_err(at("become the reaper"))?;
         raise_descriptor_limit();
         let socket = dir.join(paths::SOCKET_NAME);
-        let listener = listen_at(&socket).map_err(at("open the socket"))?;
+        let listener = listen_at(&socket, SocketType::SEQPACKET).map_err(at("open the socket"))?;
+        let calls = dir.join(paths::CALLS_NAME);
+        let calls = listen_at(&calls, SocketType::STREAM).map_err(at("open the socket for calls"))?;
         let signals = signals().map_err(at("listen to signals"))?;
         let backends = Backends::new(options.bwrap.clone(), Images::new(&options.data_dir));
-        let server = Server::new(options.clone(), store, backends, listener);
+        let server = Server::new(options.clone(), store, backends, (listener, calls));
         Ok(Self { server, signals, socket, _lock: lock })
     }
 
@@ -214,13 +216,13 @@ impl Qubed {
 }
 
 /// A listening socket for clients.
-fn listen_at(path: &Path) -> io::Result<OwnedFd> {
+fn listen_at(path: &Path, kind: SocketType) -> io::Result<OwnedFd> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
-    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    let socket = socket_with(AddressFamily::UNIX, kind, flags, None)?;
     bind(&socket, &SocketAddrUnix::new(path)?)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600))?;
     listen(&socket, 64)?;

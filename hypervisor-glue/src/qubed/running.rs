@@ -9,7 +9,7 @@ use std::{
 
 use rustix::{event::PollFlags, io::Errno};
 use transom_protocol::{
-    call::Token,
+    call::{Caller, Token},
     network::Setup,
     programs::ProgramList,
     supervisor::{Backend, MemoryKind, Program, QubeName, QubeState},
@@ -517,7 +517,7 @@ impl Running {
         token: &Token,
         service: &str,
         argument: &str,
-        source: &QubeName,
+        source: &Caller,
     ) -> Result<(), String> {
         let stream = self.stream.as_mut().filter(|stream| stream.is_greeted());
         let told = stream.is_some_and(|stream| stream.serve(token, service, argument, source));

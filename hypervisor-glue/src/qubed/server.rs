@@ -11,8 +11,11 @@ use rustix::{
     io::Errno,
     net::{SocketFlags, accept_with, sockopt::socket_peercred},
 };
-use transom_protocol::supervisor::{
-    Backend, ErrorBody, ErrorKind, Event, LabelName, Program, QubeInfo, QubeName, QubeState, ReplyBody,
+use transom_protocol::{
+    call::Caller,
+    supervisor::{
+        Backend, ErrorBody, ErrorKind, Event, LabelName, Program, QubeInfo, QubeName, QubeState, ReplyBody,
+    },
 };
 
 use super::{
@@ -56,6 +59,8 @@ pub(super) enum Source {
     Copy(QubeName),
     /// A call stream.
     Call(LineId),
+    /// Where calls of dom0 come in.
+    CallDoor,
     Vault(vault::Part),
     /// The count of this number.
     Count(u64),
@@ -141,8 +146,13 @@ pub(super) struct Server {
 }
 
 impl Server {
-    pub(super) fn new(options: Options, store: Store, backends: Backends, listener: OwnedFd) -> Self {
-        let calls = Calls::new(PolicyWatch::new(options.policy.clone()));
+    pub(super) fn new(
+        options: Options,
+        store: Store,
+        backends: Backends,
+        (listener, calls): (OwnedFd, OwnedFd),
+    ) -> Self {
+        let calls = Calls::new(PolicyWatch::new(options.policy.clone()), calls);
         let vault = Vault::new(&options.data_dir);
         let mut server = Self {
             options,
@@ -248,6 +258,7 @@ impl Server {
                 self.sweep(now);
             }
             Source::Call(line) => self.call_ready(*line, now),
+            Source::CallDoor => self.call_of_dom0(now),
             Source::Cable(plug) => self.cables.discard(plug, now),
             Source::Copy(name) => self.copied(name),
             Source::Vault(part) => self.vault_ready(part, now),
@@ -378,7 +389,7 @@ impl Server {
             }
             Note::Network => self.tell_network(name),
             Note::Link => self.deliver_link(name),
-            Note::Call(socket) => self.call_stream(name, socket, now),
+            Note::Call(socket) => self.call_stream(Caller::Qube(name.clone()), socket, now),
             Note::Paused(paused) => self.paused(name, paused, now),
             Note::Gone(exit) => {
                 self.machine_gone(name, &exit);

@@ -10,10 +10,9 @@ use std::{
 
 use transom_protocol::{
     MAGIC, SERVICE_VERSION,
-    call::Token,
+    call::{Caller, Token},
     programs::{Gathering, ListError, ProgramList},
     service::{Launch, MAX_REASON, Run, Serve, Time, ToAgent, ToQubed, Welcome, next_to_qubed},
-    supervisor::QubeName,
     text::clean,
     types::join_strings,
     wire::{Raw, WireError, With},
@@ -213,7 +212,7 @@ impl ServiceStream {
     }
 
     /// Tells the agent to serve a call. False if it does not know how.
-    pub(super) fn serve(&mut self, token: &Token, service: &str, argument: &str, source: &QubeName) -> bool {
+    pub(super) fn serve(&mut self, token: &Token, service: &str, argument: &str, source: &Caller) -> bool {
         if self.core.version < Some(3) {
             return false;
         }

@@ -105,6 +105,41 @@ fn a_file_goes_where_the_person_says() {
     assert_eq!(done(&house, "work").0, "1");
 }
 
+#[test]
+fn the_person_copies_files_of_dom0_into_a_qube() {
+    let house = house(&[("work", "blue"), ("vault", "black")]);
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("papers")).unwrap();
+    fs::write(folder.path().join("papers/plan"), "plan").unwrap();
+    fs::write(folder.path().join("-picture.png"), noise(300_000)).unwrap();
+    let copy = |to: &str, paths: &[&str]| {
+        let paths: Vec<String> =
+            paths.iter().map(|path| folder.path().join(path).display().to_string()).collect();
+        let words = ["qube", "copy", to].into_iter().chain(paths.iter().map(String::as_str));
+        house.run(&words.collect::<Vec<_>>())
+    };
+    // No rule and no question: it is the person's own word. A halted qube is started for it.
+    assert!(copy("vault", &["papers", "-picture.png"]).status.success());
+    let incoming = house.home("vault").join("QubesIncoming/dom0");
+    assert_eq!(tree(&incoming), ["-picture.png", "papers", "papers/plan"]);
+    assert_eq!(fs::read(incoming.join("-picture.png")).unwrap(), noise(300_000));
+    assert!(house.state().prompt.is_none());
+
+    for (to, paths, why) in
+        [("nobody", &["papers"][..], "no qube"), ("vault", &["nothing"][..], "nothing was copied to vault")]
+    {
+        let refused = copy(to, paths);
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && said.contains(why), "{said}");
+    }
+    // Nobody in a qube is dom0 by saying so.
+    house.must(&["qube", "start", "work"]);
+    script(&house, "work", "echo > note; TRANSOM_SOURCE=dom0 transom-copy --to vault note");
+    assert!(prompt(&house).starts_with("work wants to copy"));
+    key(&house, ESCAPE);
+    assert_eq!(done(&house, "work").0, "1");
+}
+
 /// What a hostile sender may say first: so many entries and bytes.
 fn head(entries: u64, bytes: u64) -> Vec<u8> {
     [b"TRNSFER1".as_slice(), &entries.to_le_bytes(), &bytes.to_le_bytes()].concat()

@@ -9,7 +9,7 @@ use std::{
 };
 
 use transom_protocol::{
-    call::{Target, Token},
+    call::{Caller, Target, Token},
     supervisor::{CallAnswer, CallAsk, CallChoice, LabelName, QubeName},
 };
 
@@ -35,7 +35,7 @@ pub(in crate::qubed) type CallId = u64;
 /// What a qube asks for, checked and cleaned.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wanted {
-    pub(super) source: QubeName,
+    pub(super) source: Caller,
     pub(super) label: LabelName,
     pub(super) service: String,
     pub(super) argument: String,
@@ -97,7 +97,7 @@ pub(super) enum Effect {
     /// Bring the target up; [`Book::going_to`] and [`Book::offer`], or [`Book::fail`], come back.
     Launch(CallId, Target),
     /// Tell the target's agent.
-    Offer { call: CallId, target: QubeName, service: String, argument: String, source: QubeName },
+    Offer { call: CallId, target: QubeName, service: String, argument: String, source: Caller },
     /// Both ends are gone or have to go.
     Close(CallId),
 }
@@ -108,9 +108,9 @@ pub(super) struct Book {
     calls: BTreeMap<CallId, Call>,
     last: CallId,
     /// Qubes about which the person wants to hear no more.
-    silenced: BTreeSet<QubeName>,
-    asks: BTreeMap<QubeName, Bucket>,
-    serves: BTreeMap<QubeName, Bucket>,
+    silenced: BTreeSet<Caller>,
+    asks: BTreeMap<Caller, Bucket>,
+    serves: BTreeMap<Caller, Bucket>,
 }
 
 impl Book {
@@ -133,14 +133,13 @@ impl Book {
     }
 
     /// The state of a call about which policy says this, and whom it goes to if it goes at once.
-    fn begin(
-        &mut self,
-        source: &QubeName,
-        verdict: Verdict,
-        now: Instant,
-    ) -> Option<(State, Option<Target>)> {
+    fn begin(&mut self, source: &Caller, verdict: Verdict, now: Instant) -> Option<(State, Option<Target>)> {
         match verdict {
             Verdict::Deny => None,
+            // Nobody is asked about what the person does, and dom0 serves itself nothing.
+            Verdict::Ask { .. } | Verdict::Wait | Verdict::Go(Target::Dom0) if *source == Caller::Dom0 => {
+                None
+            }
             // What dom0 serves is cut off by silence, whatever a rule says.
             Verdict::Go(Target::Dom0) | Verdict::Wait if self.silenced.contains(source) => None,
             Verdict::Wait => Some((State::Parked, None)),
@@ -210,7 +209,7 @@ impl Book {
     /// One question of each qube is shown at a time, so that many of one hide none of another.
     fn show(&mut self) -> Vec<Effect> {
         let is_shown = |call: &Call| matches!(call.state, State::Asking { shown: true, .. });
-        let mut busy: BTreeSet<QubeName> = self
+        let mut busy: BTreeSet<Caller> = self
             .calls
             .values()
             .filter(|call| is_shown(call))
@@ -224,6 +223,8 @@ impl Book {
             }
             *shown = true;
             let Wanted { source, label, service, argument, said } = call.wanted.clone();
+            // dom0 is never asked about itself, see [`Book::begin`].
+            let Caller::Qube(source) = source else { continue };
             let (choices, chosen) = (choices.clone(), *chosen);
             let ask = CallAsk { call: *id, source, label, service, argument, said, choices, chosen };
             effects.push(Effect::Show(ask));
@@ -263,7 +264,7 @@ impl Book {
     }
 
     /// Nothing is asked for this qube any more, and what dom0 serves it ends.
-    fn silence(&mut self, source: QubeName) -> Vec<Effect> {
+    fn silence(&mut self, source: Caller) -> Vec<Effect> {
         let is_dom0s = |state: &State| matches!(state, State::Asking { .. } | State::Parked | State::Served);
         let effects = self.drop_where(|call| call.wanted.source == source && is_dom0s(&call.state));
         self.silenced.insert(source);
@@ -335,14 +336,15 @@ impl Book {
 
     /// A qube is down: nothing from it or to it goes on, and it may ask again when it is up.
     pub(super) fn qube_gone(&mut self, name: &QubeName) -> Vec<Effect> {
-        self.silenced.remove(name);
-        self.asks.remove(name);
-        self.serves.remove(name);
+        let source = Caller::Qube(name.clone());
+        self.silenced.remove(&source);
+        self.asks.remove(&source);
+        self.serves.remove(&source);
         let to = |call: &Call| match &call.state {
             State::Asking { .. } | State::Starting(None) | State::Parked | State::Served => false,
             State::Starting(Some(to)) | State::Offered { target: to, .. } | State::Open(to) => to == name,
         };
-        self.drop_where(|call| call.wanted.source == *name || to(call))
+        self.drop_where(|call| call.wanted.source == source || to(call))
     }
 
     /// Nobody is there who could be asked. Who asked for dom0 alone waits until somebody is.
@@ -423,7 +425,7 @@ impl Book {
 
     #[cfg(test)]
     fn check_invariants(&self, now: Instant) {
-        let mut counts: BTreeMap<&QubeName, (usize, usize, usize)> = BTreeMap::new();
+        let mut counts: BTreeMap<&Caller, (usize, usize, usize)> = BTreeMap::new();
         let mut tokens = BTreeSet::new();
         for (id, call) in &self.calls {
             assert!(*id <= self.last);

@@ -8,7 +8,7 @@ fn name(text: &str) -> QubeName {
 
 fn wanted(source: &str) -> Wanted {
     Wanted {
-        source: name(source),
+        source: Caller::new(source).unwrap(),
         label: LabelName::new("blue").unwrap(),
         service: "transom.copy".into(),
         argument: String::new(),
@@ -42,6 +42,25 @@ fn allow(target: &str) -> CallAnswer {
 }
 
 #[test]
+fn what_the_person_calls_is_neither_asked_about_nor_served_by_dom0() {
+    let now = Instant::now();
+    let mut book = Book::default();
+    for verdict in [ask(), Verdict::Wait, Verdict::Go(Target::Dom0), Verdict::Deny] {
+        assert_eq!(book.place(wanted("dom0"), verdict, now), None);
+    }
+    let vault = Target::Qube(name("vault"));
+    let (id, effects) = book.place(wanted("dom0"), Verdict::Go(vault.clone()), now).unwrap();
+    assert_eq!(effects, [Effect::Launch(id, vault)]);
+    book.going_to(id, &name("vault"));
+    let offer = book.offer(id, [7; 16], now).unwrap();
+    assert!(matches!(offer, Effect::Offer { source: Caller::Dom0, .. }));
+    assert_eq!(book.accept(&name("work"), &[7; 16]), None, "another qube does not get it");
+    assert_eq!(book.accept(&name("vault"), &[7; 16]), Some(id));
+    assert_eq!(book.qube_gone(&name("vault")), [Effect::Close(id)]);
+    book.check_invariants(now);
+}
+
+#[test]
 fn a_call_from_question_to_end() {
     let now = Instant::now();
     let mut book = Book::default();
@@ -56,7 +75,7 @@ fn a_call_from_question_to_end() {
     assert_eq!(book.waiting_for(&name("vault")), [id]);
     let offer = book.offer(id, [7; 16], now).unwrap();
     assert!(
-        matches!(offer, Effect::Offer { target, source, .. } if target == name("vault") && source == name("work"))
+        matches!(offer, Effect::Offer { target, source, .. } if target == name("vault") && source.qube() == Some(&name("work")))
     );
     assert_eq!(book.accept(&name("web"), &[7; 16]), None, "another qube has the token");
     assert_eq!(book.accept(&name("vault"), &[8; 16]), None);

@@ -1,9 +1,10 @@
 //! Service calls: streams between qubes that policy, and perhaps the person, allows.
 //!
 //! `book` knows who asked for what and how far it is, `flow` what the ends of an open call may say,
-//! `line` is one stream, `own` what qubed serves itself; here they come together with the qubes.
+//! `line` is one stream, `own` what qubed serves itself, `dom0` the person's own calls; here they come together with the qubes.
 
 mod book;
+mod dom0;
 mod flow;
 mod line;
 mod own;
@@ -22,7 +23,7 @@ use rustix::{
 };
 use transom_protocol::{
     MAGIC,
-    call::{CallDown, CallUp, Target},
+    call::{CallDown, CallUp, Caller, Target},
     supervisor::{CallAnswer, CallFate, ErrorBody, Event, LabelName, QubeName},
     text::clean,
     wire::Raw,
@@ -30,6 +31,7 @@ use transom_protocol::{
 
 use self::{
     book::{Book, CallId, Effect, Wanted},
+    dom0::Door,
     flow::{End, Flow, Violation},
     line::Line,
     own::{Answer, Own},
@@ -72,7 +74,8 @@ enum Role {
 
 #[derive(Debug)]
 struct Stream {
-    qube: QubeName,
+    /// Whose end it is.
+    of: Caller,
     line: Line,
     role: Role,
 }
@@ -89,6 +92,7 @@ struct Pair {
 #[derive(Debug)]
 pub(super) struct Calls {
     policy: PolicyWatch,
+    door: Door,
     book: Book,
     streams: BTreeMap<LineId, Stream>,
     last: LineId,
@@ -97,13 +101,14 @@ pub(super) struct Calls {
     pairs: BTreeMap<CallId, Pair>,
     /// What qubed serves itself, and how far its callers are.
     own: BTreeMap<CallId, (Own, Flow)>,
-    tells: BTreeMap<QubeName, Bucket>,
+    tells: BTreeMap<Caller, Bucket>,
 }
 
 impl Calls {
-    pub(super) fn new(policy: PolicyWatch) -> Self {
+    pub(super) fn new(policy: PolicyWatch, door: OwnedFd) -> Self {
         Self {
             policy,
+            door: Door::new(door),
             book: Book::default(),
             streams: BTreeMap::new(),
             last: 0,
@@ -142,7 +147,8 @@ impl Calls {
 
     /// Descriptors to poll.
     pub(super) fn sources(&self) -> impl Iterator<Item = (Source, BorrowedFd<'_>, PollFlags)> {
-        self.streams.iter().filter_map(|(id, stream)| {
+        let door = self.door.fd().map(|fd| (Source::CallDoor, fd, PollFlags::IN));
+        let streams = self.streams.iter().filter_map(|(id, stream)| {
             let mut flags = PollFlags::empty();
             flags.set(PollFlags::IN, self.may_read(stream));
             flags.set(PollFlags::OUT, stream.line.waiting() > 0);
@@ -150,7 +156,8 @@ impl Calls {
             let gone = matches!(stream.role, Role::Open(_, End::Caller) | Role::Closing { .. });
             flags.set(PollFlags::RDHUP, gone);
             (!flags.is_empty()).then(|| (Source::Call(*id), stream.line.fd(), flags))
-        })
+        });
+        streams.chain(door)
     }
 
     /// When to look again even if no descriptor is ready.
@@ -159,7 +166,12 @@ impl Calls {
             Role::New { until } | Role::Closing { until } => Some(until),
             Role::Waiting(_) | Role::Open(..) | Role::Own(_) => None,
         };
-        self.streams.values().filter_map(until).chain(self.book.next_wake()).min()
+        self.streams
+            .values()
+            .filter_map(until)
+            .chain(self.book.next_wake())
+            .chain(self.door.next_wake())
+            .min()
     }
 
     /// Sends what the streams take, and forgets those that are over.
@@ -190,7 +202,7 @@ enum First {
     Accept([u8; 16]),
 }
 
-fn first(raw: &Raw<'_>, qube: &QubeName) -> Result<First, Violation> {
+fn first(raw: &Raw<'_>, caller: &Caller) -> Result<First, Violation> {
     let message = CallUp::parse(raw)?;
     let name = message.name();
     if raw.header.window.get() != 0 || raw.header.serial.get() != 0 {
@@ -202,7 +214,7 @@ fn first(raw: &Raw<'_>, qube: &QubeName) -> Result<First, Violation> {
             // dom0 puts the qube's words between quotation marks: they hold none themselves.
             let said = said.replace(['"', '“', '”', '„', '‟', '«', '»'], "'");
             let wanted = Wanted {
-                source: qube.clone(),
+                source: caller.clone(),
                 label: LabelName::unknown(),
                 service: call.service().to_owned(),
                 argument: call.argument().to_owned(),
@@ -216,16 +228,15 @@ fn first(raw: &Raw<'_>, qube: &QubeName) -> Result<First, Violation> {
 }
 
 impl Server {
-    /// A qube has opened a call stream.
-    pub(super) fn call_stream(&mut self, qube: &QubeName, socket: OwnedFd, now: Instant) {
-        let of_qube = self.calls.streams.values().filter(|stream| stream.qube == *qube).count();
-        if of_qube >= MAX_LINES {
-            tracing::debug!(%qube, "too many call streams: one is closed");
+    /// A qube, or a program of the person's, has opened a call stream.
+    pub(super) fn call_stream(&mut self, of: Caller, socket: OwnedFd, now: Instant) {
+        if self.calls.streams.values().filter(|stream| stream.of == of).count() >= MAX_LINES {
+            tracing::debug!(caller = %of, "too many call streams: one is closed");
             return;
         }
         self.calls.last += 1;
         let role = Role::New { until: now + FIRST_WORD };
-        let stream = Stream { qube: qube.clone(), line: Line::new(socket), role };
+        let stream = Stream { of, line: Line::new(socket), role };
         self.calls.streams.insert(self.calls.last, stream);
     }
 
@@ -254,7 +265,7 @@ impl Server {
         };
         if let Err(violation) = heard {
             if let Some(stream) = self.calls.streams.get(&id) {
-                tracing::warn!(qube = %stream.qube, %violation, "a call stream is closed");
+                tracing::warn!(caller = %stream.of, %violation, "a call stream is closed");
             }
             self.line_over(id, now);
             return;
@@ -292,11 +303,11 @@ impl Server {
     }
 
     fn first_word(&mut self, id: LineId, now: Instant) -> Result<(), Violation> {
-        let Some(Stream { qube, line, .. }) = self.calls.streams.get_mut(&id) else { return Ok(()) };
+        let Some(Stream { of, line, .. }) = self.calls.streams.get_mut(&id) else { return Ok(()) };
         let mut found = None;
         // What follows belongs to the open call.
         line.drain(|raw| {
-            found = Some(first(raw, qube)?);
+            found = Some(first(raw, of)?);
             Ok::<bool, Violation>(false)
         })?;
         match found {
@@ -310,7 +321,8 @@ impl Server {
     }
 
     fn place_call(&mut self, id: LineId, mut wanted: Wanted, wish: Option<Target>, now: Instant) {
-        if let Some(qube) = self.qubes.get(wanted.source.as_str()) {
+        let qube = wanted.source.qube().and_then(|name| self.qubes.get(name.as_str()));
+        if let Some(qube) = qube {
             wanted.label = qube.label.clone();
         }
         let (source, service) = (wanted.source.clone(), wanted.service.clone());
@@ -333,7 +345,7 @@ impl Server {
 
     fn accept_call(&mut self, id: LineId, token: &[u8; 16], now: Instant) -> Result<(), Violation> {
         let Some(stream) = self.calls.streams.get_mut(&id) else { return Ok(()) };
-        let accepted = self.calls.book.accept(&stream.qube, token);
+        let accepted = stream.of.qube().and_then(|qube| self.calls.book.accept(qube, token));
         let Some((call, caller)) = accepted.and_then(|call| Some((call, self.calls.callers.remove(&call)?)))
         else {
             return Err(Violation::Moment("Accept"));
@@ -406,10 +418,11 @@ impl Server {
 
     /// A qube is down.
     pub(super) fn calls_of_gone(&mut self, name: &QubeName, now: Instant) {
+        let of = Caller::Qube(name.clone());
         let effects = self.calls.book.qube_gone(name);
-        self.calls.tells.remove(name);
+        self.calls.tells.remove(&of);
         self.call_effects(effects, now);
-        self.calls.streams.retain(|_, stream| stream.qube != *name);
+        self.calls.streams.retain(|_, stream| stream.of != of);
     }
 
     /// Nobody is there who could be asked.
@@ -420,6 +433,7 @@ impl Server {
 
     /// What the clock brings.
     pub(super) fn tick_calls(&mut self, now: Instant) {
+        self.calls.door.tick(now);
         self.calls.streams.retain(|_, stream| match stream.role {
             Role::New { until } | Role::Closing { until } => until > now,
             Role::Waiting(_) | Role::Open(..) | Role::Own(_) => true,
@@ -476,11 +490,17 @@ impl Server {
             return Err(io::Error::other("it is not to be served"));
         };
         let Wanted { source, label, service, argument, said } = wanted.clone();
+        let Caller::Qube(source) = source else {
+            return Err(io::Error::other("dom0 serves qubes"));
+        };
         self.calls.callers.remove(&call);
         self.calls.last += 1;
         let server = self.calls.last;
-        let stream =
-            Stream { qube: source.clone(), line: Line::new(ours), role: Role::Open(call, End::Server) };
+        let stream = Stream {
+            of: Caller::Qube(source.clone()),
+            line: Line::new(ours),
+            role: Role::Open(call, End::Server),
+        };
         self.calls.streams.insert(server, stream);
         self.calls.pairs.insert(call, Pair { caller, server, flow: Flow::default() });
         if let Some(stream) = self.calls.streams.get_mut(&caller) {
@@ -532,10 +552,10 @@ impl Server {
     fn answer_own(&mut self, id: LineId, call: CallId, answer: &Answer, now: Instant) {
         self.calls.own.remove(&call);
         if let Some(stream) = self.calls.streams.get_mut(&id) {
-            let qube = stream.qube.clone();
+            let of = stream.of.clone();
             answer.encode(stream.line.out());
-            if let Some(list) = &answer.updates {
-                self.updates_told(&qube, list);
+            if let (Some(list), Caller::Qube(qube)) = (&answer.updates, &of) {
+                self.updates_told(qube, list);
             }
         }
         self.calls.dismiss(id, None, now);
@@ -590,18 +610,20 @@ impl Server {
     /// Tells the person what became of a call, unless there are too many of this qube.
     fn tell_of_call(
         &mut self,
-        source: &QubeName,
+        source: &Caller,
         service: &str,
         target: Option<Target>,
         fate: CallFate,
         now: Instant,
     ) {
-        tracing::info!(qube = %source, service, ?target, ?fate, "a service was called");
+        tracing::info!(caller = %source, service, ?target, ?fate, "a service was called");
+        // The person sees what becomes of their own calls where they made them.
+        let Caller::Qube(qube) = source else { return };
         let gate = self.calls.tells.entry(source.clone());
         let gate = gate.or_insert_with(|| Bucket::new(TELLS.0, TELLS.1, now));
         if gate.is_open(now) {
             gate.take(1, now);
-            let (source, service) = (source.clone(), service.to_owned());
+            let (source, service) = (qube.clone(), service.to_owned());
             self.tell_compositor(Event::Call { source, service, target, fate }, Vec::new());
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use transom_protocol::{
-    call::Target,
+    call::{Caller, Target},
     input::Kind,
     supervisor::{CallChoice, CallFate, ErrorBody, ErrorKind, QubeName},
 };
@@ -48,9 +48,12 @@ fn spare(qube: &Qube) -> bool {
 impl Server {
     /// What may become of a call; `Err` what the person is told if it may not be.
     pub(super) fn verdict(&mut self, wanted: &Wanted, wish: Option<&Target>) -> Result<Verdict, CallFate> {
+        let Caller::Qube(source) = &wanted.source else {
+            return Ok(self.verdict_for_dom0(wish));
+        };
         // In one that waits for its program there is nobody who could want anything.
-        let waits = self.qubes.get(wanted.source.as_str()).is_some_and(spare);
-        if self.closing || waits || wish.and_then(Target::qube) == Some(&wanted.source) {
+        let waits = self.qubes.get(source.as_str()).is_some_and(spare);
+        if self.closing || waits || wish.and_then(Target::qube) == Some(source) {
             return Ok(Verdict::Deny);
         }
         // Qubes may have come or gone by hand.
@@ -59,13 +62,13 @@ impl Server {
             Ok(policy) => policy.clone(),
             Err(error) => return Err(CallFate::Failed { reason: error.to_string() }),
         };
-        let default = policy.default_target(&wanted.service, self.source(wanted)).cloned();
+        let default = policy.default_target(&wanted.service, self.source(source, wanted)).cloned();
         let target = wish.cloned().or(default);
         let (dom0, by) = (target.as_ref() == Some(&Target::Dom0), served_in_dom0(&wanted.service));
         let known = target.as_ref().is_some_and(|target| self.is_there(target));
         let decision = target
             .as_ref()
-            .map(|target| policy.decide(&wanted.service, self.source(wanted), self.party(target)));
+            .map(|target| policy.decide(&wanted.service, self.source(source, wanted), self.party(target)));
         match (decision, target) {
             (Some(Decision::Deny), _) if wish.is_some() => Err(CallFate::Denied),
             (Some(_), _) if dom0 && by == ServedBy::Nobody => {
@@ -87,7 +90,7 @@ impl Server {
                 Err(CallFate::Failed { reason: format!("there is no qube {target}") })
             }
             (_, target) => {
-                let choices = self.choices(&policy, wanted);
+                let choices = self.choices(&policy, source, wanted);
                 if choices.is_empty() {
                     return Err(CallFate::Denied);
                 }
@@ -100,15 +103,27 @@ impl Server {
         }
     }
 
+    /// What the person calls needs no rule and no question: it is their own word. It goes to a qube that they
+    /// name.
+    fn verdict_for_dom0(&mut self, wish: Option<&Target>) -> Verdict {
+        self.refresh_all();
+        match wish {
+            Some(target @ Target::Qube(_)) if !self.closing && self.is_there(target) => {
+                Verdict::Go(target.clone())
+            }
+            _ => Verdict::Deny,
+        }
+    }
+
     fn is_disposable(&self, name: &QubeName) -> bool {
         self.lasting(name).is_err()
     }
 
-    fn source<'a>(&self, wanted: &'a Wanted) -> Party<'a> {
-        if self.is_disposable(&wanted.source) {
-            Party::Disposable(Some((&wanted.source, &wanted.label)))
+    fn source<'a>(&self, source: &'a QubeName, wanted: &'a Wanted) -> Party<'a> {
+        if self.is_disposable(source) {
+            Party::Disposable(Some((source, &wanted.label)))
         } else {
-            Party::Qube(&wanted.source, Some(&wanted.label))
+            Party::Qube(source, Some(&wanted.label))
         }
     }
 
@@ -134,13 +149,14 @@ impl Server {
     }
 
     /// Whom the person may choose: those that a rule does not exclude and that can be reached.
-    fn choices(&self, policy: &Policy, wanted: &Wanted) -> Vec<CallChoice> {
-        let may = |to: Party<'_>| policy.decide(&wanted.service, self.source(wanted), to) != Decision::Deny;
+    fn choices(&self, policy: &Policy, source: &QubeName, wanted: &Wanted) -> Vec<CallChoice> {
+        let may =
+            |to: Party<'_>| policy.decide(&wanted.service, self.source(source, wanted), to) != Decision::Deny;
         let reachable = |qube: &Qube| match &qube.running {
             Some(running) => matches!(running.phase, Phase::Running | Phase::Starting),
             None => qube.config.is_ok(),
         };
-        let other = |name: &QubeName, qube: &Qube| *name != wanted.source && reachable(qube) && !spare(qube);
+        let other = |name: &QubeName, qube: &Qube| name != source && reachable(qube) && !spare(qube);
         let qubes = self.qubes.iter().filter(|(name, qube)| other(name, qube));
         let mut choices: Vec<CallChoice> = qubes
             .map(|(name, qube)| CallChoice {
@@ -162,7 +178,7 @@ impl Server {
     pub(super) fn target_for_call(
         &mut self,
         target: &Target,
-        source: &QubeName,
+        source: &Caller,
         now: Instant,
     ) -> Result<QubeName, ErrorBody> {
         match target {
@@ -170,7 +186,12 @@ impl Server {
                 self.start_for_call(name, now)?;
                 Ok(name.clone())
             }
-            Target::Disposable => self.disposable_for_call(source, now),
+            Target::Disposable => match source {
+                Caller::Qube(source) => self.disposable_for_call(source, now),
+                Caller::Dom0 => {
+                    Err(ErrorBody::new(ErrorKind::BadRequest, "dom0's calls go to a qube by name"))
+                }
+            },
             // Is served at once, see `Server::serve_in_dom0`.
             Target::Dom0 => Err(ErrorBody::new(ErrorKind::BadRequest, "dom0 has no such service")),
         }
