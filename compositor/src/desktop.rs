@@ -236,6 +236,7 @@ impl Desktop {
 
     /// The end of each turn of the event loop.
     pub fn settle(&mut self) {
+        self.settle_capture();
         self.settle_card();
         self.settle_cards();
         self.lock_screens_changed();

@@ -67,6 +67,8 @@ impl House {
             .env("TRANSOM_RUNTIME_DIR", self.dir.path())
             .env("XDG_DATA_HOME", self.dir.path().join("data"))
             .env("XDG_CONFIG_HOME", self.dir.path().join("config"))
+            .env("XDG_PICTURES_DIR", self.dir.path().join("pictures"))
+            .env("XDG_VIDEOS_DIR", self.dir.path().join("videos"))
             .env_remove("DISPLAY")
             .env_remove("WAYLAND_DISPLAY")
             .stdin(Stdio::null());

@@ -13,8 +13,8 @@ use crate::{
 /// A qube to choose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Choice<'a> {
-    /// Its label.
-    pub label: Label,
+    /// Its label; none for a place of dom0.
+    pub label: Option<Label>,
     /// Its name.
     pub name: &'a str,
     /// What is to be said of it, or nothing.
@@ -150,9 +150,10 @@ impl Painter {
         }
         let (mut x, pad) = (rect.x + side(10), side(10));
         let top = rect.y + (rect.h - side(SWATCH)) / 2;
-        x += self.swatch(canvas, (x, top), (Some(choice.label), false), Filled::Whole, back, scale) + side(6);
+        x += self.swatch(canvas, (x, top), (choice.label, false), Filled::Whole, back, scale) + side(6);
         let field = DeviceRect { x, w: rect.right() - x - pad, ..rect };
-        let color = readable_on(self.theme.label_color(choice.label), back);
+        let color =
+            choice.label.map_or(self.theme.text(), |label| readable_on(self.theme.label_color(label), back));
         let style = self.style(Weight::Semibold, color, scale);
         x += self.writer.write(canvas, choice.name, style, field, At::Left) + side(8);
         let style = self.small(self.theme.dim_text(), scale);

@@ -218,6 +218,10 @@ pub enum Action {
     ClipboardPasteIn,
     /// Saves a picture of the screen.
     Screenshot,
+    /// Lets the person choose what a picture is taken of, and where it goes.
+    Capture,
+    /// The same for a video; ends one that is being taken.
+    Record,
     /// Opens the launcher, or closes it.
     Launcher,
     /// Asks for the passphrase of the volumes.
@@ -365,6 +369,8 @@ impl Action {
             "copy-out" => Self::ClipboardCopyOut,
             "paste-in" => Self::ClipboardPasteIn,
             "screenshot" => Self::Screenshot,
+            "capture" => Self::Capture,
+            "record" => Self::Record,
             "launcher" => Self::Launcher,
             "unlock" => Self::Unlock,
             "dismiss-notification" => Self::DismissNotification,
@@ -450,7 +456,9 @@ impl Default for Bound<Chord> {
             bind(sup, k::KEY_0 + number, Action::Workspace(number));
             bind(sup.with(shift), k::KEY_0 + number, Action::MoveToWorkspace(number));
         }
-        bind(Mods::NONE, k::KEY_Print, Action::Screenshot);
+        bind(Mods::NONE, k::KEY_Print, Action::Capture);
+        bind(shift, k::KEY_Print, Action::Screenshot);
+        bind(sup, k::KEY_Print, Action::Record);
         bind(sup, k::KEY_space, Action::Layout(Step::Next));
         bind(sup, k::KEY_t, Action::ShowTitle);
         bind(sup, k::KEY_Escape, Action::ReleasePointer);

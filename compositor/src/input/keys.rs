@@ -9,13 +9,13 @@ use super::keyboard::Action;
 use crate::{
     Desktop,
     config::gestures::SwitchEvent,
-    ui::{Among, Given, notices::Notice},
+    ui::{Among, Given, Purpose, notices::Notice},
 };
 
 impl Desktop {
     /// A chord fired.
     pub(crate) fn action(&mut self, action: Action, now: Duration) {
-        if self.overview_action(&action) {
+        if self.capture_action(&action) || self.overview_action(&action) {
             return;
         }
         let focused = self.focused_window();
@@ -80,6 +80,8 @@ impl Desktop {
             Action::ClipboardCopyOut => self.copy_out(now),
             Action::ClipboardPasteIn => self.paste_in(now),
             Action::Screenshot => self.save_screenshot(),
+            Action::Capture => self.toggle_capture(Purpose::Picture),
+            Action::Record => self.toggle_capture(Purpose::Recording),
             Action::Launcher => self.toggle_launcher(),
             Action::Unlock => self.want_passphrase(),
             Action::Manager => self.toggle_manager(),
@@ -151,6 +153,8 @@ impl Desktop {
                 keysyms::KEY_Up => self.prompt_other_row(false),
                 _ => {}
             }
+        } else if self.ui.kept.capture.is_some() {
+            self.capture_key(sym);
         } else if self.ui.passphrase.is_open() {
             self.passphrase_key(sym);
         } else if self.ui.kept.launcher.is_some() {
@@ -165,19 +169,9 @@ impl Desktop {
     }
 
     fn save_screenshot(&mut self) {
-        let name = format!("screenshot-{}.png", self.screens.iter().map(|screen| screen.frames).sum::<u64>());
-        let dir = std::env::var_os("XDG_PICTURES_DIR")
-            .or_else(|| std::env::var_os("HOME"))
-            .map_or_else(std::env::temp_dir, std::path::PathBuf::from);
-        let path = dir.join(name);
-        let saved = self
-            .screenshot()
-            .map_err(|e| e.to_string())
-            .and_then(|picture| picture.save(&path).map_err(|e| e.to_string()));
-        let text = match saved {
-            Ok(()) => format!("screenshot saved as {}", path.display()),
-            Err(error) => format!("no screenshot in {}: {error}", path.display()),
-        };
-        self.notify(Notice::Text(text));
+        match self.screenshot() {
+            Ok(picture) => self.keep_picture(picture),
+            Err(error) => self.notify(Notice::Text(format!("no picture: {error}"))),
+        }
     }
 }

@@ -354,6 +354,7 @@ impl Desktop {
             return;
         }
         self.overview_pointer(at);
+        self.capture_pointer(at);
         self.refresh_pointer(now);
         for at in [before, at] {
             self.damage_pointer(at);
@@ -578,6 +579,9 @@ impl Desktop {
                 self.damage_all();
             }
             self.overview_release(self.input.pointer.at, code);
+            if code == BTN_LEFT {
+                self.capture_release(self.input.pointer.at);
+            }
             if self.input.pointer.swallowed.is_empty() && self.shell.is_dragging() {
                 self.end_drag();
             }

@@ -77,6 +77,7 @@ impl Desktop {
             Under::Ui => {
                 self.press_on_ui(at, now);
                 self.overview_release(at, BTN_LEFT);
+                self.capture_release(at);
                 None
             }
             Under::PopupFrame(_) | Under::Nothing => None,

@@ -28,6 +28,7 @@ impl Desktop {
             self.switcher_cancel();
         }
         self.close_overview();
+        self.close_capture();
         self.take_devices();
         self.input.waiting_keys.clear();
         self.grab_keyboard();

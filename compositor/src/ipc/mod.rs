@@ -198,6 +198,9 @@ pub struct State {
     pub overview: Option<Overview>,
     /// What dom0 asks the person now.
     pub prompt: Option<String>,
+    /// What is chosen to be taken, while the person chooses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capture: Option<String>,
     /// What is asked and said while the passphrase of the volumes is asked for.
     #[serde(default)]
     pub passphrase: Option<String>,

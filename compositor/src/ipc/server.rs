@@ -258,6 +258,7 @@ impl Desktop {
             search: self.ui.kept.search.typed().into(),
             overview: self.overview_state(),
             prompt: self.ui.kept.prompt.as_ref().map(crate::ui::Prompt::text),
+            capture: self.capture_text(),
             passphrase: self.passphrase_text(),
             input_method: self.input_method_state(),
             launcher: self.launcher_state(),

@@ -155,6 +155,7 @@ impl Desktop {
             self.switcher_cancel();
         }
         self.close_overview();
+        self.close_capture();
     }
 
     /// Which screens show what is drawn may have changed.

@@ -49,6 +49,9 @@ impl Desktop {
         if self.lock.covers() {
             return self.compose_lock(view);
         }
+        if self.ui.kept.capture.is_some() {
+            return self.compose_capture(view, pointer);
+        }
         let mut items = Vec::new();
         if pointer {
             self.compose_cursor(view, &mut items);
@@ -85,7 +88,7 @@ impl Desktop {
         Scene { screen: view.screen, size: view.size, items, background, magnified: None }
     }
 
-    pub(super) fn compose_window(&mut self, view: View, window: &PlacedWindow, items: &mut Vec<Item>) {
+    pub(crate) fn compose_window(&mut self, view: View, window: &PlacedWindow, items: &mut Vec<Item>) {
         let key = window.key;
         let Some(look) = self.frame_look(key) else { return };
         let content = transom_theming::Size { w: window.content.size.w, h: window.content.size.h };
@@ -211,7 +214,7 @@ impl Desktop {
         }
     }
 
-    fn compose_cursor(&mut self, view: View, items: &mut Vec<Item>) {
+    pub(crate) fn compose_cursor(&mut self, view: View, items: &mut Vec<Item>) {
         let at = self.input.pointer.at;
         let at = view.to_device((at.x.floor() as i32, at.y.floor() as i32).into());
         match self.cursor() {

@@ -3,7 +3,10 @@
 use image::{RgbImage, imageops};
 use smithay::utils::{Physical, Size};
 
-use crate::{Desktop, render::canvas::CanvasError};
+use crate::{
+    Desktop,
+    render::{canvas::CanvasError, scene::Scene},
+};
 
 /// The canvas knows the picture of a capture by this number, which no screen has.
 const CAPTURE: u32 = u32::MAX;
@@ -21,7 +24,15 @@ impl Desktop {
         let Some(view) = screen.map(super::Screen::view) else {
             return Err(CanvasError::Draw("nothing is to be seen".into()));
         };
-        let mut scene = self.compose_with(view, pointer);
+        let scene = self.compose_with(view, pointer);
+        self.draw_apart(scene)
+    }
+
+    /// Draws something that no screen shows.
+    pub(crate) fn draw_apart(&mut self, mut scene: Scene) -> Result<Captured, CanvasError> {
+        if self.lock.covers() {
+            return Err(CanvasError::Draw("nothing is to be seen".into()));
+        }
         scene.screen = CAPTURE;
         let drawn = self.canvas.draw(&scene).and_then(|_| self.canvas.read(CAPTURE));
         self.canvas.forget_picture(CAPTURE);

@@ -239,6 +239,19 @@ impl Clipboard {
         effects
     }
 
+    /// dom0 holds something of its own from now on, as if it had been copied out.
+    pub fn hold(&mut self, from: &str, types: Vec<(String, Arc<[u8]>)>, now: Duration) -> Vec<Effect> {
+        let mut effects = self.drop_current();
+        let bytes: usize = types.iter().map(|(_, data)| data.len()).sum();
+        if bytes > self.config.max_bytes {
+            let limit = self.config.max_bytes >> 20;
+            effects.push(refused(from, &format!("it is larger than the limit of {limit} MiB")));
+            return effects;
+        }
+        effects.push(self.keep(from.to_owned(), types, now));
+        effects
+    }
+
     /// A piece of an answer. Pieces of requests that are not open any more are dropped.
     pub fn data(
         &mut self,
@@ -303,14 +316,18 @@ impl Clipboard {
         if fetch.done.is_empty() {
             return otherwise.map(|reason| refused(&fetch.from, reason)).into_iter().collect();
         }
-        let copy = Copy { from: fetch.from, types: fetch.done, wipe_at: now + self.config.wipe_after };
+        vec![self.keep(fetch.from, fetch.done, now)]
+    }
+
+    fn keep(&mut self, from: String, types: Vec<(String, Arc<[u8]>)>, now: Duration) -> Effect {
+        let copy = Copy { from, types, wipe_at: now + self.config.wipe_after };
         let notice = NoticeKind::CopiedOut {
             from: copy.from.clone(),
             mime: copy.types.first().map(|(mime, _)| mime.clone()).unwrap_or_default(),
             bytes: copy.bytes(),
         };
         self.state = State::Held(copy);
-        vec![Effect::Notice(notice)]
+        Effect::Notice(notice)
     }
 
     /// The person pastes into a qube.

@@ -2,6 +2,9 @@
 
 use transom_protocol::supervisor::DOM0;
 
+/// Where pictures of the screen come from that the person has taken, in rules.
+pub const SCREEN: &str = "@screen";
+
 /// What a rule says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Decision {
@@ -58,7 +61,8 @@ pub struct Policy {
 
 impl Policy {
     /// What holds for a pair of qubes. Between a qube and dom0 nothing crosses unless a rule names
-    /// dom0: neither `*` nor the fallback speaks of it.
+    /// dom0: neither `*` nor the fallback speaks of it. What the person took of the screen is [`SCREEN`]'s, and
+    /// goes into qubes as if it came from one.
     pub fn decide(&self, from: &str, to: &str) -> Decision {
         let fallback = if from == DOM0 || to == DOM0 { Decision::Deny } else { self.fallback };
         self.rules.iter().find(|r| r.from.is(from) && r.to.is(to)).map_or(fallback, |r| r.decision)
@@ -98,5 +102,14 @@ mod tests {
         assert_eq!(policy.decide("dom0", "work"), Decision::Allow);
         assert_eq!(policy.decide("dom0", "web"), Decision::Allow);
         assert_eq!(policy.decide("work", "dom0"), Decision::Deny);
+    }
+
+    #[test]
+    fn a_picture_of_the_screen_is_pasted_like_what_a_qube_has_but_not_into_dom0s_programs() {
+        let mut policy = Policy { rules: Vec::new(), fallback: Decision::Allow };
+        assert_eq!(policy.decide(SCREEN, "work"), Decision::Allow);
+        assert_eq!(policy.decide(SCREEN, "dom0"), Decision::Deny);
+        policy.rules.push(Rule { from: Who::new(SCREEN), to: Who::Any, decision: Decision::Ask });
+        assert_eq!(policy.decide(SCREEN, "work"), Decision::Ask);
     }
 }

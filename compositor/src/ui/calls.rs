@@ -83,19 +83,20 @@ impl Desktop {
     pub(super) fn next_call_prompt(&mut self) {
         // A question does not take the keys from under who types into something of dom0.
         let kept = &self.ui.kept;
-        let asked = kept.prompt.is_some() || kept.launcher.is_some() || self.ui.passphrase.is_open();
+        let own = kept.launcher.is_some() || kept.capture.is_some();
+        let asked = kept.prompt.is_some() || own || self.ui.passphrase.is_open();
         if asked || self.lock.covers() {
             return;
         }
         let Some(ask) = self.ui.kept.calls.front() else { return };
         let choices = ask.choices.iter().filter(|choice| choice.target != Target::Dom0);
         let rows = choices.map(|choice| Row {
-            label: label(&choice.label),
+            label: Some(label(&choice.label)),
             name: shown(&choice.target).to_owned(),
             note: match choice.target {
-                Target::Disposable => "goes with its last window",
-                _ if choice.running => "",
-                _ => "is started for it",
+                Target::Disposable => "goes with its last window".to_owned(),
+                _ if choice.running => String::new(),
+                _ => "is started for it".to_owned(),
             },
         });
         let chosen = ask.chosen.map(|chosen| chosen as usize);

@@ -5,6 +5,7 @@
 
 mod bar;
 mod calls;
+mod capture;
 pub(crate) mod cards;
 pub mod frames;
 pub(crate) mod launcher;
@@ -25,15 +26,16 @@ use std::{collections::HashMap, rc::Rc};
 use smithay::utils::{Physical, Point};
 use transom_theming::{CursorShape, Fonts, FrameSpec, Painter, Scale, Theme};
 
+pub(crate) use self::{
+    capture::Purpose,
+    prompt::{Given, Prompt},
+    switcher::Among,
+    transfer::size,
+};
 use self::{
     frames::{Frame, FrameCache},
     notices::Notices,
     overlays::Kept,
-};
-pub(crate) use self::{
-    prompt::{Given, Prompt},
-    switcher::Among,
-    transfer::size,
 };
 use crate::render::scene::{Patch, Picture, SurfaceKey, color};
 
@@ -58,6 +60,10 @@ pub(crate) struct Ui {
     pub(crate) kept: Kept,
     pub(crate) passphrase: passphrase::Passphrase,
     pub(crate) leaving: Option<leaving::Leaving>,
+    /// What was taken, and is not kept yet.
+    pub(crate) keeping: capture::Keeping,
+    /// The video that is being taken.
+    pub(crate) recording: Option<capture::Recording>,
     /// What the manager has asked of qubed.
     pub(crate) asked: manager::Asked,
     dim: Patch,
@@ -82,6 +88,8 @@ impl Ui {
             kept: Kept::default(),
             passphrase: passphrase::Passphrase::default(),
             leaving: None,
+            keeping: capture::Keeping::default(),
+            recording: None,
             asked: manager::Asked::default(),
             dim: Patch::new(smithay::backend::renderer::Color32F::new(0.0, 0.0, 0.0, 0.55)),
             clock_text: String::new(),

@@ -128,10 +128,14 @@ impl Notice {
 
 impl std::fmt::Display for Notice {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for part in self.parts() {
-            match part {
-                Part::Text(text) | Part::Qube((text, _)) => f.write_str(&text)?,
+        // Apart as they are drawn, see `transom_theming::Run`.
+        let mut apart = true;
+        for Part::Text(text) | Part::Qube((text, _)) in self.parts() {
+            if !apart && !text.starts_with([' ', ':', '?', ',', '.', '”']) {
+                f.write_str(" ")?;
             }
+            f.write_str(&text)?;
+            apart = text.ends_with([' ', '“']);
         }
         Ok(())
     }

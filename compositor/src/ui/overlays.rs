@@ -14,6 +14,7 @@ use transom_theming::WelcomeSpec;
 
 use super::{
     bar::DrawnBar,
+    capture::Capture,
     launcher::Launcher,
     manager::Manager,
     notices::Notice,
@@ -49,6 +50,7 @@ pub(crate) struct Kept {
     pub(crate) search: Search,
     /// The switcher stays open when no key is held.
     pub(super) search_stays: bool,
+    pub(crate) capture: Option<Capture>,
     pub(crate) overview: Option<Overview>,
     /// It was closed, and is still seen to go.
     pub(super) overview_leaves: Option<Overview>,
@@ -70,6 +72,9 @@ impl Kept {
         }
         if let Some(prompt) = &mut self.prompt {
             prompt.forget_picture();
+        }
+        if let Some(capture) = &mut self.capture {
+            capture.forget_pictures();
         }
         if let Some(launcher) = &mut self.launcher {
             launcher.forget_picture();
@@ -130,9 +135,10 @@ impl Desktop {
         self.ui.kept.overview.is_some() || self.dom0_asks_over_overview()
     }
 
-    fn dom0_asks_over_overview(&self) -> bool {
+    pub(super) fn dom0_asks_over_overview(&self) -> bool {
         let kept = &self.ui.kept;
         let own = kept.prompt.is_some() || kept.launcher.is_some() || kept.manager.is_some();
+        let own = own || kept.capture.is_some();
         own || self.ui.passphrase.is_open() || self.shell.switcher().is_some()
     }
 
@@ -148,7 +154,7 @@ impl Desktop {
     }
 
     /// Returns where the next one would be, in device pixels from the top.
-    fn compose_notices(&mut self, view: View, items: &mut Vec<Item>) -> i32 {
+    pub(super) fn compose_notices(&mut self, view: View, items: &mut Vec<Item>) -> i32 {
         let bar = self.bar_height();
         let ui = &mut self.ui;
         let pictures = ui.notices.pictures(&mut ui.painter, view.scale);
@@ -183,6 +189,8 @@ impl Desktop {
         let Some(view) = self.lead_view() else { return };
         if self.ui.kept.prompt.is_some() {
             self.press_on_prompt(view, at, now);
+        } else if self.ui.kept.capture.is_some() {
+            self.press_on_capture(at);
         } else if self.ui.passphrase.is_open() {
             self.press_on_passphrase(view, at);
         } else if self.ui.kept.launcher.is_some() {

@@ -29,6 +29,8 @@ pub(crate) enum Asks {
     Paste(u64),
     /// A service call, as qubed counts them.
     Call(u64),
+    /// Where a picture goes that the person has taken.
+    Keep,
 }
 
 /// An answer.
@@ -42,12 +44,12 @@ pub(crate) enum Given {
     Allow(Option<usize>),
 }
 
-/// A qube to choose.
+/// A qube to choose; without a label it is a place of dom0.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
-    pub(crate) label: Label,
+    pub(crate) label: Option<Label>,
     pub(crate) name: String,
-    pub(crate) note: &'static str,
+    pub(crate) note: String,
 }
 
 /// What a picture shows of a question: the answer that gives something away was on, the answer and the
@@ -81,9 +83,10 @@ pub(crate) struct Prompt {
 }
 
 impl Prompt {
-    /// A new question; the safe answer is chosen.
+    /// A new question; the safe answer is chosen. What the person did themselves is no trap: it is done by Return.
     pub(crate) fn new(asks: Asks, sentence: Vec<Part>, now: Duration) -> Self {
-        Self { asks, sentence, rows: Vec::new(), row: None, answer: 0, since: now, drawn: None }
+        let answer = usize::from(asks == Asks::Keep);
+        Self { asks, sentence, rows: Vec::new(), row: None, answer, since: now, drawn: None }
     }
 
     /// With qubes to choose from.
@@ -94,7 +97,7 @@ impl Prompt {
     }
 
     fn is_late(&self, now: Duration) -> bool {
-        now.saturating_sub(self.since) >= ANSWER_DELAY
+        self.asks == Asks::Keep || now.saturating_sub(self.since) >= ANSWER_DELAY
     }
 
     /// The answer that gives something away can be given.
@@ -111,6 +114,7 @@ impl Prompt {
     fn answers(&self) -> &'static [&'static str] {
         match self.asks {
             Asks::Paste(_) => &["Do not allow", "Allow"],
+            Asks::Keep => &["Discard", "Keep"],
             Asks::Call(_) => &["Do not allow", "Do not ask again", "Allow"],
         }
     }
@@ -153,6 +157,7 @@ impl Desktop {
         self.put_call_back();
         self.put_passphrase_back();
         self.ui.kept.launcher = None;
+        self.ui.kept.capture = None;
         self.ui.kept.prompt = Some(prompt);
         if self.lock.covers() {
             // Nobody can be asked; the safe answer is given.
@@ -186,6 +191,13 @@ impl Desktop {
                 let allow = matches!(given, Given::Allow(_));
                 let effects = self.trust.clipboard.prompt_answer(id, allow, now);
                 self.clipboard_effects(effects);
+            }
+            Asks::Keep => {
+                self.close_prompt(Asks::Keep);
+                self.keep_taken(match given {
+                    Given::Allow(row) => row,
+                    Given::Deny | Given::Silence => None,
+                });
             }
             Asks::Call(call) => self.answer_call(call, given),
         }
@@ -257,7 +269,7 @@ impl Desktop {
                 .map(|number| {
                     let row = &prompt.rows[number];
                     let chosen = prompt.row == Some(number);
-                    Choice { label: row.label, name: &row.name, note: row.note, chosen }
+                    Choice { label: row.label, name: &row.name, note: &row.note, chosen }
                 })
                 .collect();
             let spec =
@@ -310,7 +322,7 @@ mod tests {
     }
 
     fn call(rows: usize, chosen: Option<usize>) -> Prompt {
-        let row = |n| Row { label: Label::Red, name: format!("q{n}"), note: "" };
+        let row = |n| Row { label: Some(Label::Red), name: format!("q{n}"), note: String::new() };
         Prompt::new(Asks::Call(1), vec![Part::Text("may it?".into())], at(1_000))
             .with_choices((0..rows).map(row).collect(), chosen)
     }
@@ -333,6 +345,9 @@ mod tests {
         assert_eq!((prompt.given(1), prompt.given(2)), (Given::Silence, Given::Allow(Some(1))));
         let paste = Prompt::new(Asks::Paste(4), Vec::new(), at(0));
         assert_eq!((paste.given(0), paste.given(1)), (Given::Deny, Given::Allow(None)));
+        // What the person has taken themselves is kept by Return.
+        let keep = Prompt::new(Asks::Keep, Vec::new(), at(0));
+        assert_eq!((keep.given(keep.answer), keep.enabled(at(0))), (Given::Allow(None), true));
     }
 
     #[test]

@@ -21,6 +21,7 @@ use crate::{
     trust::{
         QubeId,
         clipboard::{Effect, NoticeKind},
+        policy::SCREEN,
     },
 };
 
@@ -86,8 +87,10 @@ impl Desktop {
 
     /// A qube by name, in its colour if dom0 knows it; dom0 itself in none.
     fn named(&self, name: &str) -> Part {
-        if name == DOM0 {
-            return Part::Text(name.to_owned());
+        match name {
+            DOM0 => return Part::Text(name.to_owned()),
+            SCREEN => return Part::Text("the screen".to_owned()),
+            _ => {}
         }
         let label = self.qubes.by_name(name).and_then(Link::label).unwrap_or(Label::Grey);
         Part::Qube((name.to_owned(), label))

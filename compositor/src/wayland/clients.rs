@@ -71,6 +71,7 @@ impl Desktop {
                 Ok(PostAction::Continue)
             })
             .map_err(|error| DesktopError::Loop(error.to_string()))?;
+        self.wayland.socket = Some(path.to_owned());
         Ok(())
     }
 

@@ -35,6 +35,8 @@ mod toplevels;
 mod tree;
 mod windows;
 
+use std::path::{Path, PathBuf};
+
 use smithay::{
     input::{Seat, SeatState, keyboard::XkbConfig},
     reexports::{
@@ -68,6 +70,7 @@ pub(crate) struct Server {
     seat: Seat<Desktop>,
     /// dom0's own link; made with the first program.
     link: Option<QubeId>,
+    socket: Option<PathBuf>,
     windows: windows::Windows,
     pools: handlers::Pools,
     grants: grants::Grants,
@@ -90,6 +93,11 @@ pub(crate) struct Server {
 }
 
 impl Server {
+    /// Where programs of dom0 find it.
+    pub(crate) fn socket(&self) -> Option<&Path> {
+        self.socket.as_deref()
+    }
+
     /// A server without programs, and without a socket.
     pub(crate) fn new(event_loop: LoopHandle<'static, Desktop>) -> Result<Self, DesktopError> {
         let failed = |what: &str| DesktopError::Loop(what.to_owned());
@@ -108,6 +116,7 @@ impl Server {
             handle,
             seat,
             link: None,
+            socket: None,
             windows: windows::Windows::default(),
             pools: handlers::Pools::default(),
             grants: grants::Grants::default(),

@@ -3,6 +3,7 @@
 
 mod backstage;
 mod bad_input;
+mod capture;
 mod clipboard;
 mod columns;
 mod dom0;

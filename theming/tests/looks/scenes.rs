@@ -254,7 +254,7 @@ pub(crate) fn choices(painter: &mut Painter, scale: Scale) -> Vec<Image> {
             let choices: Vec<_> = (0..)
                 .zip(rows)
                 .map(|(i, (label, name, note))| Choice {
-                    label: *label,
+                    label: Some(*label),
                     name,
                     note,
                     chosen: chosen == Some(i),
