@@ -116,7 +116,11 @@ pub(crate) fn takes_one_that_waits(lab: &mut Lab, pattern: &str) -> String {
     // In steps, for a slow machine has a minute for each.
     let made = until("one is made", || disposables(lab).first().map(|info| info["name"].clone()));
     let made = made.as_str().unwrap();
-    until("its system is there", || log(lab, made).contains("transom-stage agent").then_some(()));
+    for stage in ["initramfs", "root", "agent"] {
+        let said = format!("transom-stage {stage} ");
+        until(&said, || log(lab, made).contains(&said).then_some(()));
+        println!("{made}: {stage} after {:.1} s", begin.elapsed().as_secs_f32());
+    }
     assert_eq!(spare(lab), made);
     println!("{made}: it waits with its window open after {:.1} s", begin.elapsed().as_secs_f32());
     assert!(lab.house.state().windows.is_empty());
