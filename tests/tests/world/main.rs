@@ -34,3 +34,4 @@ mod taskbar;
 mod text_input;
 mod unseen;
 mod virtual_keyboard;
+mod workspaces;
