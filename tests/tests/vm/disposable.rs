@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde_json::Value;
-use transom_tests::{figure::figure, process::until};
+use transom_tests::{
+    figure::figure,
+    process::{until, wait_for},
+};
 use transom_theming::Label;
 
 use super::{
@@ -113,12 +116,16 @@ pub(crate) fn takes_one_that_waits(lab: &mut Lab, pattern: &str) -> String {
     let settings = set(lab, pattern, &opened("ready"));
     lab.house.start_desktop();
     let begin = Instant::now();
-    // In steps, for a slow machine has a minute for each.
+    // In steps: a start of a machine may take longer than other things may.
     let made = until("one is made", || disposables(lab).first().map(|info| info["name"].clone()));
     let made = made.as_str().unwrap();
     for stage in ["initramfs", "root", "agent"] {
         let said = format!("transom-stage {stage} ");
-        until(&said, || log(lab, made).contains(&said).then_some(()));
+        let there = || log(lab, made).contains(&said).then_some(());
+        if let Err(late) = wait_for(&said, there) {
+            println!("{made}: {late}");
+            until(&said, there);
+        }
         println!("{made}: {stage} after {:.1} s", begin.elapsed().as_secs_f32());
     }
     assert_eq!(spare(lab), made);

@@ -75,9 +75,9 @@ pub(crate) fn go_when_the_person_says_so(lab: &Lab, from: &str, to: &str) {
         let begins = format!("{from} wants to copy “tree (");
         assert!(asked.starts_with(&begins) && asked.contains(&format!("*{to}")), "{asked}");
         if allowed {
-            lab.allows()
+            lab.allows();
         } else {
-            lab.refuses()
+            lab.refuses();
         }
         let ended = until("the copy has ended", || program_ended(&lab.log(from)[before..]));
         assert_eq!(ended, i32::from(!allowed), "{}\n{}", lab.log(from), lab.log(to));

@@ -77,8 +77,12 @@ impl GroupHandle {
                 let all = these.iter().filter(|output| !those.contains(output));
                 all.flat_map(|(_, output)| output.client_outputs(client)).collect::<Vec<_>>()
             };
-            only(before, after).iter().for_each(|output| self.resource.output_leave(output));
-            only(after, before).iter().for_each(|output| self.resource.output_enter(output));
+            for output in only(before, after) {
+                self.resource.output_leave(&output);
+            }
+            for output in only(after, before) {
+                self.resource.output_enter(&output);
+            }
         }
         let states = self.told.workspaces.iter().zip(&now.workspaces);
         for (handle, (before, after)) in self.workspaces.iter().zip(states) {
