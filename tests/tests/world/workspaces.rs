@@ -17,7 +17,9 @@ use wayland_protocols::ext::workspace::v1::client::{
 };
 
 const SCREENS: [(&str, (i32, i32), u32); 2] = [("left", (640, 400), 120), ("right", (960, 600), 180)];
-const SUPER_SHIFT_3: [u32; 3] = [125, 42, 4];
+const SUPER: u32 = 125;
+const SHIFT: u32 = 42;
+const SUPER_SHIFT_3: [u32; 3] = [SUPER, SHIFT, 4];
 
 /// A workspace as the program knows it.
 struct Workspace {
@@ -89,10 +91,18 @@ impl Program {
     fn bar_of(&self, output: &str) -> Vec<String> {
         let seen = self.of(output).into_iter().filter(|workspace| !workspace.state.contains(State::Hidden));
         seen.map(|Workspace { name, state, .. }| {
-            let mark = if state.contains(State::Urgent) { "!" } else { "" };
-            if state.contains(State::Active) { format!("{name}{mark}") } else { format!("({name}{mark})") }
+            in_words((name.parse().unwrap(), state.contains(State::Active), state.contains(State::Urgent)))
         })
         .collect()
+    }
+
+    /// The bar knows of these screens what the desktop's own bar shows.
+    fn agrees(&self, world: &World, screens: &[(&str, (i32, i32), u32)], after: &str) {
+        let shell = &world.desktop.shell;
+        let own = world.desktop.screens.iter().map(|screen| shell.workspaces_in_use(screen.id));
+        let own: Vec<Vec<String>> = own.map(|used| used.into_iter().map(in_words).collect()).collect();
+        let known: Vec<Vec<String>> = screens.iter().map(|(name, ..)| self.bar_of(name)).collect();
+        assert_eq!(known, own, "{after}");
     }
 
     fn handle(&self, output: &str, number: usize) -> ExtWorkspaceHandleV1 {
@@ -104,6 +114,12 @@ impl Program {
         self.turn(world);
         self.turn(world);
     }
+}
+
+/// A workspace by its number, whether it is shown, and whether it asks for attention.
+fn in_words((number, shown, urgent): (u32, bool, bool)) -> String {
+    let mark = if urgent { "!" } else { "" };
+    if shown { format!("{number}{mark}") } else { format!("({number}{mark})") }
 }
 
 /// Two screens, a qube with a window on the left one, and a bar of dom0's there to be clicked.
@@ -303,6 +319,43 @@ fn a_bar_shows_a_workspace_for_what_the_person_did_there() {
     program.handle("left", 3).activate();
     program.commit(&mut world);
     assert_eq!(shown(&world), [1, 5]);
+}
+
+#[test]
+fn whatever_happens_a_bar_knows_what_the_desktops_own_bar_shows() {
+    let mut world = two_screens();
+    let mut program = Program::new(&mut world);
+    let mut screens = &SCREENS[..];
+    let (mut together, mut random) = (false, 1_u32);
+    for step in 0..80 {
+        random = random.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        let (what, digit) = (random >> 28, 2 + (random >> 16) % 9);
+        match what {
+            0..5 => world.chord(&[SUPER, digit]),
+            5..8 => world.chord(&[SUPER, SHIFT, digit]),
+            8..10 => {
+                world.add_window(0, &format!("window {step}"), (100, 80), 0xff00_8080);
+            }
+            10..12 => {
+                let x = if digit % 2 == 0 { 300.0 } else { 900.0 };
+                world.click(x, 200.0);
+            }
+            12..14 => {
+                screens = if screens.len() == 2 { &SCREENS[..1] } else { &SCREENS[..] };
+                world.plug(screens);
+            }
+            _ => {
+                together = !together;
+                reconfigure(&mut world, if together { "workspaces \"together\"" } else { "" });
+            }
+        }
+        for _ in 0..3 {
+            program.turn(&mut world);
+        }
+        program.agrees(&world, screens, &format!("step {step}: {what} with {digit}"));
+        let groups = if together { 1 } else { screens.len() };
+        assert_eq!((program.bar.groups.len(), program.bar.workspaces.len()), (groups, groups * 9));
+    }
 }
 
 #[test]
