@@ -89,6 +89,11 @@ impl<K: Key> Shell<K> {
     }
 
     /// How the workspaces of several screens hang together.
+    pub fn workspaces(&self) -> Workspaces {
+        self.desks.kind
+    }
+
+    /// Changes that.
     pub fn set_workspaces(&mut self, kind: Workspaces) {
         if self.desks.kind == kind {
             return;

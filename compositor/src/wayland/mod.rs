@@ -34,6 +34,7 @@ mod text_input;
 mod toplevels;
 mod tree;
 mod windows;
+mod workspaces;
 
 use std::path::{Path, PathBuf};
 
@@ -82,6 +83,7 @@ pub(crate) struct Server {
     gamma_controls: handlers::GammaControls,
     toplevels: toplevels::Toplevels,
     taskbars: handlers::Taskbars,
+    workspaces: handlers::Workspaces,
     captures: handlers::Captures,
     selection: selection::Selection,
     text_inputs: text_input::TextInputs,
@@ -128,6 +130,7 @@ impl Server {
             gamma_controls: handlers::GammaControls::default(),
             toplevels: toplevels::Toplevels::default(),
             taskbars: handlers::Taskbars::default(),
+            workspaces: handlers::Workspaces::default(),
             captures: handlers::Captures::default(),
             selection: selection::Selection::default(),
             text_inputs: text_input::TextInputs::default(),
@@ -209,6 +212,7 @@ impl Desktop {
         self.tell_input_method();
         self.hear_desktop();
         self.tell_toplevels();
+        self.tell_workspaces();
         self.serve_captures();
         self.locker_keeps_focus();
         self.revoke_gone_pools();

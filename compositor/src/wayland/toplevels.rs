@@ -92,6 +92,7 @@ impl Desktop {
             self.list_toplevel(key);
             self.toplevel_changed(key, new);
         }
+        self.refuse_taskbars();
     }
 
     /// Takes up what a window is now. `None`: as before.

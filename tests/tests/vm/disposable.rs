@@ -7,7 +7,10 @@ use std::{
 };
 
 use serde_json::Value;
-use transom_tests::{figure::figure, process::until};
+use transom_tests::{
+    figure::figure,
+    process::{until, wait_for},
+};
 use transom_theming::Label;
 
 use super::{
@@ -43,17 +46,23 @@ struct Took {
     shown: f64,
 }
 
-/// A painted terminal, which closes when there is a file `close` in its home: the words of a command that
-/// opens it in a disposable.
-fn terminal(title: &str) -> Vec<String> {
-    let mut words = painted("paper", title, "while [ ! -e ~/close ]; do sleep 0.1; done");
+/// A painted terminal, which closes when somebody opens the pipe `close` in its home: the words of a command that
+/// opens it in a disposable of this pattern.
+fn terminal(pattern: &str, title: &str) -> Vec<String> {
+    let mut words = painted(pattern, title, "mkfifo ~/close; read none < ~/close");
     words.insert(2, "--disposable".to_owned());
     words
 }
 
+/// The setting that keeps one with this terminal ready.
+fn opened(title: &str) -> String {
+    let argv: Vec<String> = terminal("", title).iter().skip(4).map(|word| format!("{word:?}")).collect();
+    format!("    open {}", argv.join(" "))
+}
+
 /// Opens it; gives the disposable's name and how long that took.
-fn open(lab: &Lab, title: &str) -> (String, Took) {
-    let words = terminal(title);
+fn open(lab: &Lab, pattern: &str, title: &str, label: Label) -> (String, Took) {
+    let words = terminal(pattern, title);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let begin = Instant::now();
     let ms = || begin.elapsed().as_secs_f64() * 1_000.0;
@@ -62,31 +71,97 @@ fn open(lab: &Lab, title: &str) -> (String, Took) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     lab.window(title);
     let took = Took { started, shown: ms() };
-    is_painted_within_its_frame(lab, title, Label::Red);
+    is_painted_within_its_frame(lab, title, label);
     (String::from_utf8(made.stdout).unwrap().trim().to_owned(), took)
 }
 
-/// Sees that the clock of one that stood still is right again, closes its window, and waits for its end.
-fn close(lab: &Lab, name: &str) {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let check = format!(
-        "t=$(($(date +%s) - {now})); echo clock off by $t; test $t -ge -2 && test $t -le 20 && touch ~/close"
-    );
+/// Sees that the clock of one that stood still is right again.
+fn clock_is_right(lab: &Lab, name: &str) {
+    // Its window is there before it goes on.
     until(&format!("it runs: {}", log(lab, name)), || {
-        lab.house.run(&["qube", "run", name, "sh", "-c", &check]).status.success().then_some(())
+        lab.house.run(&["qube", "run", name, "true"]).status.success().then_some(())
     });
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let check = format!("t=$(($(date +%s) - {now})); echo clock off by $t; test $t -ge -2 && test $t -le 20");
+    assert_eq!(lab.ends_with(name, &check), 0, "{}", log(lab, name));
+}
+
+/// Closes its window, and waits for its end.
+fn close(lab: &Lab, name: &str) {
+    lab.house.must(&["qube", "run", name, "sh", "-c", ": > ~/close"]);
     until(&format!("it is thrown away: {}", log(lab, name)), || {
         let gone = |info: &Value| info["name"] != name;
         disposables(lab).iter().all(gone).then_some(())
     });
 }
 
+/// Has one write into its home and elsewhere what [`nothing_is_left`] looks for.
+fn writes(lab: &Lab, name: &str) {
+    let script = "echo $((6 * 7))-left | tee ~/file /tmp/file /var/tmp/file";
+    lab.house.must(&["qube", "run", name, "sh", "-c", script]);
+    until("it was written", || log(lab, name).contains("42-left").then_some(()));
+}
+
+/// Nothing of what it wrote is on dom0's disk, nor anything that has its name.
+fn nothing_is_left(lab: &Lab, name: &str) {
+    let found = Command::new("grep").args(["-rl", "42-left"]).arg(lab.house.path()).output().unwrap();
+    assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
+    let named = Command::new("find").arg(lab.house.path()).args(["-name", name]).output().unwrap();
+    assert!(named.stdout.is_empty(), "{}", String::from_utf8_lossy(&named.stdout));
+}
+
+/// Starts the desktop, and takes the disposable of a blue pattern that then waits with its window open. No other
+/// is made in its place. Gives its name.
+pub(crate) fn takes_one_that_waits(lab: &mut Lab, pattern: &str) -> String {
+    let settings = set(lab, pattern, &opened("ready"));
+    lab.house.start_desktop();
+    let begin = Instant::now();
+    // In steps: a start of a machine may take longer than other things may.
+    let made = until("one is made", || disposables(lab).first().map(|info| info["name"].clone()));
+    let made = made.as_str().unwrap();
+    for stage in ["initramfs", "root", "agent"] {
+        let said = format!("transom-stage {stage} ");
+        let there = || log(lab, made).contains(&said).then_some(());
+        if let Err(late) = wait_for(&said, there) {
+            println!("{made}: {late}");
+            until(&said, there);
+        }
+        println!("{made}: {stage} after {:.1} s", begin.elapsed().as_secs_f32());
+    }
+    assert_eq!(spare(lab), made);
+    println!("{made}: it waits with its window open after {:.1} s", begin.elapsed().as_secs_f32());
+    assert!(lab.house.state().windows.is_empty());
+    let (name, took) = open(lab, pattern, "ready", Label::Blue);
+    fs::write(lab.data().join("qubes").join(pattern).join("qube.kdl"), settings).unwrap();
+    assert_eq!(name, made);
+    println!("{name}: {took:?}");
+    clock_is_right(lab, &name);
+    writes(lab, &name);
+    name
+}
+
+/// Its window closes; its machine is gone with all that was in it.
+pub(crate) fn ends_with_its_window(lab: &Lab, name: &str) {
+    let machine = lab.info(name)["pid"].clone();
+    close(lab, name);
+    assert!(lab.house.state().windows.is_empty());
+    assert!(!std::path::Path::new("/proc").join(machine.to_string()).exists(), "its machine is still there");
+    nothing_is_left(lab, name);
+    println!("{name}: it is gone, and nothing is left");
+}
+
+/// Says in a pattern's file what disposables of it wait; gives what stood there without that.
+fn set(lab: &Lab, pattern: &str, what: &str) -> String {
+    let file = lab.data().join("qubes").join(pattern).join("qube.kdl");
+    let text = fs::read_to_string(&file).unwrap();
+    let text = text.split("disposables").next().unwrap().to_owned();
+    fs::write(&file, format!("{text}disposables {{\n{what}\n}}\n")).unwrap();
+    text
+}
+
 /// What disposables of `paper` wait from now on, seen by a desktop that begins.
 fn keep(lab: &mut Lab, what: &str) {
-    let file = lab.data().join("qubes/paper/qube.kdl");
-    let text = fs::read_to_string(&file).unwrap();
-    let text = text.split("disposables").next().unwrap();
-    fs::write(&file, format!("{text}disposables {{\n{what}\n}}\n")).unwrap();
+    set(lab, "paper", what);
     let old = disposables(lab);
     lab.house.kill_desktop();
     lab.house.start_desktop();
@@ -101,17 +176,12 @@ fn a_machine_for_one_program_shows_at_once_and_leaves_nothing() {
     let Some(mut lab) = Lab::undisturbed() else { return };
     lab.house.start_desktop();
     lab.create("paper", "red", "memory \"512MiB\"\nvolume \"64MiB\"");
-    let (name, cold) = open(&lab, "cold");
-    let script = |script: &str| lab.house.must(&["qube", "run", &name, "sh", "-c", script]);
-    script("echo $((6 * 7))-left | tee ~/file /tmp/file /var/tmp/file");
-    until("it was written", || log(&lab, &name).contains("42-left").then_some(()));
+    let (name, cold) = open(&lab, "paper", "cold", Label::Red);
+    writes(&lab, &name);
 
     // Its window closes; the machine follows, with all that was in it.
-    script("touch ~/close");
-    until("it is thrown away", || disposables(&lab).is_empty().then_some(()));
-    let found = Command::new("grep").args(["-rl", "42-left"]).arg(lab.house.path()).output().unwrap();
-    assert!(found.stdout.is_empty(), "{}", String::from_utf8_lossy(&found.stdout));
-    assert!(!lab.data().join("qubes").join(&name).exists());
+    close(&lab, &name);
+    nothing_is_left(&lab, &name);
     assert!(!lab.data().join("qubes/paper/private.img").exists(), "its pattern was not started");
 
     // One that waits, paused.
@@ -119,15 +189,15 @@ fn a_machine_for_one_program_shows_at_once_and_leaves_nothing() {
     let mut pooled = Vec::new();
     for round in 0..2 {
         let waiting = spare(&lab);
-        let (name, took) = open(&lab, &format!("pooled-{round}"));
+        let (name, took) = open(&lab, "paper", &format!("pooled-{round}"), Label::Red);
         assert_eq!(name, waiting);
         pooled.push(took);
+        clock_is_right(&lab, &name);
         close(&lab, &name);
     }
 
     // One that waits with its window open, where nobody sees it.
-    let argv: Vec<String> = terminal("ready").iter().skip(4).map(|word| format!("{word:?}")).collect();
-    keep(&mut lab, &format!("    open {}", argv.join(" ")));
+    keep(&mut lab, &opened("ready"));
     let mut ready = Vec::new();
     for round in 0..3 {
         let waiting = spare(&lab);
@@ -137,11 +207,12 @@ fn a_machine_for_one_program_shows_at_once_and_leaves_nothing() {
             lab.house.kill_desktop();
             lab.house.start_desktop();
         }
-        let (name, took) = open(&lab, "ready");
+        let (name, took) = open(&lab, "paper", "ready", Label::Red);
         assert_eq!(name, waiting);
         if round > 0 {
             ready.push(took);
         }
+        clock_is_right(&lab, &name);
         close(&lab, &name);
     }
     println!("cold {cold:?}, pooled {pooled:?}, with its window open {ready:?}");

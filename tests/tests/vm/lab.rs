@@ -183,6 +183,25 @@ impl Lab {
         until("a program of the qube ends", || program_ended(&self.log(qube)[before..]))
     }
 
+    /// Answers a question with what gives something away, as soon as that can be chosen.
+    pub(crate) fn allows(&self) {
+        const TAB: u32 = 15;
+        const ENTER: u32 = 28;
+        self.house.chord(&[TAB]);
+        self.house.chord(&[TAB]);
+        until("it is allowed", || {
+            self.house.chord(&[ENTER]);
+            self.house.state().prompt.is_none().then_some(())
+        });
+    }
+
+    /// Answers a question with no.
+    pub(crate) fn refuses(&self) {
+        const ESCAPE: u32 = 1;
+        self.house.chord(&[ESCAPE]);
+        until("it is refused", || self.house.state().prompt.is_none().then_some(()));
+    }
+
     /// Waits for a window of this title.
     pub(crate) fn window(&self, title: &str) -> Window {
         until(title, || self.house.state().windows.into_iter().find(|window| window.title == title))

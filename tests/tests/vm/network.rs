@@ -11,12 +11,12 @@ use transom_tests::{
 };
 
 use super::{
-    devices,
+    devices, disposable,
     images::{DRIVERS, add_to_initramfs, own_of},
     lab::Lab,
     manager::{self, Figures},
     outside::{EIGHT, Outside, SEVEN},
-    volume,
+    services, volume,
     vpn::{self, Chain},
 };
 
@@ -188,7 +188,7 @@ pub(crate) fn cables_on_the_processor(lab: &mut Lab) {
     calls(lab, "sys-net", "net");
 
     // A disposable comes while its network qube runs, into a card that was spare, with the rules of its
-    // pattern.
+    // pattern. It has waited with its window open.
     let rules = format!(
         "firewall {{\n allow \"tcp\" to=\"{outer}\" port=7000\n allow \"tcp\" to=\"{}\" port=7000\n \
          allow \"tcp\" to=\"{}\" port=7000\n}}\n",
@@ -197,9 +197,7 @@ pub(crate) fn cables_on_the_processor(lab: &mut Lab) {
     );
     let text = fs::read_to_string(file(lab, "one")).unwrap();
     fs::write(file(lab, "one"), text + &rules).unwrap();
-    let made = lab.house.run(&["qube", "run", "--disposable", "one", "sleep", "100000"]);
-    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let one = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+    let one = disposable::takes_one_that_waits(lab, "one");
     assert_eq!(lab.info(&one)["backend"], "kvm");
     reaches_gateway(lab, &one, "net");
     let net = gateway_of(lab, &one);
@@ -228,14 +226,14 @@ pub(crate) fn cables_on_the_processor(lab: &mut Lab) {
     lab.house.must(&["qube", "network", &one, "none"]);
     assert!(ends(&net, 7000) != 0 && ends(&outer, 7000) != 0, "it reaches somebody without a cable");
 
-    lab.house.start_desktop();
+    services::go_when_the_person_says_so(lab, "vpn", "net");
     manager::with(lab, "net", |figures| {
         let Figures { memory, disk, says } = figures().unwrap();
         assert!(memory[0] > 64.0 && memory[0] <= 256.0 && disk[0] > 0.0 && disk[1] as u32 == 64);
         assert!(says.contains("network through sys-net"), "{says}");
     });
     Outside::has_no_part_of_dom0();
-    lab.house.must(&["qube", "kill", &one]);
+    disposable::ends_with_its_window(lab, &one);
     for qube in ["vpn", "net", "sys-net"] {
         lab.house.must(&["qube", "stop", qube]);
         assert_eq!(lab.info(qube)["state"]["is"], "halted");
@@ -244,23 +242,38 @@ pub(crate) fn cables_on_the_processor(lab: &mut Lab) {
 
 /// A qube's network goes through a tunnel from now on, which another one makes to the qube that they both go through.
 fn through_a_tunnel(lab: &Lab, work: &str, world: &str, outer: &str) {
-    let port = vpn::WIREGUARD;
     let machine = "memory \"256MiB\"\nvolume \"64MiB\"\nencryption \"off\"";
     lab.create_from(NETWORKED, lab.backend, "vpn", "blue", machine);
-    let text = fs::read_to_string(file(lab, "vpn")).unwrap();
-    let network = format!("network \"{world}\"\nvpn \"wireguard\" endpoint=\"{outer}:{port}\"\n");
-    fs::write(file(lab, "vpn"), text + &network).unwrap();
+    let plain = fs::read_to_string(file(lab, "vpn")).unwrap();
+    let tunnel = |kind: &str, port: u16| {
+        let network = format!("network \"{world}\"\nvpn \"{kind}\" endpoint=\"{outer}:{port}\"\n");
+        fs::write(file(lab, "vpn"), plain.clone() + &network).unwrap();
+    };
+    tunnel("wireguard", vpn::WIREGUARD);
     assert_eq!((&lab.info("vpn")["backend"], &lab.info("vpn")["storage"]), (&"kvm".into(), &"plain".into()));
     lab.start("vpn");
     volume::gives_back(lab, "vpn", 12);
     lab.house.must(&["qube", "network", work, "vpn"]);
     let (outer, outside) = (outer.to_owned(), devices::SERVER);
-    let chain = Chain { lab, world, work, outer, outside, port: vpn::WIREGUARD_PORT };
+    let mut chain = Chain { lab, world, work, outer, outside, port: vpn::WIREGUARD_PORT };
+    chain.serve();
     chain.wireguard();
     chain.all_goes_through_it();
     assert_eq!(as_root(lab, world, "ip link set wg0 down"), 0);
     chain.leaks_nothing("the other end is gone");
     chain.comes_back("ip link set wg0 up");
+
+    // The same with OpenVPN, which is its kind when it starts again.
+    lab.house.must(&["qube", "stop", "vpn"]);
+    assert_eq!(as_root(lab, world, "ip link delete wg0"), 0);
+    tunnel("openvpn", vpn::OPENVPN);
+    lab.start("vpn");
+    chain.port = vpn::OPENVPN_PORT;
+    chain.openvpn();
+    chain.all_goes_through_it();
+    assert_eq!(as_root(lab, world, vpn::OPENVPN_DOWN), 0);
+    chain.leaks_nothing("the other end is gone");
+    chain.comes_back(vpn::OPENVPN_UP);
 }
 
 /// A file goes from one qube to the other and back, by a service of each.

@@ -6,7 +6,7 @@ use transom::{
     input::event::{BTN_LEFT, BTN_RIGHT},
     ipc::Request,
 };
-use transom_hypervisor::image::DEFAULT_NAME;
+use transom_hypervisor::{client::program_ended, image::DEFAULT_NAME};
 use transom_tests::{figure::figure, process::until};
 
 use super::{
@@ -62,6 +62,29 @@ fn files_go_from_machine_to_machine_by_rule() {
     is_seen_in_the_manager(&lab);
     let second = "sha256sum < ~/QubesIncoming/work/one";
     assert_eq!(lab.ends_with("vault", second), 0, "{}", lab.log("vault"));
+}
+
+/// A folder goes from one machine to the other once the person says so, and nothing of it before.
+pub(crate) fn go_when_the_person_says_so(lab: &Lab, from: &str, to: &str) {
+    let make = "mkdir ~/tree && cd ~/tree && head -c 2000000 /dev/urandom > noise && sha256sum noise > sum";
+    assert_eq!(lab.ends_with(from, make), 0, "{}", lab.log(from));
+    for allowed in [false, true] {
+        let before = lab.log(from).len();
+        lab.house.must(&["qube", "run", from, "transom-copy", "--to", to, "tree"]);
+        let asked = until("a question about the folder", || lab.house.state().prompt);
+        let begins = format!("{from} wants to copy “tree (");
+        assert!(asked.starts_with(&begins) && asked.contains(&format!("*{to}")), "{asked}");
+        if allowed {
+            lab.allows();
+        } else {
+            lab.refuses();
+        }
+        let ended = until("the copy has ended", || program_ended(&lab.log(from)[before..]));
+        assert_eq!(ended, i32::from(!allowed), "{}\n{}", lab.log(from), lab.log(to));
+        let there = format!("cd ~/QubesIncoming/{from}/tree && sha256sum --check sum");
+        assert_eq!(lab.ends_with(to, &there) == 0, allowed, "{}", lab.log(to));
+    }
+    println!("a folder went from {from} to {to} when the person said so");
 }
 
 /// What the guest's own apt finds in a repository goes to dom0, and dom0's clock is the guest's.

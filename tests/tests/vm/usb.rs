@@ -7,10 +7,6 @@ use transom_tests::{figure::figure, process::until};
 
 use super::lab::Lab;
 
-const TAB: u32 = 15;
-const ENTER: u32 = 28;
-const ESCAPE: u32 = 1;
-
 /// Has QEMU carry out a command with its arguments.
 type Command = Box<dyn FnMut(&str, Value)>;
 
@@ -57,26 +53,19 @@ pub(crate) fn mouse_and_keyboard(lab: &Lab, mut ports: Ports) {
     let notice = |lab: &Lab, text: &str| {
         until(text, || lab.house.state().notices.iter().any(|notice| notice.contains(text)).then_some(()));
     };
-    let key = |lab: &Lab, code: u32| lab.house.chord(&[code]);
 
     // The person says no; then it is plugged in once more.
     ports.plug("mouse");
     let asked = until("a question about the mouse", || lab.house.state().prompt);
     assert!(asked.starts_with("sys-usb wants to use its mouse “QEMU QEMU USB Mouse”"), "{asked}");
-    key(lab, ESCAPE);
-    until("it is answered", || lab.house.state().prompt.is_none().then_some(()));
+    lab.refuses();
     let still = lab.house.state().pointer;
     ports.moves(30, 20);
     ports.unplug("mouse");
     ports.plug("mouse");
     until("a question about the mouse", || lab.house.state().prompt);
     assert_eq!(lab.house.state().pointer, still);
-    key(lab, TAB);
-    key(lab, TAB);
-    until("it is allowed", || {
-        key(lab, ENTER);
-        lab.house.state().prompt.is_none().then_some(())
-    });
+    lab.allows();
     notice(lab, "the mouse “QEMU QEMU USB Mouse” of sys-usb can be used");
     until("the pointer follows", || {
         ports.moves(1, 1);

@@ -104,7 +104,7 @@ impl Chain<'_> {
     }
 
     /// The server serves, at both of its addresses.
-    fn serve(&self) {
+    pub(crate) fn serve(&self) {
         self.lab.house.must(&["qube", "run", self.world, "perl", "-MIO::Socket::INET", "-e", ECHO]);
     }
 
@@ -194,7 +194,6 @@ impl Chain<'_> {
     /// A tunnel of WireGuard from `vpn` to the server, made by hand as its person would.
     pub(crate) fn wireguard(&self) {
         let (lab, world) = (self.lab, self.world);
-        self.serve();
         // Keys are made where they stay; public ones go across.
         let key = "umask 077; mkdir -p /home/user/vpn; wg genkey > /home/user/vpn/key; wg pubkey < /home/user/vpn/key";
         let (theirs, ours) = (value(lab, world, "public", key), value(lab, "vpn", "public", key));
@@ -211,23 +210,64 @@ impl Chain<'_> {
         );
         self.must("vpn", &settings);
     }
+
+    /// The same of OpenVPN.
+    pub(crate) fn openvpn(&self) {
+        let temp = tempfile::tempdir().unwrap();
+        let [server, client] = ["server", "client"].map(|name| certificate(temp.path(), name));
+        let settings = |own: &Certificate, other: &Certificate, more: &str| {
+            format!(
+                "{more}\ndev tun0\ndata-ciphers AES-256-GCM\n<key>\n{}</key>\n<cert>\n{}</cert>\npeer-fingerprint {}\nkeepalive 2 10\n",
+                own.key, own.text, other.fingerprint
+            )
+        };
+        let theirs = format!(
+            "port {OPENVPN}\nproto udp4\nmode server\ntls-server\ndh none\ntopology subnet\nserver 10.9.0.0 255.255.255.0"
+        );
+        // What would lead elsewhere, or run a program, is not followed.
+        let ours =
+            "client\nremote 203.0.113.66 1\nscript-security 2\nup \"/bin/sh -c 'echo up > /tmp/script-ran'\"";
+        let put = |qube: &str, name: &str, text: &str| {
+            let script =
+                format!("mkdir -p /home/user/vpn && cat > /home/user/vpn/{name} <<'TEXT'\n{text}TEXT");
+            self.must(qube, &script);
+        };
+        put(self.world, "server.conf", &settings(&server, &client, &theirs));
+        self.must(self.world, OPENVPN_UP);
+        put("vpn", "openvpn.conf", &settings(&client, &server, ours));
+    }
 }
 
-/// Where the server listens for the tunnel.
+/// Where a server of WireGuard listens for the tunnel.
 pub(crate) const WIREGUARD: u16 = 51820;
 /// The same for its firewall.
 pub(crate) const WIREGUARD_PORT: &str = "udp dport 51820";
+/// The same of OpenVPN.
+pub(crate) const OPENVPN: u16 = 1194;
+pub(crate) const OPENVPN_PORT: &str = "udp dport 1194";
+/// What begins and ends a server of OpenVPN.
+pub(crate) const OPENVPN_UP: &str = "modprobe tun; openvpn --config /home/user/vpn/server.conf --daemon --writepid /tmp/openvpn.pid > /dev/null && \
+    until ip -4 -o address show dev tun0 | grep -q 10.9.0.1; do sleep 0.2; done";
+pub(crate) const OPENVPN_DOWN: &str =
+    "kill $(cat /tmp/openvpn.pid); while [ -e /sys/class/net/tun0 ]; do sleep 0.1; done";
 
 #[test]
 fn nothing_goes_past_wireguard() {
     let Some(lab) = Lab::new() else { return };
     let chain = chain(&lab, "wireguard", WIREGUARD, WIREGUARD_PORT);
+    chain.serve();
     chain.wireguard();
     chain.nothing_goes_past_it("ip link set wg0 down", "ip link set wg0 up");
 }
 
-/// A key and a certificate that vouches for itself, and its fingerprint.
-fn certificate(dir: &std::path::Path, name: &str) -> (String, String, String) {
+/// A certificate that vouches for itself, with its key.
+struct Certificate {
+    key: String,
+    text: String,
+    fingerprint: String,
+}
+
+fn certificate(dir: &std::path::Path, name: &str) -> Certificate {
     let (key, cert) = (dir.join(format!("{name}.key")), dir.join(format!("{name}.crt")));
     let made = Command::new("openssl")
         .args([
@@ -253,47 +293,20 @@ fn certificate(dir: &std::path::Path, name: &str) -> (String, String, String) {
         .arg(&cert)
         .output();
     let print = String::from_utf8(print.unwrap().stdout).unwrap();
-    let print = print.trim().split_once('=').unwrap().1.to_owned();
-    (fs::read_to_string(key).unwrap(), fs::read_to_string(cert).unwrap(), print)
+    let fingerprint = print.trim().split_once('=').unwrap().1.to_owned();
+    Certificate {
+        key: fs::read_to_string(key).unwrap(),
+        text: fs::read_to_string(cert).unwrap(),
+        fingerprint,
+    }
 }
 
 #[test]
 fn nothing_goes_past_openvpn() {
     let Some(lab) = Lab::new() else { return };
-    let chain = chain(&lab, "openvpn", 1194, "udp dport 1194");
+    let chain = chain(&lab, "openvpn", OPENVPN, OPENVPN_PORT);
     chain.serve();
-    let temp = tempfile::tempdir().unwrap();
-    let ([server, client], ports) =
-        (["server", "client"].map(|name| certificate(temp.path(), name)), "port 1194\nproto udp4");
-    let settings = |own: &(String, String, String), other: &str, more: &str| {
-        format!(
-            "{more}\ndev tun0\ndata-ciphers AES-256-GCM\n<key>\n{}</key>\n<cert>\n{}</cert>\npeer-fingerprint {other}\nkeepalive 2 10\n",
-            own.0, own.1
-        )
-    };
-    let theirs = settings(
-        &server,
-        &client.2,
-        &format!("{ports}\nmode server\ntls-server\ndh none\ntopology subnet\nserver 10.9.0.0 255.255.255.0"),
-    );
-    // What would lead elsewhere, or run a program, is not followed.
-    let ours = settings(
-        &client,
-        &server.2,
-        "client\nremote 203.0.113.66 1\nscript-security 2\nup \"/bin/sh -c 'echo up > /tmp/script-ran'\"",
-    );
-    let put = |qube: &str, name: &str, text: &str| {
-        let script = format!("mkdir -p /home/user/vpn && cat > /home/user/vpn/{name} <<'TEXT'\n{text}TEXT");
-        chain.must(qube, &script);
-    };
-    put("world", "server.conf", &theirs);
-    let up = "modprobe tun; openvpn --config /home/user/vpn/server.conf --daemon --writepid /tmp/openvpn.pid > /dev/null && \
-              until ip -4 -o address show dev tun0 | grep -q 10.9.0.1; do sleep 0.2; done";
-    chain.must("world", up);
-    put("vpn", "openvpn.conf", &ours);
-    chain.nothing_goes_past_it(
-        "kill $(cat /tmp/openvpn.pid); while [ -e /sys/class/net/tun0 ]; do sleep 0.1; done",
-        up,
-    );
+    chain.openvpn();
+    chain.nothing_goes_past_it(OPENVPN_DOWN, OPENVPN_UP);
     assert_ne!(as_root(&lab, "vpn", "test -e /tmp/script-ran"), 0, "a script of the settings was run");
 }

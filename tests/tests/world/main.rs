@@ -35,3 +35,4 @@ mod taskbar;
 mod text_input;
 mod unseen;
 mod virtual_keyboard;
+mod workspaces;

@@ -46,6 +46,11 @@ struct Known {
 
 #[derive(Default)]
 struct Tool {
+    registry: Option<WlRegistry>,
+    /// Number of the managers' global.
+    global: u32,
+    /// Managers that hear nothing more.
+    finished: usize,
     manager: Option<ZwlrForeignToplevelManagerV1>,
     list: Option<ExtForeignToplevelListV1>,
     shooter: Option<ZwlrScreencopyManagerV1>,
@@ -213,6 +218,22 @@ fn a_taskbar_does_to_windows_what_it_may() {
 }
 
 #[test]
+fn there_are_not_endlessly_many_taskbars() {
+    let mut world = World::two_qubes("");
+    let mut program = Program::new(&mut world);
+    let (registry, queue) = (program.tool.registry.clone().unwrap(), program.queue.handle());
+    for _ in 0..40 {
+        let _: ZwlrForeignToplevelManagerV1 = registry.bind(program.tool.global, 3, &queue, ());
+    }
+    // All that is said does not come at once.
+    for _ in 0..4 {
+        program.turn(&mut world);
+    }
+    assert_eq!((program.tool.finished, program.tool.handles.len()), (41 - 32, 2 * 32));
+    assert_eq!(world.desktop.state().windows.len(), 2, "the desktop goes on");
+}
+
+#[test]
 fn a_recording_waits_for_changes_is_said_and_ends_with_the_lock() {
     let mut world = World::two_qubes("");
     let mut program = Program::new(&mut world);
@@ -296,6 +317,7 @@ impl Dispatch<WlRegistry, ()> for Tool {
         let wl_registry::Event::Global { name, interface, version } = event else { return };
         match interface.as_str() {
             "zwlr_foreign_toplevel_manager_v1" => {
+                (tool.registry, tool.global) = (Some(registry.clone()), name);
                 tool.manager = Some(registry.bind(name, version, queue, ()));
             }
             "ext_foreign_toplevel_list_v1" => tool.list = Some(registry.bind(name, version, queue, ())),
@@ -317,8 +339,12 @@ impl Dispatch<ZwlrForeignToplevelManagerV1, ()> for Tool {
         _: &Connection,
         _: &QueueHandle<Self>,
     ) {
-        if let zwlr_foreign_toplevel_manager_v1::Event::Toplevel { toplevel } = event {
-            tool.handles.push((toplevel, Known::default()));
+        match event {
+            zwlr_foreign_toplevel_manager_v1::Event::Toplevel { toplevel } => {
+                tool.handles.push((toplevel, Known::default()));
+            }
+            zwlr_foreign_toplevel_manager_v1::Event::Finished => tool.finished += 1,
+            _ => {}
         }
     }
 

@@ -43,13 +43,17 @@ struct Handle {
 
 /// Managers of programs.
 #[derive(Debug, Default)]
-pub(in crate::wayland) struct Taskbars(Vec<Manager>);
+pub(in crate::wayland) struct Taskbars {
+    managers: Vec<Manager>,
+    /// Too many. They end with the turn: what is being bound cannot end at once.
+    refused: Vec<ZwlrForeignToplevelManagerV1>,
+}
 
 impl Taskbars {
     /// The window of a handle that was not closed. Numbers of windows may come again; handles do not.
     fn window(&self, handle: &ZwlrForeignToplevelHandleV1) -> Option<SurfaceKey> {
         let key = *handle.data::<SurfaceKey>()?;
-        self.0
+        self.managers
             .iter()
             .any(|(_, handles)| handles.get(&key).is_some_and(|h| h.resource == *handle))
             .then_some(key)
@@ -69,13 +73,13 @@ fn states(state: State, version: u32) -> Vec<u8> {
 impl Desktop {
     /// A window changed, or is new.
     pub(in crate::wayland) fn toplevel_changed(&mut self, key: SurfaceKey, news: News) {
-        let mut taskbars = std::mem::take(&mut self.wayland.taskbars.0);
+        let mut taskbars = std::mem::take(&mut self.wayland.taskbars.managers);
         if let Some(told) = self.wayland.toplevels.told.get(&key) {
             for manager in &mut taskbars {
                 self.tell_taskbar(manager, key, told, news);
             }
         }
-        self.wayland.taskbars.0 = taskbars;
+        self.wayland.taskbars.managers = taskbars;
     }
 
     fn tell_taskbar(
@@ -138,7 +142,7 @@ impl Desktop {
     /// A program has bound an output: handles that it has are told of it.
     pub(in crate::wayland) fn taskbar_binds_output(&self, screen: u32, output: &WlOutput) {
         let client = output.client();
-        for (manager, handles) in &self.wayland.taskbars.0 {
+        for (manager, handles) in &self.wayland.taskbars.managers {
             if manager.client() != client {
                 continue;
             }
@@ -151,10 +155,17 @@ impl Desktop {
 
     /// A window is gone.
     pub(in crate::wayland) fn toplevel_closed(&mut self, key: SurfaceKey) {
-        for (_, handles) in &mut self.wayland.taskbars.0 {
+        for (_, handles) in &mut self.wayland.taskbars.managers {
             if let Some(handle) = handles.remove(&key) {
                 handle.resource.closed();
             }
+        }
+    }
+
+    /// The end of a turn: managers that are too many hear nothing.
+    pub(in crate::wayland) fn refuse_taskbars(&mut self) {
+        for manager in self.wayland.taskbars.refused.drain(..) {
+            manager.finished();
         }
     }
 
@@ -187,15 +198,15 @@ impl GlobalDispatch<ZwlrForeignToplevelManagerV1, ()> for Desktop {
         init: &mut DataInit<'_, Self>,
     ) {
         let manager = init.init(manager, ());
-        if desktop.wayland.taskbars.0.len() >= MOST {
-            manager.finished();
+        if desktop.wayland.taskbars.managers.len() >= MOST {
+            desktop.wayland.taskbars.refused.push(manager);
             return;
         }
         let mut manager = (manager, BTreeMap::new());
         for (key, told) in &desktop.wayland.toplevels.told {
             desktop.tell_taskbar(&mut manager, *key, told, News::ALL);
         }
-        desktop.wayland.taskbars.0.push(manager);
+        desktop.wayland.taskbars.managers.push(manager);
     }
 }
 
@@ -210,13 +221,13 @@ impl Dispatch<ZwlrForeignToplevelManagerV1, ()> for Desktop {
         _: &mut DataInit<'_, Self>,
     ) {
         if let zwlr_foreign_toplevel_manager_v1::Request::Stop = request {
-            desktop.wayland.taskbars.0.retain(|(kept, _)| kept != manager);
+            desktop.wayland.taskbars.managers.retain(|(kept, _)| kept != manager);
             manager.finished();
         }
     }
 
     fn destroyed(desktop: &mut Self, _: ClientId, manager: &ZwlrForeignToplevelManagerV1, (): &()) {
-        desktop.wayland.taskbars.0.retain(|(kept, _)| kept != manager);
+        desktop.wayland.taskbars.managers.retain(|(kept, _)| kept != manager);
     }
 }
 
@@ -258,7 +269,7 @@ impl Dispatch<ZwlrForeignToplevelHandleV1, SurfaceKey> for Desktop {
     }
 
     fn destroyed(desktop: &mut Self, _: ClientId, handle: &ZwlrForeignToplevelHandleV1, key: &SurfaceKey) {
-        for (_, handles) in &mut desktop.wayland.taskbars.0 {
+        for (_, handles) in &mut desktop.wayland.taskbars.managers {
             if handles.get(key).is_some_and(|kept| kept.resource == *handle) {
                 handles.remove(key);
             }

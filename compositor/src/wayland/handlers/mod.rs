@@ -21,6 +21,7 @@ mod single_pixel_buffer;
 mod text_input;
 mod viewporter;
 mod virtual_keyboard;
+mod workspace;
 mod xdg_decoration;
 mod xdg_shell;
 
@@ -28,7 +29,10 @@ use smithay::{
     input::SeatState,
     reexports::{
         calloop::LoopHandle,
-        wayland_protocols::wp::text_input::zv3::server::zwp_text_input_manager_v3::ZwpTextInputManagerV3,
+        wayland_protocols::{
+            ext::workspace::v1::server::ext_workspace_manager_v1::ExtWorkspaceManagerV1,
+            wp::text_input::zv3::server::zwp_text_input_manager_v3::ZwpTextInputManagerV3,
+        },
         wayland_protocols_misc::{
             zwp_input_method_v2::server::zwp_input_method_manager_v2::ZwpInputMethodManagerV2,
             zwp_virtual_keyboard_v1::server::zwp_virtual_keyboard_manager_v1::ZwpVirtualKeyboardManagerV1,
@@ -69,6 +73,7 @@ pub(super) use self::{
     screencopy::Captures,
     shm::{Pools, ShmBuffer},
     virtual_keyboard::VirtualKeyboards,
+    workspace::Workspaces,
 };
 use crate::Desktop;
 
@@ -106,6 +111,7 @@ impl Globals {
         display.create_global::<Desktop, ZwlrOutputPowerManagerV1, ()>(1, ());
         display.create_global::<Desktop, ZwlrGammaControlManagerV1, ()>(1, ());
         display.create_global::<Desktop, ZwlrForeignToplevelManagerV1, ()>(3, ());
+        display.create_global::<Desktop, ExtWorkspaceManagerV1, ()>(1, ());
         display.create_global::<Desktop, ZwlrScreencopyManagerV1, ()>(3, ());
         display.create_global::<Desktop, ZwpTextInputManagerV3, ()>(1, ());
         display.create_global::<Desktop, ZwpInputMethodManagerV2, ()>(1, ());

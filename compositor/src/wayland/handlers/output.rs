@@ -11,6 +11,7 @@ impl OutputHandler for Desktop {
     fn output_bound(&mut self, output: Output, bound: WlOutput) {
         if let Some(screen) = self.wayland.outputs.screen(&output) {
             self.taskbar_binds_output(screen, &bound);
+            self.workspaces_bind_output(screen, &bound);
         }
     }
 }
