@@ -15,8 +15,8 @@ use knus::{
 use transom_theming::Variant;
 
 use super::{
-    Config, ConfigError, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope, NotificationConfig,
-    QubeConfig, ThemeConfig, arrangement,
+    Config, ConfigError, CursorSize, IdleConfig, IdleInhibit, KeyboardConfig, LayoutScope,
+    NotificationConfig, QubeConfig, ThemeConfig, arrangement,
     bindings::{Action, Chord},
     cards::CardName,
     device_nodes::InputNode,
@@ -78,6 +78,8 @@ struct File {
     bar: Option<bool>,
     #[knus(child, unwrap(argument))]
     animations: Option<bool>,
+    #[knus(child, unwrap(argument))]
+    cursor_size: Option<Number<24, 96>>,
 }
 
 #[derive(Debug, knus::Decode)]
@@ -382,6 +384,7 @@ fn take_up(config: &mut Config, file: File, file_name: &str, text: &str) -> Resu
     }
     config.arrange.take_up(file.workspaces, file.arrange, file.columns, file.single_workspaces);
     config.no_animations = file.animations.map_or(config.no_animations, |on| !on);
+    config.cursor = file.cursor_size.map_or(config.cursor, |size| CursorSize(size.0));
     config.no_bar = file.bar.map_or(config.no_bar, |bar| !bar);
     if let Some(node) = file.night_colour {
         let span = node.span;

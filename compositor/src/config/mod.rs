@@ -72,6 +72,25 @@ pub struct Config {
     pub no_bar: bool,
     /// Nothing moves by itself.
     pub no_animations: bool,
+    /// How large the pointer is.
+    pub cursor: CursorSize,
+}
+
+/// Side of the pointer's picture in logical pixels, of those pointers that dom0 draws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CursorSize(pub u32);
+
+impl Default for CursorSize {
+    fn default() -> Self {
+        Self(24)
+    }
+}
+
+impl CursorSize {
+    /// The scale in 120ths at which a pointer is that large, on a screen of this scale.
+    pub(crate) fn drawn_at(self, scale: u32) -> u32 {
+        scale * self.0 / Self::default().0
+    }
 }
 
 named! {

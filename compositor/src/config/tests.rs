@@ -44,6 +44,7 @@ fn settings_are_taken_up() {
         bind "Super+Tab" "focus-right"
         bar false
         animations false
+        cursor-size 48
         workspaces "together"
     "#;
     let config = Config::parse("c.kdl", text).unwrap();
@@ -68,6 +69,7 @@ fn settings_are_taken_up() {
     assert_eq!(config.idle.lock, Some(Duration::from_secs(90)));
     assert_eq!(config.idle.screens_off, None);
     assert!(config.no_bar && config.no_animations && config.keyboard.sticky);
+    assert_eq!((config.cursor.0, config.cursor.drawn_at(180)), (48, 360));
     assert_eq!(config.arrange.screens, crate::shell::Workspaces::Together);
     assert_eq!(config.idle.inhibit_at_most, Duration::from_hours(1));
     assert_eq!(config.limits("work").windows, Limits::default().windows);

@@ -73,6 +73,9 @@ impl Desktop {
         if old.night != self.config.night {
             self.sync_ramps();
         }
+        if old.cursor != self.config.cursor {
+            self.damage_all();
+        }
         if old.notifications.quiet != self.config.notifications.quiet {
             self.do_not_disturb(self.config.notifications.quiet);
         }

@@ -22,8 +22,8 @@ use crate::{
     ui::frames::FrameLook,
 };
 
-/// dom0's own pointers reach no further than this from where they point, in logical pixels.
-const CURSOR: i32 = 64;
+/// dom0's own pointers reach no further than this from where they point, in their own size.
+const CURSOR: i32 = 3;
 
 /// A window's frame on the screen: where it is, what is inside.
 #[derive(Clone, Copy, Debug)]
@@ -220,7 +220,7 @@ impl Desktop {
         match self.cursor() {
             Cursor::Hidden => {}
             Cursor::Shape(shape) => {
-                let (picture, hotspot) = self.ui.cursor(shape, view.scale);
+                let (picture, hotspot) = self.ui.cursor(shape, self.config.cursor.drawn_at(view.scale));
                 if Rectangle::from_size(view.size).overlaps(Rectangle::new(at - hotspot, picture.size())) {
                     items.push(Item::Picture { picture, at: at - hotspot, clip: None });
                 }
@@ -254,8 +254,9 @@ impl Desktop {
         if zoomed || matches!(self.cursor(), Cursor::Surface { .. }) || self.drag_icon().is_some() {
             self.damage_all();
         } else {
-            let corner = at.to_i32_floor() - Point::from((CURSOR, CURSOR));
-            self.damage(Rectangle::new(corner, (2 * CURSOR, 2 * CURSOR).into()));
+            let reach = CURSOR * self.config.cursor.0 as i32;
+            let corner = at.to_i32_floor() - Point::from((reach, reach));
+            self.damage(Rectangle::new(corner, (2 * reach, 2 * reach).into()));
         }
     }
 

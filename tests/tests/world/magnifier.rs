@@ -86,6 +86,30 @@ fn super_with_the_wheel_does_the_same_and_reaches_no_program() {
 }
 
 #[test]
+fn a_large_pointer_points_at_the_same_place() {
+    let white = |size: &str| {
+        let config = Config::parse("c.kdl", size).unwrap();
+        let mut world = World::with(config, (640, 400), 120);
+        world.input(&[InputEvent::PointerTo { x: 300.0, y: 200.0 }]);
+        let picture = world.picture();
+        // Around the pointer there is nothing else that is white.
+        let places = (250..450).flat_map(|x| (120..330).map(move |y| (x, y)));
+        let white: Vec<(i32, i32)> =
+            places.filter(|(x, y)| pixel(&picture, *x, *y) & 0x00ff_ffff == 0x00ff_ffff).collect();
+        let near = white.iter().any(|(x, y)| (300..306).contains(x) && (200..212).contains(y));
+        assert!(near, "{size}: its tip is where the pointer is");
+        assert!(white.iter().all(|(x, y)| *x >= 299 && *y >= 199), "{size}: all of it lies below its tip");
+        // It goes wholly when the pointer goes.
+        world.input(&[InputEvent::PointerTo { x: 20.0, y: 380.0 }]);
+        let picture = world.picture();
+        assert!(white.iter().all(|(x, y)| pixel(&picture, *x, *y) & 0x00ff_ffff != 0x00ff_ffff), "{size}");
+        white.len()
+    };
+    let (small, large) = (white("cursor-size 24"), white("cursor-size 96"));
+    assert!(large > 12 * small, "{small}, {large}");
+}
+
+#[test]
 fn the_lock_screen_is_made_larger_too() {
     let mut world = world();
     world.chord(&[SUPER, ALT, EQUAL]);
