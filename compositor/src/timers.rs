@@ -32,6 +32,7 @@ impl Desktop {
             self.ui.cards.next_deadline(),
             self.ui.tray.next_deadline(),
             self.trust.clipboard.next_deadline(),
+            self.trust.drag.next_deadline(),
             // The bar counts down while the clipboard holds something.
             self.trust.clipboard.state_text(now).map(|_| now + Duration::from_secs(1)),
             self.ui.kept.prompt.as_ref().and_then(|p| p.enables_at(now)),
@@ -93,6 +94,8 @@ impl Desktop {
         }
         let effects = self.trust.clipboard.tick(now);
         self.clipboard_effects(effects);
+        let effects = self.trust.drag.tick(now);
+        self.drag_effects(effects);
         self.hidden_frames(now);
         self.lock_tick(now);
         self.idle_tick();

@@ -6,13 +6,14 @@
 //!
 //! Rooms: [`wayland`] is the server, `windows` what its surfaces are to dom0, `input` what dom0
 //! sends to them, `dom0` the connection, `memory` what dom0 may read, [`pin`] the small privileged
-//! program that keeps it in place, `selection` clipboard and primary selection, `outputs`,
+//! program that keeps it in place, `selection` clipboard and primary selection, `drag` drags and drops, `outputs`,
 //! `xwayland`, `service`, which starts programs for `transom-qubed`, `programs`, which lists them,
 //! `notifications`, which takes what they say on the session bus, and [`services`], by which qubes
 //! send each other files and links.
 
 pub mod devices;
 mod dom0;
+mod drag;
 mod icon;
 mod input;
 mod memory;
@@ -86,6 +87,7 @@ pub struct Agent {
     text_inputs: wayland::text_input::TextInputs,
     outputs: outputs::Outputs,
     selections: selection::Selections,
+    drags: drag::Drags,
     x11: xwayland::X11,
     service: service::Service,
     programs: programs::Programs,
@@ -124,6 +126,7 @@ impl Agent {
             text_inputs: wayland::text_input::TextInputs::default(),
             outputs: outputs::Outputs::default(),
             selections: selection::Selections::default(),
+            drags: drag::Drags::default(),
             x11: xwayland::X11::default(),
             service: service::Service::default(),
             programs: programs::Programs::default(),

@@ -7,6 +7,7 @@ use std::{os::fd::OwnedFd, sync::Arc};
 
 use smithay::{
     input::Seat,
+    utils::{Logical, Point},
     wayland::selection::{
         SelectionHandler, SelectionSource, SelectionTarget,
         data_device::{
@@ -43,7 +44,7 @@ pub enum Owner {
 pub struct Content(Vec<(String, Arc<[u8]>)>);
 
 impl Content {
-    fn types(&self) -> Vec<String> {
+    pub(crate) fn types(&self) -> Vec<String> {
         let mut types: Vec<String> = self.0.iter().map(|(mime, _)| mime.clone()).collect();
         if types.iter().any(|mime| is_plain_text(mime)) {
             // Programs ask for the same text by many names.
@@ -56,7 +57,7 @@ impl Content {
         types
     }
 
-    fn get(&self, mime: &str) -> Option<Arc<[u8]>> {
+    pub(crate) fn get(&self, mime: &str) -> Option<Arc<[u8]>> {
         let exact = self.0.iter().find(|(own, _)| own == mime);
         let alias = || self.0.iter().find(|(own, _)| is_plain_text(own) && is_plain_text(mime));
         exact.or_else(alias).map(|(_, bytes)| Arc::clone(bytes))
@@ -68,9 +69,11 @@ fn is_plain_text(mime: &str) -> bool {
 }
 
 /// A paste that is still coming.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Incoming {
     serial: u32,
+    /// The window and place where it is dropped; else it is for the clipboard.
+    dropped: Option<(u32, Point<f64, Logical>)>,
     types: Vec<String>,
     data: Vec<Vec<u8>>,
     left: usize,
@@ -83,6 +86,14 @@ pub(crate) struct Selections {
     offered: [Vec<String>; 2],
     incoming: Option<Incoming>,
     pub(crate) transfers: Transfers,
+}
+
+/// The MIME types that dom0 can be told of, and no more of them than it hears.
+pub(crate) fn offerable(types: &[String]) -> impl Iterator<Item = &str> {
+    let fits = |mime: &&String| {
+        !mime.is_empty() && mime.len() <= MAX_MIME && mime.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
+    };
+    types.iter().filter(fits).take(MAX_MIME_TYPES).map(String::as_str)
 }
 
 fn wire(target: SelectionTarget) -> Selection {
@@ -103,13 +114,7 @@ impl Agent {
     fn send_offer(&mut self, target: SelectionTarget) {
         let index = usize::from(target == SelectionTarget::Primary);
         let Some(link) = self.dom0.open() else { return };
-        let fits = |mime: &&String| {
-            !mime.is_empty()
-                && mime.len() <= MAX_MIME
-                && mime.bytes().all(|b| b.is_ascii_graphic() || b == b' ')
-        };
-        let types = self.selections.offered[index].iter().filter(fits).take(MAX_MIME_TYPES);
-        let tail = join_strings(types.map(String::as_str));
+        let tail = join_strings(offerable(&self.selections.offered[index]));
         let fixed = message::SelectionOffer { selection: wire(target) };
         link.send(0, 0, &ToDom0::SelectionOffer(With { fixed: &fixed, tail: &tail }));
     }
@@ -121,15 +126,18 @@ impl Agent {
         }
     }
 
-    /// dom0: the person copies out.
+    /// dom0: the person copies out, or has dropped a drag outside.
     pub(crate) fn selection_request(&mut self, serial: u32, selection: Selection, mime: &str) {
-        let target = match selection {
-            Selection::Clipboard => SelectionTarget::Clipboard,
-            Selection::Primary => SelectionTarget::Primary,
-        };
         match pipes::pipe() {
             Ok((reader, writer)) => {
-                let asked = self.write_selection(target, mime.to_owned(), writer);
+                let mime_type = mime.to_owned();
+                let asked = match selection {
+                    Selection::Clipboard => {
+                        self.write_selection(SelectionTarget::Clipboard, mime_type, writer)
+                    }
+                    Selection::Primary => self.write_selection(SelectionTarget::Primary, mime_type, writer),
+                    Selection::Drag => self.write_dragged(mime, writer),
+                };
                 if asked && self.read_for_dom0(serial, reader) {
                     return;
                 }
@@ -183,11 +191,12 @@ impl Agent {
         }
     }
 
-    /// dom0: the person pastes in. The content follows.
+    /// dom0: the person pastes in, or drops something. The content follows.
     pub(crate) fn paste(&mut self, serial: u32, types: &[&str]) {
         let types: Vec<String> = types.iter().map(|t| (*t).to_owned()).collect();
         let data = vec![Vec::new(); types.len()];
-        self.selections.incoming = Some(Incoming { serial, left: types.len(), types, data });
+        let dropped = self.drags.take_drop(serial);
+        self.selections.incoming = Some(Incoming { serial, dropped, left: types.len(), types, data });
     }
 
     pub(crate) fn paste_data(&mut self, serial: u32, data: &With<'_, PasteData>) {
@@ -204,7 +213,10 @@ impl Agent {
         let Some(incoming) = self.selections.incoming.take() else { return };
         let content =
             Content(incoming.types.into_iter().zip(incoming.data.into_iter().map(Arc::from)).collect());
-        self.own_clipboard(Owner::Pasted(Arc::new(content)), None);
+        match incoming.dropped {
+            Some((window, at)) => self.land(window, at, Arc::new(content)),
+            None => self.own_clipboard(Owner::Pasted(Arc::new(content)), None),
+        }
     }
 
     /// The clipboard is now dom0's paste, or a program's of X11.

@@ -316,6 +316,8 @@ wire_type! {
         Clipboard = 0,
         /// The primary selection.
         Primary = 1,
+        /// What a program drags.
+        Drag = 2,
     }
 
     /// What the pointer looks like.

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::trust::{
     clipboard::ClipboardConfig,
-    policy::{Decision, Rule, Who},
+    policy::{Decision, Policy, Rule, Who},
 };
 
 /// Deepest chain of files that include each other, and most files.
@@ -44,6 +44,8 @@ struct File {
     input: Option<InputNode>,
     #[knus(child)]
     clipboard: Option<ClipboardNode>,
+    #[knus(child)]
+    drag: Option<DragNode>,
     #[knus(child)]
     theme: Option<ThemeNode>,
     #[knus(child)]
@@ -135,6 +137,23 @@ enum ClipboardSetting {
     TransferSeconds(#[knus(argument)] Number<1, 60>),
     WipeSeconds(#[knus(argument)] Number<1, 3_600>),
     PromptSeconds(#[knus(argument)] Number<1, 600>),
+}
+
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+struct DragNode {
+    #[knus(children)]
+    settings: Vec<DragSetting>,
+}
+
+/// As [`ClipboardSetting`].
+#[derive(Debug, knus::Decode)]
+#[knus(span_type = Span)]
+enum DragSetting {
+    Allow(Pair),
+    Ask(Pair),
+    Deny(Pair),
+    Otherwise(#[knus(argument, str)] DecisionName),
 }
 
 #[derive(Debug, knus::Decode)]
@@ -370,6 +389,9 @@ fn take_up(config: &mut Config, file: File, file_name: &str, text: &str) -> Resu
     if let Some(node) = file.clipboard {
         clipboard(node, &mut config.clipboard);
     }
+    if let Some(node) = file.drag {
+        drag(node, &mut config.drag);
+    }
     if let Some(node) = file.theme {
         config.theme = ThemeConfig { variant: node.variant, file: node.file.map(Into::into) };
     }
@@ -507,4 +529,21 @@ fn clipboard(node: ClipboardNode, config: &mut ClipboardConfig) {
         rules.push(Rule { from: Who::new(&pair.from), to: Who::new(&pair.to), decision });
     }
     config.policy.rules.splice(0..0, rules);
+}
+
+fn drag(node: DragNode, policy: &mut Policy) {
+    let mut rules = Vec::new();
+    for setting in node.settings {
+        let (decision, pair) = match setting {
+            DragSetting::Allow(pair) => (Decision::Allow, pair),
+            DragSetting::Ask(pair) => (Decision::Ask, pair),
+            DragSetting::Deny(pair) => (Decision::Deny, pair),
+            DragSetting::Otherwise(name) => {
+                policy.fallback = name.0;
+                continue;
+            }
+        };
+        rules.push(Rule { from: Who::new(&pair.from), to: Who::new(&pair.to), decision });
+    }
+    policy.rules.splice(0..0, rules);
 }

@@ -32,6 +32,7 @@ use self::{
     gestures::{Gestures, SwitchEvent},
     named::named,
 };
+use crate::trust::policy::Policy;
 pub use crate::{idle::IdleConfig, screens::night::NightConfig, trust::clipboard::ClipboardConfig};
 
 /// The commented default config.
@@ -50,6 +51,8 @@ pub struct Config {
     pub switches: Bound<SwitchEvent>,
     /// The clipboard between qubes.
     pub clipboard: ClipboardConfig,
+    /// What may be dropped where.
+    pub drag: Policy,
     /// How it looks.
     pub theme: ThemeConfig,
     /// What happens when nobody is there.

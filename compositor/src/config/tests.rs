@@ -28,6 +28,10 @@ fn settings_are_taken_up() {
             ask from="*" to="untrusted"
             otherwise "deny"
         }
+        drag {
+            allow from="work" to="web"
+            deny from="vault" to="*"
+        }
         theme "light" file="/etc/transom/mine.kdl"
         unbind "Alt+Tab"
         bind "Super+Return" "launch" "work" "foot" "-e" "sh"
@@ -54,6 +58,9 @@ fn settings_are_taken_up() {
     assert_eq!(config.clipboard.policy.decide("vault", "work"), Decision::Deny);
     assert_eq!(config.clipboard.policy.decide("work", "untrusted"), Decision::Ask);
     assert_eq!(config.clipboard.policy.decide("work", "web"), Decision::Deny);
+    assert_eq!(config.drag.decide("work", "web"), Decision::Allow);
+    assert_eq!(config.drag.decide("vault", "web"), Decision::Deny);
+    assert_eq!(config.drag.decide("web", "work"), Decision::Ask);
     assert_eq!(config.theme.variant, Variant::Light);
     let bindings = &config.keyboard.bindings;
     assert_eq!(bindings.action(Chord::parse("Alt+Tab").unwrap()), None);

@@ -32,6 +32,8 @@ use crate::{
 const DOUBLE_CLICK_MS: u32 = 400;
 /// … and this near to each other, in logical pixels.
 const DOUBLE_CLICK_REACH: f64 = 5.0;
+/// Evdev code of the key that ends a drag.
+const KEY_ESC: u32 = 1;
 
 impl Desktop {
     /// Something a person did. It lights monitors that are dark because nobody was there.
@@ -131,7 +133,8 @@ impl Desktop {
     pub(crate) fn take_devices(&mut self) {
         let now = self.clock.now();
         self.input.keyboard.grab(true);
-        // A button of a title bar that is held is not meant.
+        // Neither a drag nor a button of a title bar that is held is meant.
+        self.cancel_drag();
         self.input.pointer.pressed = None;
         self.input_lost(now);
         self.leave_pointer();
@@ -163,6 +166,13 @@ impl Desktop {
     /// A key for the focused window: at once if the last frame showed the focus, else after the
     /// next frame.
     fn key_for_focus(&mut self, outcome: Outcome, now: Duration) {
+        if let Outcome::Forward { code: KEY_ESC, state: ForwardState::Pressed } = outcome
+            && self.trust.drag.held().is_some()
+        {
+            // Its release goes to nobody either: no window knows of the press.
+            self.cancel_drag();
+            return;
+        }
         self.input.waiting_keys.push_back((self.trust.focus.wanted(), outcome));
         self.deliver_keys(now);
     }
@@ -373,10 +383,16 @@ impl Desktop {
             self.input.pointer.hovered = hovered;
             self.damage_all();
         }
+        let drags = self.trust.drag.held();
         let target = match self.input.pointer.grab {
             // A pen is where the pointer is, and has the windows' attention.
             _ if self.input.tool.is_near() => None,
             _ if self.trust.focus.is_blank() => None,
+            // A drag goes over all windows of its qube, and no other hears of it (NO-ORACLE).
+            Some(_) if drags.is_some() => match under {
+                Under::Content(key, local) if drags == Some(key.qube) => Some((key, local)),
+                _ => None,
+            },
             Some(key) => self.content_rect(key).map(|rect| (key, at - rect.loc.to_f64())),
             None => match under {
                 _ if !self.input.pointer.swallowed.is_empty() || self.shell.is_dragging() => None,
@@ -397,6 +413,10 @@ impl Desktop {
                 link.send(key.window, 0, &ToQube::PointerFrame(()));
                 self.input.pointer.entered = Some((key, serial));
                 self.input.pointer.wish = None;
+                if drags.is_some() {
+                    // The release goes to where the drag is.
+                    self.input.pointer.grab = Some(key);
+                }
             }
         } else if let Some((key, local)) = target
             && let Some(link) = self.qubes.get_mut(key.qube)
@@ -408,7 +428,7 @@ impl Desktop {
     }
 
     /// False while the window's qube is paused.
-    pub(super) fn hears(&self, key: SurfaceKey) -> bool {
+    pub(crate) fn hears(&self, key: SurfaceKey) -> bool {
         self.qubes.get(key.qube).is_some_and(|link| !link.held)
     }
 
@@ -427,6 +447,10 @@ impl Desktop {
                 self.leave_tool();
             }
             self.touch_leaves(id);
+            if self.trust.drag.held() == Some(id) {
+                self.cancel_drag();
+            }
+            self.drag_qube_gone(id);
             self.forget_input(|key| key.qube == id);
         }
         self.sync_keyboard_focus();
@@ -590,6 +614,7 @@ impl Desktop {
         }
         self.send_button(code, ButtonState::Released, now);
         if self.input.pointer.buttons.is_empty() {
+            self.drag_button_up(now);
             self.input.pointer.grab = None;
             if self.shell.is_dragging() {
                 self.end_drag();
@@ -790,6 +815,7 @@ impl Desktop {
     }
 
     pub(crate) fn input_window_gone(&mut self, key: SurfaceKey) {
+        self.drag_window_gone(key);
         self.forget_input(|k| k == key);
         self.trust.focus.vanished(key);
         let now = self.clock.now();

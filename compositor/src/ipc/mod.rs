@@ -229,6 +229,9 @@ pub struct State {
     pub status_icons: Vec<StatusIcon>,
     /// What the bar says of the clipboard.
     pub clipboard: Option<String>,
+    /// What the card of a drag says.
+    #[serde(default)]
+    pub drag: Option<String>,
     /// How much larger the screen with the pointer is made: 1 is as it is.
     #[serde(default)]
     pub zoom: f64,

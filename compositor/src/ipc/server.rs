@@ -270,6 +270,7 @@ impl Desktop {
             do_not_disturb: self.ui.cards.quiet,
             status_icons: self.icon_states(),
             clipboard: self.trust.clipboard.state_text(self.clock.now()),
+            drag: self.drag_text(),
             zoom: self.screens.zoom.factor(),
             pointer: (self.input.pointer.at.x, self.input.pointer.at.y),
             frames: self.figures.report(),

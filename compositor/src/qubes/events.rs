@@ -9,7 +9,12 @@ use super::{
     Link, LinkError, QubeIdentity,
     link::{LinkEvent, LinkMemory},
 };
-use crate::{Desktop, render::scene::SurfaceKey, trust::QubeId, ui::notices::Notice};
+use crate::{
+    Desktop,
+    render::scene::SurfaceKey,
+    trust::{QubeId, drag::Drag},
+    ui::notices::Notice,
+};
 
 impl Desktop {
     /// Takes over the control stream of a qube whose grants come as file descriptors.
@@ -79,6 +84,7 @@ impl Desktop {
         self.input_qube_gone(id);
         let effects = self.trust.clipboard.qube_gone(id, now);
         self.clipboard_effects(effects);
+        self.drag_qube_gone(id);
         self.notifications_gone(id);
         if self.ui.tray.qube_gone(id) {
             self.damage_all();
@@ -137,7 +143,12 @@ impl Desktop {
                 self.trust.offers.insert(id, types);
             }
             // The primary selection never leaves its qube.
-            LinkEvent::SelectionOffer(types::Selection::Primary, _) => {}
+            LinkEvent::SelectionOffer(types::Selection::Primary | types::Selection::Drag, _) => {}
+            LinkEvent::DragStart(window, press, types) => self.drag_start(key(window), press, types),
+            LinkEvent::SelectionData(serial, bytes, end, failed) if Drag::is_request(serial) => {
+                let effects = self.trust.drag.data(id, serial, &bytes, end, failed);
+                self.drag_effects(effects);
+            }
             LinkEvent::SelectionData(serial, bytes, end, failed) => {
                 let effects = self.trust.clipboard.data(id, serial, &bytes, end, failed, now);
                 self.clipboard_effects(effects);

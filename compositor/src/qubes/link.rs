@@ -115,6 +115,8 @@ pub enum LinkEvent {
     SelectionOffer(types::Selection, Vec<String>),
     /// A piece of a selection: serial, bytes, end, failed.
     SelectionData(u32, Vec<u8>, bool, bool),
+    /// A program drags: window, serial of the press, MIME types.
+    DragStart(u32, u32, Vec<String>),
     /// A program tells the person something.
     Notify(Box<Notification>),
     /// It takes a notification back.
@@ -475,6 +477,10 @@ impl Link {
             ToDom0::SelectionData(data) => {
                 let (end, failed) = (data.fixed.end.get(), data.fixed.failed.get());
                 events.push(LinkEvent::SelectionData(serial, data.tail.to_vec(), end, failed));
+            }
+            ToDom0::DragStart(offer) => {
+                let types = offer.mime_types().into_iter().map(str::to_owned).collect();
+                events.push(LinkEvent::DragStart(window, serial, types));
             }
         }
         Ok(())

@@ -353,6 +353,9 @@ impl Desktop {
 
     /// The press that began in a qube's window is dom0's from here on.
     fn hand_over_press(&mut self) {
+        if self.trust.drag.held().is_some() {
+            self.cancel_drag();
+        }
         let now = self.clock.now();
         self.input.pointer.grab = None;
         let buttons = self.input.pointer.buttons.clone();

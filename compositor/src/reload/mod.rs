@@ -67,6 +67,7 @@ impl Desktop {
             self.take_up_keyboard();
         }
         self.trust.clipboard.reconfigure(self.config.clipboard.clone());
+        self.trust.drag.reconfigure(self.config.drag.clone(), self.config.clipboard.clone());
         if theme != *self.ui.theme() {
             self.take_up_theme(theme);
         }

@@ -245,13 +245,18 @@ impl Desktop {
                 });
             }
         }
+        self.compose_drag_card(view, items);
         self.compose_drag_icon(view, items);
     }
 
     /// The pointer with all that hangs on it was at a place, or is there now.
     pub(crate) fn damage_pointer(&mut self, at: Point<f64, Logical>) {
         let zoomed = self.screens.zoom.factor() > 1.0;
-        if zoomed || matches!(self.cursor(), Cursor::Surface { .. }) || self.drag_icon().is_some() {
+        if zoomed
+            || matches!(self.cursor(), Cursor::Surface { .. })
+            || self.drag_icon().is_some()
+            || self.trust.drag.held().is_some()
+        {
             self.damage_all();
         } else {
             let reach = CURSOR * self.config.cursor.0 as i32;
@@ -275,9 +280,13 @@ impl Desktop {
         self.compose_small(view, key, FrameKind::DragIcon, outer, content, items);
     }
 
-    /// The drag icon of the qube whose press is held, if it has one on show.
-    fn drag_icon(&self) -> Option<SurfaceKey> {
+    /// The drag icon of the qube whose press is held, if it has one on show. One that goes over all
+    /// windows of its qube is seen over them only.
+    pub(crate) fn drag_icon(&self) -> Option<SurfaceKey> {
         let holder = self.input.pointer.grab?;
+        if self.trust.drag.held().is_some() && self.input.pointer.entered.is_none() {
+            return None;
+        }
         let link = self.qubes.get(holder.qube)?;
         let icon = |(id, s): (&u32, &crate::qubes::surface::Surface)| {
             (s.role == WindowRole::DragIcon && s.content.is_some()).then_some(*id)

@@ -8,6 +8,7 @@ use std::{sync::Arc, time::Duration};
 
 use super::{
     QubeId,
+    fetch::{Fetch, Piece, choose, kind},
     policy::{Decision, Policy},
 };
 
@@ -37,26 +38,6 @@ impl Default for ClipboardConfig {
         }
     }
 }
-
-/// Most MIME types of one copy. Programs often offer the same thing in a dozen forms.
-const MOST_TYPES: usize = 4;
-
-/// What is copied first where it is offered; then the rest, in the order of the offer.
-const PREFERRED: [&str; 6] =
-    ["text/plain;charset=utf-8", "text/plain", "UTF8_STRING", "text/html", "image/png", "text/uri-list"];
-
-/// Names of X11 that are no content, and older names for plain text.
-const NO_CONTENT: [&str; 9] = [
-    "TARGETS",
-    "MULTIPLE",
-    "TIMESTAMP",
-    "SAVE_TARGETS",
-    "DELETE",
-    "INSERT_SELECTION",
-    "INSERT_PROPERTY",
-    "STRING",
-    "COMPOUND_TEXT",
-];
 
 /// Something a person is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -166,17 +147,11 @@ impl Copy {
     }
 }
 
-/// A copy under way: MIME types are fetched one after the other.
+/// A copy under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Fetch {
-    qube: QubeId,
+struct Copying {
+    fetch: Fetch,
     from: String,
-    serial: u32,
-    mime: String,
-    data: Vec<u8>,
-    /// Still to be fetched, last one first.
-    rest: Vec<String>,
-    done: Vec<(String, Arc<[u8]>)>,
     deadline: Duration,
 }
 
@@ -184,7 +159,7 @@ struct Fetch {
 enum State {
     #[default]
     Empty,
-    Fetching(Fetch),
+    Fetching(Copying),
     Held(Copy),
     Asking {
         copy: Copy,
@@ -218,24 +193,14 @@ impl Clipboard {
     /// The person copies out of a qube whose selection has these MIME types.
     pub fn copy_chord(&mut self, qube: QubeId, name: &str, offered: &[String], now: Duration) -> Vec<Effect> {
         let mut effects = self.drop_current();
-        let mut rest = choose(offered);
-        rest.reverse();
-        let Some(mime) = rest.pop() else {
+        let serial = self.next_serial();
+        let Some(fetch) = Fetch::new(qube, serial, choose(offered)) else {
             effects.push(refused(name, "it has nothing selected"));
             return effects;
         };
-        let serial = self.next_serial();
-        effects.push(Effect::Request { qube, serial, mime: mime.clone() });
-        self.state = State::Fetching(Fetch {
-            qube,
-            from: name.to_owned(),
-            serial,
-            mime,
-            data: Vec::new(),
-            rest,
-            done: Vec::new(),
-            deadline: now + self.config.transfer_timeout,
-        });
+        effects.push(Effect::Request { qube, serial, mime: fetch.mime.clone() });
+        let (from, deadline) = (name.to_owned(), now + self.config.transfer_timeout);
+        self.state = State::Fetching(Copying { fetch, from, deadline });
         effects
     }
 
@@ -262,48 +227,39 @@ impl Clipboard {
         failed: bool,
         now: Duration,
     ) -> Vec<Effect> {
-        let State::Fetching(fetch) = &mut self.state else { return Vec::new() };
-        if fetch.qube != qube || fetch.serial != serial {
+        let State::Fetching(copying) = &mut self.state else { return Vec::new() };
+        if !copying.fetch.is(qube, serial) {
             return Vec::new();
         }
-        let held: usize = fetch.done.iter().map(|(_, data)| data.len()).sum();
-        if failed {
-            return self.next_type(None, now);
-        }
-        if held + fetch.data.len() + bytes.len() > self.config.max_bytes {
-            let reason =
-                format!("its {} is larger than the limit of {} MiB", fetch.mime, self.config.max_bytes >> 20);
-            let mut effects = Vec::new();
-            if !end {
-                effects.push(Effect::Cancel { qube, serial });
+        match copying.fetch.take(bytes, end, failed, self.config.max_bytes) {
+            Piece::More => Vec::new(),
+            Piece::Over => self.next_type(None, now),
+            Piece::TooLarge => {
+                let (mime, most) = (&copying.fetch.mime, self.config.max_bytes >> 20);
+                let reason = format!("its {mime} is larger than the limit of {most} MiB");
+                let mut effects = Vec::new();
+                if !end {
+                    effects.push(Effect::Cancel { qube, serial });
+                }
+                effects.extend(self.next_type(Some(reason), now));
+                effects
             }
-            effects.extend(self.next_type(Some(reason), now));
-            return effects;
         }
-        fetch.data.extend_from_slice(bytes);
-        if !end {
-            return Vec::new();
-        }
-        let data: Arc<[u8]> = std::mem::take(&mut fetch.data).into();
-        fetch.done.push((fetch.mime.clone(), data));
-        self.next_type(None, now)
     }
 
     /// The current MIME type is over: the next one, or the end.
     fn next_type(&mut self, problem: Option<String>, now: Duration) -> Vec<Effect> {
         let serial = self.next_serial();
-        let State::Fetching(fetch) = &mut self.state else { return Vec::new() };
+        let State::Fetching(copying) = &mut self.state else { return Vec::new() };
         let mut effects = Vec::new();
         // What is too large is said at once; the other forms of it may still be small enough.
         let told = problem.is_some();
         if let Some(reason) = problem {
-            effects.push(refused(&fetch.from, &reason));
+            effects.push(refused(&copying.from, &reason));
         }
-        fetch.data = Vec::new();
-        if let Some(mime) = fetch.rest.pop() {
-            fetch.serial = serial;
-            fetch.mime = mime;
-            effects.push(Effect::Request { qube: fetch.qube, serial, mime: fetch.mime.clone() });
+        if copying.fetch.next(serial) {
+            let Fetch { qube, mime, .. } = &copying.fetch;
+            effects.push(Effect::Request { qube: *qube, serial, mime: mime.clone() });
             return effects;
         }
         effects.extend(self.finish(now, (!told).then_some("it could not hand it out")));
@@ -312,11 +268,12 @@ impl Clipboard {
 
     /// Keeps what was fetched; with nothing fetched, says why if that was not said yet.
     fn finish(&mut self, now: Duration, otherwise: Option<&str>) -> Vec<Effect> {
-        let State::Fetching(fetch) = std::mem::take(&mut self.state) else { return Vec::new() };
-        if fetch.done.is_empty() {
-            return otherwise.map(|reason| refused(&fetch.from, reason)).into_iter().collect();
+        let State::Fetching(copying) = std::mem::take(&mut self.state) else { return Vec::new() };
+        let (from, types) = (copying.from, copying.fetch.done());
+        if types.is_empty() {
+            return otherwise.map(|reason| refused(&from, reason)).into_iter().collect();
         }
-        vec![self.keep(fetch.from, fetch.done, now)]
+        vec![self.keep(from, types, now)]
     }
 
     fn keep(&mut self, from: String, types: Vec<(String, Arc<[u8]>)>, now: Duration) -> Effect {
@@ -334,10 +291,10 @@ impl Clipboard {
     pub fn paste_chord(&mut self, qube: QubeId, name: &str, now: Duration) -> Vec<Effect> {
         match std::mem::take(&mut self.state) {
             State::Empty => vec![Effect::Notice(NoticeKind::NothingHeld { to: name.to_owned() })],
-            State::Fetching(fetch) => {
+            State::Fetching(copying) => {
                 // The paste meant what is not there yet: it is not done later, behind the person's back.
                 let notice = NoticeKind::NothingHeld { to: name.to_owned() };
-                self.state = State::Fetching(fetch);
+                self.state = State::Fetching(copying);
                 vec![Effect::Notice(notice)]
             }
             asking @ State::Asking { .. } => {
@@ -390,8 +347,8 @@ impl Clipboard {
     /// A qube's link has ended.
     pub fn qube_gone(&mut self, qube: QubeId, now: Duration) -> Vec<Effect> {
         match std::mem::take(&mut self.state) {
-            State::Fetching(fetch) if fetch.qube == qube => {
-                self.state = State::Fetching(fetch);
+            State::Fetching(copying) if copying.fetch.qube == qube => {
+                self.state = State::Fetching(copying);
                 self.finish(now, Some("it is gone"))
             }
             State::Asking { copy, to, prompt, .. } if to == qube => {
@@ -412,9 +369,10 @@ impl Clipboard {
         }
         match std::mem::take(&mut self.state) {
             State::Empty => Vec::new(),
-            State::Fetching(fetch) => {
-                let mut effects = vec![Effect::Cancel { qube: fetch.qube, serial: fetch.serial }];
-                self.state = State::Fetching(fetch);
+            State::Fetching(copying) => {
+                let mut effects =
+                    vec![Effect::Cancel { qube: copying.fetch.qube, serial: copying.fetch.serial }];
+                self.state = State::Fetching(copying);
                 effects.extend(self.finish(now, Some("it did not hand it out in time")));
                 effects
             }
@@ -435,7 +393,7 @@ impl Clipboard {
     pub fn next_deadline(&self) -> Option<Duration> {
         match &self.state {
             State::Empty => None,
-            State::Fetching(fetch) => Some(fetch.deadline),
+            State::Fetching(copying) => Some(copying.deadline),
             State::Held(copy) => Some(copy.wipe_at),
             State::Asking { deadline, .. } => Some(*deadline),
         }
@@ -445,7 +403,7 @@ impl Clipboard {
     pub fn state_text(&self, now: Duration) -> Option<String> {
         match &self.state {
             State::Empty => None,
-            State::Fetching(fetch) => Some(format!("copying out of {} …", fetch.from)),
+            State::Fetching(copying) => Some(format!("copying out of {} …", copying.from)),
             State::Held(copy) | State::Asking { copy, .. } => {
                 let left = copy.wipe_at.saturating_sub(now).as_secs_f64().ceil();
                 Some(format!("{} → …, {left} s left", copy.from))
@@ -458,7 +416,7 @@ impl Clipboard {
         let sum = |types: &[(String, Arc<[u8]>)]| types.iter().map(|(_, data)| data.len()).sum::<usize>();
         match &self.state {
             State::Empty => 0,
-            State::Fetching(fetch) => fetch.data.len() + sum(&fetch.done),
+            State::Fetching(copying) => copying.fetch.bytes(),
             State::Held(copy) | State::Asking { copy, .. } => sum(&copy.types),
         }
     }
@@ -467,7 +425,9 @@ impl Clipboard {
     fn drop_current(&mut self) -> Vec<Effect> {
         match std::mem::take(&mut self.state) {
             State::Empty | State::Held(_) => Vec::new(),
-            State::Fetching(fetch) => vec![Effect::Cancel { qube: fetch.qube, serial: fetch.serial }],
+            State::Fetching(copying) => {
+                vec![Effect::Cancel { qube: copying.fetch.qube, serial: copying.fetch.serial }]
+            }
             State::Asking { prompt, .. } => vec![Effect::CloseAsk { prompt }],
         }
     }
@@ -487,34 +447,10 @@ fn paste(copy: Copy, qube: QubeId, name: &str) -> Vec<Effect> {
     vec![Effect::Paste { qube, types: copy.types }, Effect::Notice(notice)]
 }
 
-/// MIME types worth copying, best first.
-fn choose(offered: &[String]) -> Vec<String> {
-    let preferred = PREFERRED.iter().filter(|p| offered.iter().any(|o| o == *p)).map(|p| (*p).to_owned());
-    let others = offered
-        .iter()
-        .filter(|o| !PREFERRED.contains(&o.as_str()) && !NO_CONTENT.contains(&o.as_str()))
-        .filter(|o| o.contains('/'))
-        .cloned();
-    let mut chosen: Vec<String> = Vec::new();
-    for mime in preferred.chain(others) {
-        let plain = |m: &str| m.starts_with("text/plain") || m == "UTF8_STRING";
-        if !chosen.contains(&mime) && (!plain(&mime) || !chosen.iter().any(|c| plain(c))) {
-            chosen.push(mime);
-        }
-    }
-    chosen.truncate(MOST_TYPES);
-    chosen
-}
-
 /// Kind and size in dom0's words; nothing of it is the qube's.
 fn summary(copy: &Copy) -> String {
     let mime = copy.types.first().map_or("", |(mime, _)| mime.as_str());
-    let kind = match mime.split('/').next() {
-        Some("text" | "UTF8_STRING") => "text",
-        Some("image") => "a picture",
-        _ => "data",
-    };
-    format!("{kind} ({})", crate::ui::size(copy.bytes()))
+    format!("{} ({})", kind(mime), crate::ui::size(copy.bytes()))
 }
 
 #[cfg(test)]

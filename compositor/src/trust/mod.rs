@@ -6,13 +6,15 @@
 
 pub mod act;
 pub mod clipboard;
+pub mod drag;
+mod fetch;
 pub mod focus;
 pub mod intent;
 pub mod policy;
 
 use std::collections::HashMap;
 
-use self::{act::LastAct, clipboard::Clipboard, focus::FocusGate, intent::InputLog};
+use self::{act::LastAct, clipboard::Clipboard, drag::Drag, focus::FocusGate, intent::InputLog};
 use crate::config::Config;
 
 /// A link to a qube, as long as it lasts. Never reused while the compositor runs, so that a late
@@ -31,6 +33,8 @@ pub(crate) struct Trust {
     pub(crate) intent: InputLog,
     /// INTENT: what the person copied out of a qube.
     pub(crate) clipboard: Clipboard,
+    /// INTENT: what the person drags.
+    pub(crate) drag: Drag,
     /// MIME types of each qube's own selection. Names only: the content stays in the qube.
     pub(crate) offers: HashMap<QubeId, Vec<String>>,
 }
@@ -42,6 +46,7 @@ impl Trust {
             act: LastAct::default(),
             intent: InputLog::default(),
             clipboard: Clipboard::new(config.clipboard.clone()),
+            drag: Drag::new(config.drag.clone(), config.clipboard.clone()),
             offers: HashMap::new(),
         }
     }

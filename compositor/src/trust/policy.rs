@@ -59,6 +59,13 @@ pub struct Policy {
     pub fallback: Decision,
 }
 
+impl Default for Policy {
+    /// The person is asked about everything.
+    fn default() -> Self {
+        Self { rules: Vec::new(), fallback: Decision::Ask }
+    }
+}
+
 impl Policy {
     /// What holds for a pair of qubes. Between a qube and dom0 nothing crosses unless a rule names
     /// dom0: neither `*` nor the fallback speaks of it. What the person took of the screen is [`SCREEN`]'s, and

@@ -7,6 +7,7 @@ mod bar;
 mod calls;
 mod capture;
 pub(crate) mod cards;
+mod drag;
 pub mod frames;
 pub(crate) mod launcher;
 mod leaving;
@@ -58,6 +59,8 @@ pub(crate) struct Ui {
     /// Programs that were started from the launcher.
     pub(crate) recent: launcher::Recent,
     pub(crate) kept: Kept,
+    /// What hangs on the pointer while something is dragged.
+    drag_card: Option<drag::Card>,
     pub(crate) passphrase: passphrase::Passphrase,
     pub(crate) leaving: Option<leaving::Leaving>,
     /// What was taken, and is not kept yet.
@@ -86,6 +89,7 @@ impl Ui {
             starting: launcher::Starting::default(),
             recent: launcher::Recent::default(),
             kept: Kept::default(),
+            drag_card: None,
             passphrase: passphrase::Passphrase::default(),
             leaving: None,
             keeping: capture::Keeping::default(),
@@ -118,6 +122,7 @@ impl Ui {
         self.frames = FrameCache::default();
         self.cursors.clear();
         self.kept.forget_pictures();
+        self.drag_card = None;
         self.passphrase.forget_picture();
         if let Some(leaving) = &mut self.leaving {
             leaving.forget_picture();

@@ -141,7 +141,7 @@ impl std::fmt::Display for Notice {
     }
 }
 
-fn draw(painter: &mut Painter, notice: &Notice, scale: u32) -> Rc<Picture> {
+pub(super) fn draw(painter: &mut Painter, notice: &Notice, scale: u32) -> Rc<Picture> {
     let parts = notice.parts();
     let runs: Vec<Run<'_>> = parts
         .iter()

@@ -27,6 +27,8 @@ const ROWS: usize = 8;
 pub(crate) enum Asks {
     /// The clipboard's, as it counts them.
     Paste(u64),
+    /// A drag's, as it counts them.
+    Drop(u64),
     /// A service call, as qubed counts them.
     Call(u64),
     /// Where a picture goes that the person has taken.
@@ -115,6 +117,7 @@ impl Prompt {
         match self.asks {
             Asks::Paste(_) => &["Do not allow", "Allow"],
             Asks::Keep => &["Discard", "Keep"],
+            Asks::Drop(_) => &["Do not drop", "Drop"],
             Asks::Call(_) => &["Do not allow", "Do not ask again", "Allow"],
         }
     }
@@ -198,6 +201,12 @@ impl Desktop {
                     Given::Allow(row) => row,
                     Given::Deny | Given::Silence => None,
                 });
+            }
+            Asks::Drop(id) => {
+                self.close_prompt(Asks::Drop(id));
+                let allow = matches!(given, Given::Allow(_));
+                let effects = self.trust.drag.prompt_answer(id, allow, now);
+                self.drag_effects(effects);
             }
             Asks::Call(call) => self.answer_call(call, given),
         }

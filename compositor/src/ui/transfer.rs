@@ -55,11 +55,7 @@ impl Desktop {
                     }
                 }
                 Effect::Cancel { qube, serial } => {
-                    if let Some(link) = self.qubes.get_mut(qube)
-                        && link.session().selection(serial).is_some()
-                    {
-                        link.send(0, serial, &ToQube::SelectionCancel(()));
-                    }
+                    self.cancel_request(qube, serial);
                 }
                 Effect::Ask { prompt, from, to, summary } => {
                     let now = self.clock.now();
@@ -86,7 +82,7 @@ impl Desktop {
     }
 
     /// A qube by name, in its colour if dom0 knows it; dom0 itself in none.
-    fn named(&self, name: &str) -> Part {
+    pub(super) fn named(&self, name: &str) -> Part {
         match name {
             DOM0 => return Part::Text(name.to_owned()),
             SCREEN => return Part::Text("the screen".to_owned()),
@@ -131,18 +127,39 @@ impl Desktop {
     fn paste(&mut self, qube: QubeId, types: &[(String, std::sync::Arc<[u8]>)]) {
         let Some(link) = self.qubes.get_mut(qube) else { return };
         let serial = link.serial();
+        link.send_paste(Selection::Clipboard, serial, types);
+    }
+
+    /// What a qube still hands out is of no interest.
+    pub(super) fn cancel_request(&mut self, qube: QubeId, serial: u32) {
+        if let Some(link) = self.qubes.get_mut(qube)
+            && link.session().selection(serial).is_some()
+        {
+            link.send(0, serial, &ToQube::SelectionCancel(()));
+        }
+    }
+}
+
+impl Link {
+    /// Gives MIME types and their bytes to the qube.
+    pub(super) fn send_paste(
+        &mut self,
+        selection: Selection,
+        serial: u32,
+        types: &[(String, std::sync::Arc<[u8]>)],
+    ) {
         let names = join_strings(types.iter().map(|(mime, _)| mime.as_str()));
-        let fixed = SelectionOffer { selection: Selection::Clipboard };
-        link.send(0, serial, &ToQube::Paste(With { fixed: &fixed, tail: &names }));
+        let fixed = SelectionOffer { selection };
+        self.send(0, serial, &ToQube::Paste(With { fixed: &fixed, tail: &names }));
         for (index, (_, data)) in types.iter().enumerate() {
             let mut chunks = data.chunks(MAX_CHUNK).peekable();
             if chunks.peek().is_none() {
                 let fixed = PasteData { index: (index as u16).into(), end: true.into() };
-                link.send(0, serial, &ToQube::PasteData(With { fixed: &fixed, tail: &[] }));
+                self.send(0, serial, &ToQube::PasteData(With { fixed: &fixed, tail: &[] }));
             }
             while let Some(chunk) = chunks.next() {
                 let fixed = PasteData { index: (index as u16).into(), end: chunks.peek().is_none().into() };
-                link.send(0, serial, &ToQube::PasteData(With { fixed: &fixed, tail: chunk }));
+                self.send(0, serial, &ToQube::PasteData(With { fixed: &fixed, tail: chunk }));
             }
         }
     }

@@ -148,6 +148,8 @@ impl Desktop {
             ToQube::SelectionCancel(()) => self.local_selection_cancel(serial),
             ToQube::Paste(offer) => self.local_paste(serial, &offer.mime_types()),
             ToQube::PasteData(data) => self.local_paste_data(serial, data),
+            // dom0's programs drag among themselves only.
+            ToQube::Drag(_) | ToQube::Drop(_) => {}
         }
     }
 

@@ -86,6 +86,8 @@ impl Agent {
             ToQube::SelectionCancel(()) => self.selection_cancel(serial),
             ToQube::Paste(offer) => self.paste(serial, &offer.mime_types()),
             ToQube::PasteData(data) => self.paste_data(serial, data),
+            ToQube::Drag(switch) => self.dom0_drags(serial, switch.on.get()),
+            ToQube::Drop(at) => self.dom0_drops(window, serial, (at.x.to_f64(), at.y.to_f64()).into()),
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ mod pointer;
 mod tool;
 mod touch;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 pub(crate) use focus::KeyboardFocus;
 pub(crate) use pointer::root_of;
@@ -39,6 +39,8 @@ pub(crate) struct InputState {
     pub(crate) under: Option<(WlSurface, Point<f64, Logical>)>,
     /// The last press of a button: the window and dom0's serial.
     pub(crate) last_press: Option<(u32, u32)>,
+    /// Buttons that are down.
+    pressed: BTreeSet<u32>,
     /// Time of the newest event, for those that come without.
     time: u32,
     /// The gesture under way.
@@ -61,6 +63,11 @@ impl InputState {
             self.serials.pop_front();
         }
         serial
+    }
+
+    /// Time of the newest event.
+    pub(crate) fn time(&self) -> u32 {
+        self.time
     }
 
     /// dom0's serial of the entry of what points: the pointer, or a tool.

@@ -43,8 +43,7 @@ impl Agent {
         self.input.under.clone_from(&under);
         let focus = under.or_else(|| {
             // dom0 says it is in the window, a program's input region says nobody is there.
-            pointer
-                .is_grabbed()
+            (pointer.is_grabbed() && !self.drags.holds())
                 .then(|| self.windows.get(id).map(|w| (w.surface.clone(), (0.0, 0.0).into())))
                 .flatten()
         });
@@ -70,13 +69,32 @@ impl Agent {
         self.end_gesture();
         let Some(pointer) = self.pointer() else { return };
         let (serial, time) = (SERIAL_COUNTER.next_serial(), self.input.time);
+        // A drag that dom0 lets go over all windows has left this one; every other ends here.
+        let roams = self.drags.roams();
+        if !roams {
+            self.cancel_drag();
+        }
         // A button that is down keeps its window in smithay's eyes; dom0 has ended that.
-        if pointer.is_grabbed() {
+        if pointer.is_grabbed() && !roams {
             pointer.unset_grab(self, serial, time);
         }
         let location = pointer.current_location();
         pointer.motion(self, None, &MotionEvent { location, serial, time });
+        if !roams {
+            // No program hears of it: the pointer is in none.
+            self.release_buttons();
+        }
         pointer.frame(self);
+    }
+
+    /// Buttons that are down are up: their release will not be heard.
+    pub(crate) fn release_buttons(&mut self) {
+        let Some(pointer) = self.pointer() else { return };
+        let time = self.input.time;
+        for button in std::mem::take(&mut self.input.pressed) {
+            let (serial, state) = (SERIAL_COUNTER.next_serial(), ButtonState::Released);
+            pointer.button(self, &ButtonEvent { serial, time, button, state });
+        }
     }
 
     pub(crate) fn pointer_frame(&mut self) {
@@ -91,8 +109,11 @@ impl Agent {
         let state = match button.state {
             types::ButtonState::Pressed => {
                 self.input.last_press = Some((id, serial));
+                self.input.pressed.insert(button.code.get());
                 ButtonState::Pressed
             }
+            // One that went up with the end of a drag is up already.
+            types::ButtonState::Released if !self.input.pressed.remove(&button.code.get()) => return,
             types::ButtonState::Released => ButtonState::Released,
         };
         let serial = self.input.serial(serial);

@@ -105,7 +105,7 @@ impl Agent {
     }
 
     /// Writes bytes into a program's pipe as it takes them.
-    pub(super) fn write_bytes(&mut self, fd: OwnedFd, bytes: Arc<[u8]>) -> bool {
+    pub(crate) fn write_bytes(&mut self, fd: OwnedFd, bytes: Arc<[u8]>) -> bool {
         if nonblocking(&fd).is_err() {
             return false;
         }

@@ -1,26 +1,24 @@
 //! The seat, and the selections and drags that go with it.
 
 use smithay::{
-    delegate_data_device, delegate_primary_selection, delegate_seat,
+    delegate_primary_selection, delegate_seat,
     input::{Seat, SeatHandler, SeatState, pointer::CursorImageStatus},
     reexports::wayland_server::{
-        Resource,
-        protocol::{wl_data_source::WlDataSource, wl_surface::WlSurface},
+        Resource, delegate_dispatch, delegate_global_dispatch,
+        protocol::{
+            wl_data_device_manager::WlDataDeviceManager, wl_data_source::WlDataSource, wl_surface::WlSurface,
+        },
     },
     wayland::selection::{
         data_device::{
-            ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, ServerDndGrabHandler,
-            set_data_device_focus,
+            ClientDndGrabHandler, DataDeviceHandler, DataDeviceState, DataSourceUserData,
+            ServerDndGrabHandler, set_data_device_focus,
         },
         primary_selection::{PrimarySelectionHandler, PrimarySelectionState, set_primary_focus},
     },
 };
 
-use crate::{
-    Agent,
-    input::KeyboardFocus,
-    windows::{Role, id_of},
-};
+use crate::{Agent, input::KeyboardFocus};
 
 impl SeatHandler for Agent {
     type KeyboardFocus = KeyboardFocus;
@@ -58,30 +56,21 @@ impl PrimarySelectionHandler for Agent {
 
 impl ClientDndGrabHandler for Agent {
     fn started(&mut self, _: Option<WlDataSource>, icon: Option<WlSurface>, _: Seat<Self>) {
-        let Some(icon) = icon else { return };
-        if id_of(&icon).is_none() {
-            self.windows.create(&icon, Role::DragIcon);
+        if let Some(icon) = icon {
+            self.show_drag_icon(&icon);
         }
-        // It may have its picture already.
-        self.committed(&icon);
     }
 
     fn dropped(&mut self, _: Option<WlSurface>, _: bool, _: Seat<Self>) {
-        let icons: Vec<u32> = self
-            .windows
-            .by_id
-            .iter()
-            .filter(|(_, window)| matches!(window.role, Role::DragIcon))
-            .map(|(id, _)| *id)
-            .collect();
-        for icon in icons {
-            self.destroy_window(icon);
-        }
+        self.drop_drag_icons();
     }
 }
 
 impl ServerDndGrabHandler for Agent {}
 
 delegate_seat!(Agent);
-delegate_data_device!(Agent);
+// As `delegate_data_device!` says it, but for `WlDataDevice`, which the room of drags hears.
+delegate_global_dispatch!(Agent: [WlDataDeviceManager: ()] => DataDeviceState);
+delegate_dispatch!(Agent: [WlDataDeviceManager: ()] => DataDeviceState);
+delegate_dispatch!(Agent: [WlDataSource: DataSourceUserData] => DataDeviceState);
 delegate_primary_selection!(Agent);

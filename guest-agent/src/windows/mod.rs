@@ -333,6 +333,7 @@ impl Agent {
 
     /// dom0's end is gone: input ends, buffers come back.
     pub(crate) fn forget_dom0(&mut self) {
+        self.drags_gone();
         self.input_gone();
         self.windows.forget_dom0();
         self.transfers_gone();

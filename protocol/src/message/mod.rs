@@ -50,8 +50,9 @@ messages! {
     0x004a StatusIcon (tail StatusIcon, MAX_STATUS_TITLE + ICON_BYTES) "A status icon of a program, or what a known one is from now on. Only after a welcome with that feature. Checked: id not 0; number of icons; the title is UTF-8 of its length, the picture has its length or is not there. The title is cleaned.";
     0x004b StatusIconGone (fixed StatusIconName) "The status icon is no more. Checked: it is known.";
 
-    0x0050 SelectionOffer (tail SelectionOffer, MAX_MIME_TYPES * (MAX_MIME + 1)) "The qube's own selection is now of these MIME types (none: empty). Content stays in the qube until the person copies it out (INTENT). Checked: count, lengths, printable ASCII.";
+    0x0050 SelectionOffer (tail SelectionOffer, MAX_MIME_TYPES * (MAX_MIME + 1)) "The qube's own selection is now of these MIME types (none: empty). Content stays in the qube until the person copies it out (INTENT). Checked: it is not that of drags; count, lengths, printable ASCII.";
     0x0051 SelectionData (tail SelectionData, MAX_CHUNK) "A piece of the answer to SelectionRequest; serial: the request's. Checked: such a request is open; a closing piece closes it.";
+    0x0052 DragStart (tail SelectionOffer, MAX_MIME_TYPES * (MAX_MIME + 1)) "A program drags something of these MIME types; window: where it began, serial: of the press that means it. Content stays in the qube until it is dropped (INTENT). Checked: the window exists; the selection is that of drags; count, lengths, printable ASCII. Ignored unless that press is still held on this window (INTENT).";
 }
 
 messages! {
@@ -112,10 +113,12 @@ messages! {
     0x8059 NotifyAction (fixed NotifyAction) "The person has chosen something on the notification.";
     0x805a StatusIconActivate (fixed StatusIconActivate) "The person has clicked the status icon; where, is not told (NO-ORACLE).";
 
-    0x8060 SelectionRequest (tail SelectionName, MAX_MIME) "The person copies out: send the selection as this MIME type; serial: of the request.";
+    0x8060 SelectionRequest (tail SelectionName, MAX_MIME) "The person copies out: send the selection as this MIME type; serial: of the request. Of a drag only while there is one.";
     0x8061 SelectionCancel (unit) "The request of this serial is of no interest any more; it must still be closed.";
     0x8062 Paste (tail SelectionOffer, MAX_MIME_TYPES * (MAX_MIME + 1)) "The person pastes in: these MIME types follow as PasteData; serial: of the paste.";
     0x8063 PasteData (tail PasteData, MAX_CHUNK) "A piece of what is pasted; serial: the paste's.";
+    0x8064 Drag (fixed Switch) "The drag that this press means may go over all windows of the qube, or is over: what was not dropped in the qube by then was not dropped there; serial: of the press.";
+    0x8065 Drop (fixed Position) "The person has dropped something here that comes from outside the qube; it follows as a Paste of drags; serial: that paste's.";
 }
 
 /// Looks at the front of `buf` for one message from a qube. See [`wire::next`].

@@ -84,6 +84,10 @@ pub struct Session {
     touches: BTreeMap<i32, u32>,
     tool: Option<u32>,
     selections: BTreeMap<u32, SelectionTransfer>,
+    /// The press of the drag that may go over all windows.
+    drag: Option<u32>,
+    /// The paste that something dropped follows as.
+    drop: Option<u32>,
     notifications: Notifications,
     last_commit: u32,
 }
@@ -105,6 +109,7 @@ impl PartialEq for Session {
             && self.touches == other.touches
             && self.tool == other.tool
             && self.selections == other.selections
+            && (self.drag, self.drop) == (other.drag, other.drop)
             && self.notifications == other.notifications
             && self.last_commit == other.last_commit
     }
@@ -136,6 +141,8 @@ impl Session {
             touches: BTreeMap::new(),
             tool: None,
             selections: BTreeMap::new(),
+            drag: None,
+            drop: None,
             notifications: Notifications::default(),
             last_commit: 0,
         }
@@ -204,6 +211,11 @@ impl Session {
     /// A selection request that is not closed.
     pub fn selection(&self, serial: u32) -> Option<&SelectionTransfer> {
         self.selections.get(&serial)
+    }
+
+    /// The press of the drag that may go over all windows of the qube.
+    pub fn drag(&self) -> Option<u32> {
+        self.drag
     }
 
     /// Notifications and status icons.
@@ -387,7 +399,13 @@ impl Session {
             ToDom0::NotifyClose(name) => self.notifications.close(name.notification.get()),
             ToDom0::StatusIcon(icon) => self.notifications.icon(icon.fixed.icon.get()),
             ToDom0::StatusIconGone(name) => self.notifications.icon_gone(name.icon.get()),
-            ToDom0::SelectionOffer(_) => Ok(()),
+            ToDom0::SelectionOffer(offer) => {
+                ensure(offer.fixed.selection != Selection::Drag, Rule::OutOfRange)
+            }
+            ToDom0::DragStart(offer) => {
+                ensure(offer.fixed.selection == Selection::Drag, Rule::OutOfRange)?;
+                self.living(window).map(drop)
+            }
             ToDom0::SelectionData(data) => {
                 let most = u64::from(self.limits.selection_bytes) + SELECTION_SLACK;
                 let transfer = self.selections.get_mut(&serial).ok_or(Rule::NotAsked)?;
@@ -441,7 +459,7 @@ impl Session {
             ToQube::OutputGone(name) => {
                 self.outputs.remove(&name.output.get()).map(drop).ok_or(Rule::UnknownOutput)
             }
-            ToQube::Keymap(_) | ToQube::Paste(_) | ToQube::PasteData(_) => Ok(()),
+            ToQube::Keymap(_) | ToQube::PasteData(_) => Ok(()),
             ToQube::Configure(configure) => {
                 let ok = configure.width.get() <= MAX_DIMENSION
                     && configure.height.get() <= MAX_DIMENSION
@@ -601,6 +619,7 @@ impl Session {
             }
             ToQube::StatusIconActivate(click) => self.notifications.known_icon(click.icon.get()),
             ToQube::SelectionRequest(name) => {
+                ensure(name.fixed.selection != Selection::Drag || self.drag.is_some(), Rule::NotAsked)?;
                 ensure(serial != 0 && !self.selections.contains_key(&serial), Rule::UnknownSerial)?;
                 ensure(self.selections.len() < MAX_SELECTION_REQUESTS, Rule::TooMany)?;
                 let transfer = SelectionTransfer { selection: name.fixed.selection, bytes: 0 };
@@ -610,6 +629,29 @@ impl Session {
             ToQube::SelectionCancel(()) => {
                 // The agent may have closed it while the cancel was on its way.
                 ensure(self.end == End::Agent || self.selections.contains_key(&serial), Rule::NotAsked)
+            }
+            ToQube::Paste(offer) if offer.fixed.selection == Selection::Drag => {
+                ensure(self.drop == Some(serial), Rule::NotAsked)?;
+                self.drop = None;
+                Ok(())
+            }
+            ToQube::Paste(_) => Ok(()),
+            ToQube::Drag(switch) if switch.on.get() => {
+                ensure(serial != 0, Rule::UnknownSerial)?;
+                ensure(self.drag.is_none(), Rule::TooMany)?;
+                self.drag = Some(serial);
+                Ok(())
+            }
+            ToQube::Drag(_) => {
+                ensure(self.drag == Some(serial), Rule::NotAsked)?;
+                self.drag = None;
+                Ok(())
+            }
+            ToQube::Drop(_) => {
+                ensure(serial != 0, Rule::UnknownSerial)?;
+                self.addressed_mut(window)?;
+                self.drop = Some(serial);
+                Ok(())
             }
         }
     }

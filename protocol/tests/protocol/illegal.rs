@@ -204,6 +204,20 @@ fn ask_selection(serial: u32, out: &mut Vec<u8>) {
     ToQube::SelectionRequest(With { fixed: &name, tail: b"text/plain" }).encode(0, serial, out);
 }
 
+fn drag_start(window: u32, selection: Selection, out: &mut Vec<u8>) {
+    let offer = m::SelectionOffer { selection };
+    ToDom0::DragStart(With { fixed: &offer, tail: b"text/plain\0" }).encode(window, 7, out);
+}
+
+fn drag(serial: u32, on: bool, out: &mut Vec<u8>) {
+    ToQube::Drag(&m::Switch { on: on.into() }).encode(0, serial, out);
+}
+
+fn paste_of_drag(serial: u32, out: &mut Vec<u8>) {
+    let offer = m::SelectionOffer { selection: Selection::Drag };
+    ToQube::Paste(With { fixed: &offer, tail: b"text/plain\0" }).encode(0, serial, out);
+}
+
 fn selection_data(serial: u32, bytes: &[u8], out: &mut Vec<u8>) {
     let data = m::SelectionData { end: false.into(), failed: false.into() };
     ToDom0::SelectionData(With { fixed: &data, tail: bytes }).encode(0, serial, out);
@@ -552,6 +566,14 @@ fn other_agent_cases() -> Vec<Case> {
             ToDom0::IdleInhibit(&some()).encode(DYING, 0, o);
         }),
         case(Rule::UnknownWindow, "a bell of nothing", |o| ToDom0::Bell(()).encode(FREE, 0, o)),
+        case(Rule::OutOfRange, "a drag offered as a selection", |o| {
+            let offer = with::<m::SelectionOffer>(|offer| offer.selection = Selection::Drag);
+            ToDom0::SelectionOffer(With { fixed: &offer, tail: &[] }).encode(0, 0, o);
+        }),
+        case(Rule::OutOfRange, "a selection that is dragged", |o| {
+            drag_start(TOPLEVEL, Selection::Primary, o);
+        }),
+        case(Rule::UnknownWindow, "a drag out of nothing", |o| drag_start(DYING, Selection::Drag, o)),
         case(Rule::NotAsked, "selection data unasked", |o| selection_data(2, b"x", o)),
         case(Rule::NotAsked, "selection data after the end", |o| selection_data(1, b"x", o)).after(|s| {
             let end = m::SelectionData { end: true.into(), failed: true.into() };
@@ -622,6 +644,24 @@ fn dom0_cases() -> Vec<Case> {
         case(Rule::UnknownSerial, "the serial of an open request", |o| ask_selection(1, o)),
         case(Rule::NotAsked, "cancelling nothing", |o| ToQube::SelectionCancel(()).encode(0, 2, o))
             .said_by_dom0(),
+        case(Rule::UnknownSerial, "a drag without a press", |o| drag(0, true, o)),
+        case(Rule::TooMany, "a second drag", |o| drag(8, true, o)).after(|s| legal(s, |o| drag(7, true, o))),
+        case(Rule::NotAsked, "the end of no drag", |o| drag(7, false, o)),
+        case(Rule::NotAsked, "the end of another drag", |o| drag(8, false, o))
+            .after(|s| legal(s, |o| drag(7, true, o))),
+        case(Rule::NotAsked, "what is dragged, asked for without a drag", |o| {
+            let name = m::SelectionName { selection: Selection::Drag };
+            ToQube::SelectionRequest(With { fixed: &name, tail: b"text/plain" }).encode(0, 9, o);
+        }),
+        case(Rule::UnknownSerial, "a drop without a paste", |o| ToQube::Drop(&some()).encode(TOPLEVEL, 0, o)),
+        case(Rule::UnknownWindow, "a drop on nothing", |o| ToQube::Drop(&some()).encode(FREE, 3, o)),
+        case(Rule::NotAsked, "the paste of no drop", |o| paste_of_drag(3, o)),
+        case(Rule::NotAsked, "the paste of another drop", |o| paste_of_drag(4, o))
+            .after(|s| legal(s, |o| ToQube::Drop(&some()).encode(TOPLEVEL, 3, o))),
+        case(Rule::NotAsked, "the paste of a drop, twice", |o| paste_of_drag(3, o)).after(|s| {
+            legal(s, |o| ToQube::Drop(&some()).encode(TOPLEVEL, 3, o));
+            legal(s, |o| paste_of_drag(3, o));
+        }),
     ]
 }
 

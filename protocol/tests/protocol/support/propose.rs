@@ -57,7 +57,7 @@ impl Proposer {
         let top = windows(session, &[WindowRole::Toplevel]);
         let popups = windows(session, &[WindowRole::Popup]);
         let any = any_window(&all, dice);
-        match dice.below(39) {
+        match dice.below(41) {
             0..3 => {
                 let kind = WindowKind::random(dice);
                 let parent = if kind == WindowKind::Subsurface { any } else { 0 };
@@ -200,6 +200,11 @@ impl Proposer {
             37 => {
                 ToDom0::StatusIconGone(&m::StatusIconName { icon: dice.id(3).into() }).encode(0, 0, out);
             }
+            38 => {
+                let (mut offer, types) = m::SelectionOffer::with_tail(dice);
+                offer.selection = Selection::Drag;
+                ToDom0::DragStart(With { fixed: &offer, tail: &types }).encode(any, dice.id(9), out);
+            }
             _ => ToDom0::Pong(()).encode(0, dice.id(5), out),
         }
     }
@@ -213,7 +218,7 @@ impl Proposer {
         let typed = session.text_focus().unwrap_or(keys);
         let pointer = session.pointer_focus().unwrap_or(any);
         let tool = session.tool_focus().unwrap_or(any);
-        match dice.below(64) {
+        match dice.below(67) {
             0..2 => ToQube::Ping(()).encode(0, dice.id(5), out),
             2..4 => {
                 let mut output = m::Output::random(dice);
@@ -339,6 +344,17 @@ impl Proposer {
                 let click =
                     m::StatusIconActivate { icon: dice.id(3).into(), activation: Random::random(dice) };
                 ToQube::StatusIconActivate(&click).encode(0, 0, out);
+            }
+            63 => {
+                let on = session.drag().is_none();
+                let serial = session.drag().unwrap_or(dice.id(9));
+                ToQube::Drag(&m::Switch { on: on.into() }).encode(0, serial, out);
+            }
+            64 => ToQube::Drop(&Random::random(dice)).encode(any, dice.id(3), out),
+            65 => {
+                let (mut offer, types) = m::SelectionOffer::with_tail(dice);
+                offer.selection = Selection::Drag;
+                ToQube::Paste(With { fixed: &offer, tail: &types }).encode(0, dice.id(3), out);
             }
             _ => ToQube::WindowGone(()).encode(any, 0, out),
         }

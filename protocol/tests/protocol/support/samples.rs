@@ -265,6 +265,7 @@ every! { every_to_dom0, ToDom0;
     SubsurfacePlace fixed; GrantCreate tail; GrantRevoke fixed; Commit tail; Cursor fixed;
     PointerConstraint tail; TextInput tail; IdleInhibit fixed; Bell unit; Notify tail;
     NotifyClose fixed; StatusIcon tail; StatusIconGone fixed; SelectionOffer tail; SelectionData tail;
+    DragStart tail;
 }
 
 every! { every_to_qube, ToQube;
@@ -279,6 +280,7 @@ every! { every_to_qube, ToQube;
     CommitText bytes MAX_INPUT_TEXT; DeleteSurrounding fixed; TextInputDone unit; NotifyDismissed fixed; NotifyAction fixed;
     StatusIconActivate fixed;
     SelectionRequest tail; SelectionCancel unit; Paste tail; PasteData tail;
+    Drag fixed; Drop fixed;
 }
 
 every! { every_to_qubed, ToQubed;
