@@ -10,6 +10,7 @@ mod crash;
 mod demo;
 mod devices;
 mod dom0;
+mod drag;
 mod edit;
 mod gamma;
 mod input_method;
