@@ -40,11 +40,7 @@ use std::{collections::HashMap, io};
 use calloop::{LoopHandle, LoopSignal};
 use smithay::{
     input::{Seat, SeatState, keyboard::XkbConfig},
-    reexports::wayland_server::{
-        Display, DisplayHandle,
-        backend::ObjectId,
-        protocol::{wl_buffer::WlBuffer, wl_callback::WlCallback, wl_surface::WlSurface},
-    },
+    reexports::wayland_server::{Display, DisplayHandle, backend::ObjectId},
 };
 
 /// Why there is no agent.
@@ -81,7 +77,7 @@ pub struct Agent {
     pools: wayland::shm::Pools,
     windows: windows::Windows,
     /// What was committed to surfaces before they had a role.
-    roleless: HashMap<ObjectId, (WlSurface, WlBuffer, Vec<WlCallback>)>,
+    roleless: HashMap<ObjectId, windows::commit::Roleless>,
     dom0: dom0::Dom0,
     input: input::InputState,
     text_inputs: wayland::text_input::TextInputs,

@@ -23,7 +23,7 @@ use smithay::{
     },
 };
 
-use crate::Agent;
+use crate::{Agent, windows::commit::Roleless};
 
 delegate_global_dispatch!(Agent: [XdgWmBase: ()] => XdgShellState);
 delegate_dispatch!(Agent: [XdgPositioner: XdgPositionerUserData] => XdgShellState);
@@ -37,7 +37,7 @@ impl Agent {
         let attached = with_states(surface, |states| {
             states.cached_state.get::<SurfaceAttributes>().pending().buffer.is_some()
         });
-        attached || self.roleless.contains_key(&surface.id())
+        attached || self.roleless.get(&surface.id()).is_some_and(Roleless::has_picture)
     }
 }
 

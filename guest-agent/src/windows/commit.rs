@@ -3,7 +3,7 @@
 use smithay::{
     reexports::wayland_server::{
         Resource,
-        protocol::{wl_output, wl_surface::WlSurface},
+        protocol::{wl_buffer::WlBuffer, wl_callback::WlCallback, wl_output, wl_surface::WlSurface},
     },
     utils::{Buffer, Logical, Rectangle, Size},
     wayland::{
@@ -38,7 +38,7 @@ struct News {
     buffer: Option<BufferAssignment>,
     damage: Vec<Damage>,
     delta: (i32, i32),
-    callbacks: Vec<smithay::reexports::wayland_server::protocol::wl_callback::WlCallback>,
+    callbacks: Vec<WlCallback>,
     feedback: Vec<PresentationFeedbackCallback>,
 }
 
@@ -168,23 +168,41 @@ fn smithay_transform(transform: Transform) -> smithay::utils::Transform {
     }
 }
 
+/// What was committed to a surface that has no role yet.
+#[derive(Debug, Default)]
+pub(crate) struct Roleless {
+    buffer: Option<WlBuffer>,
+    callbacks: Vec<WlCallback>,
+}
+
+impl Roleless {
+    /// It was given a picture.
+    pub(crate) fn has_picture(&self) -> bool {
+        self.buffer.is_some()
+    }
+}
+
 impl Agent {
     /// A program's commit has taken effect.
     pub(crate) fn committed(&mut self, surface: &WlSurface) {
         self.ensure_window(surface);
         let Some(id) = id_of(surface) else {
-            // No role yet, or one that shows nothing: the program must not wait for its buffer.
+            // No role yet, or one that shows nothing. Frames that are asked for are answered once it is shown:
+            // some programs ask long before, and wait.
             let news = with_states(surface, take_news);
-            if let Some(BufferAssignment::NewBuffer(buffer)) = news.buffer {
-                self.roleless.insert(surface.id(), (surface.clone(), buffer, news.callbacks));
+            let early = self.roleless.entry(surface.id()).or_default();
+            early.callbacks.extend(news.callbacks);
+            match news.buffer {
+                Some(BufferAssignment::NewBuffer(buffer)) => early.buffer = Some(buffer),
+                Some(BufferAssignment::Removed) => early.buffer = None,
+                None => {}
             }
             return;
         };
         let (mut news, appearance) = with_states(surface, |states| (take_news(states), appearance(states)));
-        if let Some((_, buffer, callbacks)) = self.roleless.remove(&surface.id()) {
-            // What was committed before the surface had its role.
-            news.callbacks.extend(callbacks);
-            news.buffer.get_or_insert(BufferAssignment::NewBuffer(buffer));
+        if let Some(early) = self.roleless.remove(&surface.id()) {
+            news.callbacks.splice(0..0, early.callbacks);
+            news.buffer = news.buffer.or(early.buffer.map(BufferAssignment::NewBuffer));
         }
         let unmapped = matches!(news.buffer, Some(BufferAssignment::Removed));
         let Some(window) = self.windows.get_mut(id) else { return };
@@ -362,10 +380,7 @@ impl Agent {
 }
 
 /// A buffer as a picture; a program's unknown kind of buffer shows nothing.
-fn picture(
-    surface: &WlSurface,
-    buffer: smithay::reexports::wayland_server::protocol::wl_buffer::WlBuffer,
-) -> Option<Picture> {
+fn picture(surface: &WlSurface, buffer: WlBuffer) -> Option<Picture> {
     if let Some(shm) = buffer.data::<ShmBuffer>() {
         return Some(Picture::Shm(buffer.clone(), shm.clone()));
     }

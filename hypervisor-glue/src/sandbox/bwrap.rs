@@ -46,7 +46,7 @@ const IN_MEMORY: u64 = 4 << 30;
 const HOME: &str = "/home/user";
 /// Directories and files in dom0's `/etc` that programs need and that tell nothing about the
 /// person or the machine.
-const ETC: [&str; 26] = [
+const ETC: [&str; 27] = [
     "X11",
     "alternatives",
     "bash.bashrc",
@@ -62,6 +62,7 @@ const ETC: [&str; 26] = [
     "ld.so.cache",
     "ld.so.conf",
     "ld.so.conf.d",
+    "libreoffice",
     "locale.alias",
     "localtime",
     "mime.types",

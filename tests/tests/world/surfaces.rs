@@ -41,6 +41,33 @@ fn programs_get_frames_and_their_buffers_back() {
 }
 
 #[test]
+fn frames_that_are_asked_for_before_a_surface_has_a_role_come_once_it_is_shown() {
+    for dom0 in [false, true] {
+        let mut world = World::new();
+        let client = if dom0 {
+            world.add_dom0_client()
+        } else {
+            let qube = world.add_qube("work", Label::Blue);
+            world.add_client(qube)
+        };
+        let window = world.add_window(client, "one", (200, 100), TEAL);
+        let frames = |world: &World| world.clients[client].windows()[window].frames;
+        let surface = world.clients[client].early_surface(window);
+        world.turn();
+        world.frame();
+        assert_eq!(frames(&world), 1, "nobody has seen it");
+        let _subsurface = world.clients[client].show_early(window, &surface, (50, 40), PINK);
+        world.clients[client].show(window, (200, 100), TEAL);
+        world.turn();
+        world.frame();
+        world.turn();
+        assert_eq!(frames(&world), 4, "two early ones, and that of the window itself; dom0: {dom0}");
+        let [x, y, ..] = world.content("one");
+        assert_eq!(pixel(&world.picture(), x, y), PINK & 0xff_ffff);
+    }
+}
+
+#[test]
 fn nothing_is_drawn_when_nothing_changed() {
     let mut world = World::new();
     let qube = world.add_qube("work", Label::Blue);
