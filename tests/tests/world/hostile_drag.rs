@@ -4,8 +4,7 @@ use transom::{
     config::Config,
     input::event::{BTN_LEFT, InputEvent},
 };
-use transom_protocol::types::WindowKind;
-use transom_tests::fixture::{World, hostile::Hostile, memory};
+use transom_tests::fixture::{World, hostile::Hostile};
 use transom_theming::Label;
 
 const TEXT: &str = "text/plain";
@@ -21,18 +20,7 @@ fn world() -> (World, Hostile, (f64, f64)) {
     world.clients[client].watch_clipboard();
     world.clients[client].heard.drag.takes = true;
     world.add_window(client, "mine", (200, 100), 0xff00_8080);
-    let mut hostile = Hostile::new(world.add_raw_qube("evil", Label::Red));
-    hostile.hello();
-    world.turn();
-    hostile.grant(1, &memory(100 * 100, 0xff80_0000), 100 * 100 * 4);
-    hostile.create(1, WindowKind::Toplevel, 0);
-    let mut first = Hostile::picture(0, 0, 0);
-    first.buffer = transom_protocol::types::BufferChange::Detach;
-    hostile.commit(1, first);
-    world.turn();
-    hostile.acknowledge();
-    hostile.commit(1, Hostile::picture(1, 100, 100));
-    world.frame();
+    let mut hostile = Hostile::with_window(&mut world);
     let state = world.desktop.state();
     let [x, y, ..] = state.windows.iter().find(|w| w.qube == "evil").unwrap().content;
     hostile.acknowledge();

@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use transom::config::Config;
-use transom_protocol::types::WindowKind;
-use transom_tests::fixture::{World, hostile::Hostile, memory};
+use transom_tests::fixture::{World, hostile::Hostile};
 use transom_theming::Label;
 
 const SUPER: u32 = 125;
@@ -21,18 +20,7 @@ fn world() -> (World, Hostile) {
     world.clients[client].listen();
     world.clients[client].watch_clipboard();
     world.add_window(client, "mine", (200, 100), 0xff00_8080);
-    let mut hostile = Hostile::new(world.add_raw_qube("evil", Label::Red));
-    hostile.hello();
-    world.turn();
-    hostile.grant(1, &memory(100 * 100, 0xff80_0000), 100 * 100 * 4);
-    hostile.create(1, WindowKind::Toplevel, 0);
-    let mut first = Hostile::picture(0, 0, 0);
-    first.buffer = transom_protocol::types::BufferChange::Detach;
-    hostile.commit(1, first);
-    world.turn();
-    hostile.acknowledge();
-    hostile.commit(1, Hostile::picture(1, 100, 100));
-    world.frame();
+    let mut hostile = Hostile::with_window(&mut world);
     let state = world.desktop.state();
     let window = state.windows.iter().find(|w| w.qube == "evil").unwrap();
     let [x, y, ..] = window.content;
