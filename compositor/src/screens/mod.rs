@@ -32,7 +32,10 @@ pub use self::{
     magnifier::Magnifier,
     monitor::{Hint, Identity, Mode, Monitor},
 };
-pub(crate) use self::{picture::Captured, ramps::Ramps};
+pub(crate) use self::{
+    picture::{Captured, rgb},
+    ramps::Ramps,
+};
 use crate::{Desktop, config::OutputConfig, render::view::View, shell};
 
 /// Most screens: as many as a qube can be told of.

@@ -14,6 +14,16 @@ const CAPTURE: u32 = u32::MAX;
 /// Rows of BGRX bytes, 4 × width each, top first; and the size in device pixels, as it is seen.
 pub(crate) type Captured = (Vec<u8>, Size<i32, Physical>);
 
+/// As other programs know pictures.
+///
+/// # Errors
+/// The bytes are not of this size.
+pub(crate) fn rgb((bytes, size): Captured) -> Result<RgbImage, CanvasError> {
+    let rgb = bytes.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect();
+    RgbImage::from_raw(size.w as u32, size.h as u32, rgb)
+        .ok_or_else(|| CanvasError::Draw("the picture has the wrong size".into()))
+}
+
 impl Desktop {
     /// A screen as it would be drawn now, for a program of dom0. What is on screens stays as it is.
     ///
@@ -106,8 +116,6 @@ impl Desktop {
             // What a window of another desktop shows is not what was drawn last any more.
             self.redraw_all();
         }
-        let rgb = bytes.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect();
-        RgbImage::from_raw(size.w as u32, size.h as u32, rgb)
-            .ok_or_else(|| CanvasError::Draw("the picture has the wrong size".into()))
+        rgb((bytes, size))
     }
 }

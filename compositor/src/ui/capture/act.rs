@@ -19,6 +19,7 @@ use crate::{
         scene::{Scene, SurfaceKey, color},
         view::View,
     },
+    screens::rgb,
     shell::Direction,
     ui::notices::Notice,
 };
@@ -184,13 +185,12 @@ impl Desktop {
         let part = still.view.rect_to_device(chosen);
         let part = part.intersection(Rectangle::from_size(still.view.size))?;
         let image = &still.picture.image;
-        let mut rgb = Vec::with_capacity(part.size.w as usize * part.size.h as usize * 3);
+        let mut bytes = Vec::with_capacity(part.size.w as usize * part.size.h as usize * 4);
         for y in part.loc.y..part.loc.y + part.size.h {
             let at = (y as usize * image.width as usize + part.loc.x as usize) * 4;
-            let row = image.data.get(at..at + part.size.w as usize * 4)?;
-            rgb.extend(row.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]));
+            bytes.extend_from_slice(image.data.get(at..at + part.size.w as usize * 4)?);
         }
-        RgbImage::from_raw(part.size.w as u32, part.size.h as u32, rgb)
+        rgb((bytes, part.size)).ok()
     }
 
     /// A window as it is now, with its frame or without, in the pixels of the screen that it stands on.
@@ -206,8 +206,6 @@ impl Desktop {
         self.compose_window(view, &window, &mut items);
         let background = color(self.ui.theme().backdrop());
         let scene = Scene { screen: view.screen, size, items, background, magnified: None };
-        let (bytes, size) = self.draw_apart(scene)?;
-        let rgb = bytes.chunks_exact(4).flat_map(|p| [p[2], p[1], p[0]]).collect();
-        RgbImage::from_raw(size.w as u32, size.h as u32, rgb).ok_or_else(nothing)
+        self.draw_apart(scene).and_then(rgb)
     }
 }
